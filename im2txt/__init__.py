@@ -1,0 +1,1 @@
+"""Show and Tell: a neural image caption generator."""

@@ -1,0 +1,1 @@
+"""From captions and images to TFRecords."""

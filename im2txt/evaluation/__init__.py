@@ -1,0 +1,1 @@
+"""Scores of captions, and pages to look at them."""

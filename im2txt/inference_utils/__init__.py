@@ -1,0 +1,1 @@
+"""Vocabulary and the readable reference of the caption search."""

@@ -1,0 +1,1 @@
+"""TensorFlow functions of the model, without flags or configuration."""
