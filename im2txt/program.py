@@ -1,0 +1,93 @@
+"""What all programs share: how they start, teach and end.
+
+A program defines its flags at module level, `def main(argv)`, and
+
+    def run() -> None:
+      program.run(main)
+
+A mistake of the user ends in one sentence on stderr and a non-zero status;
+`--verbosity=1` adds the traceback. `--help` prints the docstring and the flags.
+"""
+
+from collections.abc import Callable
+import logging as standard_logging
+import os
+from pathlib import Path
+import sys
+
+from absl import app, flags, logging
+
+# TensorFlow greets at length; whoever wants to read that sets the variable.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+# How the original's lines look on stderr, which scripts may search for.
+_LOG_FORMAT = "%(levelname)s:tensorflow:%(message)s"
+
+
+def run(
+    main: Callable[[list[str]], int | None], *, positional: int = 0
+) -> None:
+  """Parses the flags, calls `main` and exits with what it returns.
+
+  Args:
+    main: Takes the program's name and its positional arguments; returns the
+      exit status, None being 0. A ValueError, an OSError or an error of
+      TensorFlow ends in status 1, an `app.UsageError` in 2.
+    positional: The largest number of positional arguments.
+  """
+
+  def parse(argv: list[str]) -> list[str]:
+    if {"--help", "--helpshort", "-h"}.intersection(argv):
+      module = sys.modules[main.__module__]
+      flags_help = flags.FLAGS.module_help(module).partition(":\n")[2]
+      print(f"{module.__doc__}\nFlags:\n{flags_help}")
+      sys.exit()
+    try:
+      return flags.FLAGS(argv)
+    except flags.Error as error:
+      sys.exit(_report(error, 2))
+
+  formatter = standard_logging.Formatter(_LOG_FORMAT)
+  logging.get_absl_handler().setFormatter(formatter)
+  app.run(lambda argv: _guarded(main, argv, positional), flags_parser=parse)
+
+
+def require(*holders: flags.FlagHolder) -> None:
+  """Raises an `app.UsageError` that names the first flag without a value."""
+  for holder in holders:
+    if holder.value in (None, "", []):
+      raise app.UsageError(f"--{holder.name} is required.")
+
+
+def _guarded(main, argv: list[str], positional: int) -> int | None:
+  try:
+    if len(argv) > 1 + positional:
+      raise app.UsageError(f"Unexpected argument: {argv[1 + positional]!r}.")
+    status = main(argv)
+    sys.stdout.flush()
+    return status
+  except app.UsageError as error:
+    return _report(error, 2)
+  except BrokenPipeError:  # As in `program | head`: nobody reads on.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 128 + 13  # As the shell says of a program that SIGPIPE ended.
+  except KeyboardInterrupt:
+    return _report("Interrupted.", 128 + 2)
+  except _reported_errors() as error:
+    logging.debug("The error's traceback:", exc_info=True)
+    return _report(error, 1)
+
+
+def _reported_errors() -> tuple[type[Exception], ...]:
+  """What a user can cause; of TensorFlow's if the program has imported it."""
+  tf = sys.modules.get("tensorflow")
+  return (ValueError, OSError, *([tf.errors.OpError] if tf else []))
+
+
+def _report(error: Exception | str, status: int) -> int:
+  message = str(error)
+  if isinstance(error, OSError) and error.strerror:
+    message = f"{error.strerror}: {error.filename}"
+  name = Path(sys.argv[0]).stem
+  print(f"{name}: {' '.join(message.split())}", file=sys.stderr)
+  return status
