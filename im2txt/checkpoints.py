@@ -1,0 +1,234 @@
+"""Checkpoints by variable name, and the configuration beside them.
+
+A model's folder holds `model.ckpt-N.{index,data-00000-of-00001}`, the index
+file `checkpoint` and `config.json`. Variables go by the names of the released
+model (`InceptionV3/...`, `lstm/basic_lstm_cell/kernel`, ...), so that the
+original's checkpoints load here and ours load there.
+"""
+
+from collections.abc import Collection
+from collections.abc import Iterator
+from collections.abc import Mapping
+import os
+
+from absl import logging
+import tensorflow as tf
+
+from im2txt import configuration
+
+_CONFIG_FILE = "config.json"
+_CHECKPOINT_NAME = "model.ckpt"
+_FILE_SUFFIXES = (".index", ".meta", ".data-00000-of-00001")
+
+# What TensorFlow before 1.0 and what 1.0 and 1.1 called the LSTM's variables.
+_LSTM = "lstm/basic_lstm_cell/"
+_OLDER_NAMES = {
+    _LSTM + "kernel": (_LSTM + "weights", "lstm/BasicLSTMCell/Linear/Matrix"),
+    _LSTM + "bias": (_LSTM + "biases", "lstm/BasicLSTMCell/Linear/Bias"),
+}
+
+
+class Saver:
+  """Writes the checkpoints of a training run and deletes the oldest ones."""
+
+  def __init__(
+      self,
+      variables: Mapping[str, tf.Variable],
+      folder: str,
+      *,
+      max_to_keep: int,
+  ):
+    """Takes over the folder, removing what a killed run left half-written.
+
+    Args:
+      variables: What to save, by checkpoint name.
+      folder: An existing folder.
+      max_to_keep: How many checkpoints to keep, earlier runs' included.
+    """
+    self._folder = folder
+    self._saver = tf.compat.v1.train.Saver(
+        dict(variables), max_to_keep=max_to_keep
+    )
+    state = tf.train.get_checkpoint_state(folder)
+    if state is not None:
+      self._saver.recover_last_checkpoints(state.all_model_checkpoint_paths)
+    for name in tf.io.gfile.listdir(folder):
+      if name.startswith(_CHECKPOINT_NAME) and ".tempstate" in name:
+        tf.io.gfile.remove(os.path.join(folder, name))
+
+  def save(self, step: int) -> str:
+    """Writes a checkpoint; it appears in the `checkpoint` file when whole.
+
+    Args:
+      step: The global step, which becomes part of the name.
+
+    Returns:
+      The checkpoint's path, without suffix.
+    """
+    path = os.path.join(self._folder, _CHECKPOINT_NAME)
+    logging.info("Saving checkpoint to path %s", path)
+    return self._saver.save(
+        None, path, global_step=step, write_meta_graph=False
+    )
+
+
+def find(path: str) -> str:
+  """The checkpoint at a path that a user gave.
+
+  Args:
+    path: A checkpoint (`.../model.ckpt-2000000`, or one of its files), or a
+      folder with a `checkpoint` file, whose newest checkpoint is taken.
+
+  Returns:
+    The checkpoint's path, without suffix.
+
+  Raises:
+    FileNotFoundError: If there is none.
+  """
+  if tf.io.gfile.isdir(path):
+    checkpoint = find_latest(path)
+    if checkpoint is None:
+      raise FileNotFoundError(f"No checkpoint found in folder: {path}")
+    return checkpoint
+  for suffix in ("", *_FILE_SUFFIXES):
+    prefix = path.removesuffix(suffix)
+    if tf.train.checkpoint_exists(prefix):
+      return prefix
+  raise FileNotFoundError(f"No checkpoint found at: {path}")
+
+
+def find_latest(folder: str) -> str | None:
+  """The newest checkpoint of a folder.
+
+  Args:
+    folder: A folder, which may have been moved since the checkpoint was
+      written, or not exist.
+
+  Returns:
+    The checkpoint's path, without suffix; None if the folder has no checkpoint.
+
+  Raises:
+    FileNotFoundError: If the `checkpoint` file names checkpoints of which none
+      is there.
+  """
+  state = tf.train.get_checkpoint_state(folder)
+  if state is None or not state.model_checkpoint_path:
+    return None
+  named = [
+      state.model_checkpoint_path,
+      *reversed(state.all_model_checkpoint_paths),
+  ]
+  for path in named:
+    for candidate in (path, os.path.join(folder, os.path.basename(path))):
+      if tf.train.checkpoint_exists(candidate):
+        return candidate
+  raise FileNotFoundError(
+      f"The file {os.path.join(folder, 'checkpoint')} names {named[0]}, but no"
+      " such checkpoint is there."
+  )
+
+
+def restore(
+    variables: Mapping[str, tf.Variable],
+    checkpoint: str,
+    *,
+    optional: Collection[str] = (),
+) -> list[str]:
+  """Assigns the values of a checkpoint to variables.
+
+  Args:
+    variables: The variables by name. The checkpoint may hold others too.
+    checkpoint: The checkpoint's path, without suffix.
+    optional: Names that the checkpoint may lack.
+
+  Returns:
+    The names that the checkpoint lacked.
+
+  Raises:
+    FileNotFoundError: If the checkpoint is not there (any more).
+    ValueError: If it is damaged, lacks a variable, or has one of another shape.
+  """
+  try:
+    reader = tf.train.load_checkpoint(checkpoint)
+    shapes = reader.get_variable_to_shape_map()
+    stored = {name: _stored_name(name, shapes) for name in variables}
+    missing = [name for name in variables if stored[name] is None]
+    _check_missing(missing, optional, checkpoint)
+    present = {name: stored[name] for name in variables if stored[name]}
+    for name, stored_name in present.items():
+      _check_shape(name, variables[name], shapes[stored_name], checkpoint)
+    for name, stored_name in present.items():
+      variable = variables[name]
+      value = reader.get_tensor(stored_name)
+      variable.assign(value.astype(variable.dtype.as_numpy_dtype))
+  except (tf.errors.NotFoundError, tf.errors.OutOfRangeError) as error:
+    raise FileNotFoundError(f"No checkpoint found at: {checkpoint}") from error
+  except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+    raise ValueError(
+        f"The checkpoint {checkpoint} can't be read: {error.message}"
+    ) from error
+  return missing
+
+
+def save_config(
+    folder: str,
+    model: configuration.ModelConfig,
+    training: configuration.TrainingConfig,
+) -> None:
+  """Writes `config.json` of a folder, whole or not at all."""
+  path = os.path.join(folder, _CONFIG_FILE)
+  with tf.io.gfile.GFile(path + ".tmp", "w") as file:
+    file.write(configuration.to_json(model, training))
+  tf.io.gfile.rename(path + ".tmp", path, overwrite=True)
+
+
+def load_config(
+    path: str,
+) -> tuple[configuration.ModelConfig, configuration.TrainingConfig]:
+  """The configuration that a model was trained with.
+
+  Args:
+    path: The model's folder, or a checkpoint in it.
+
+  Returns:
+    The configurations saved beside the model; the defaults, which are the
+    released model's, if there are none.
+
+  Raises:
+    ValueError: If the file does not hold a configuration.
+  """
+  folders = [path, os.path.dirname(path)]
+  for file in (os.path.join(folder, _CONFIG_FILE) for folder in folders):
+    if tf.io.gfile.exists(file):
+      with tf.io.gfile.GFile(file) as opened:
+        text = opened.read()
+      try:
+        return configuration.from_json(text)
+      except ValueError as error:
+        raise ValueError(f"{file} can't be used: {error}") from error
+  return configuration.ModelConfig(), configuration.TrainingConfig()
+
+
+def _stored_name(name: str, stored: Collection[str]) -> str | None:
+  candidates: Iterator[str] = iter((name, *_OLDER_NAMES.get(name, ())))
+  return next((c for c in candidates if c in stored), None)
+
+
+def _check_missing(
+    missing: Collection[str], optional: Collection[str], checkpoint: str
+) -> None:
+  lacking = [name for name in missing if name not in optional]
+  if lacking:
+    raise ValueError(
+        f"The checkpoint {checkpoint} lacks {len(lacking)} variables of the"
+        f" model, such as {lacking[0]}."
+    )
+
+
+def _check_shape(name, variable, stored_shape, checkpoint: str) -> None:
+  if list(variable.shape) != list(stored_shape):
+    raise ValueError(
+        f"The checkpoint {checkpoint} has {name} with shape"
+        f" {list(stored_shape)}, but the model's configuration makes it"
+        f" {list(variable.shape)}; see --config_overrides."
+    )

@@ -1,0 +1,165 @@
+"""The decoder: from the features of an image to the words of its caption.
+
+The embedded image is the first input of the LSTM, from a zero state, and the
+output of that step is not used. After it each word predicts the next one.
+"""
+
+import tensorflow as tf
+
+from im2txt.ops import lstm
+from im2txt.ops import seeds
+
+
+class CaptionDecoder(tf.Module):
+  """Image embedding, word embedding, LSTM and softmax layer.
+
+  Attributes:
+    variables_by_name: The six variables below by their checkpoint names.
+    image_map: float32 [feature_size, embedding_size].
+    word_map: float32 [vocab_size, embedding_size].
+    lstm_kernel: float32 [embedding_size + num_units, 4 * num_units].
+    lstm_bias: float32 [4 * num_units].
+    logits_weights: float32 [num_units, vocab_size].
+    logits_biases: float32 [vocab_size].
+  """
+
+  def __init__(
+      self,
+      *,
+      feature_size: int,
+      vocab_size: int,
+      embedding_size: int,
+      num_units: int,
+      initializer_scale: float,
+      dropout_keep_prob: float,
+      seed: int = 0,
+  ):
+    """Makes the variables: kernels and embeddings uniform, biases zero.
+
+    Args:
+      feature_size: The number of features of an image.
+      vocab_size: The number of words.
+      embedding_size: The size of the embeddings of images and words.
+      num_units: The number of units of the LSTM.
+      initializer_scale: Initial values are in [-scale, scale].
+      dropout_keep_prob: Of the LSTM's inputs and outputs while training.
+      seed: Of the initial values.
+    """
+    super().__init__(name="caption_decoder")
+    self._num_units = num_units
+    self._dropout_rate = 1 - dropout_keep_prob
+    self.variables_by_name: dict[str, tf.Variable] = {}
+
+    def variable(name: str, *shape: int, scale: float) -> tf.Variable:
+      self.variables_by_name[name] = tf.Variable(
+          tf.random.stateless_uniform(
+              shape, seeds.named_seed(seed, name), -scale, scale
+          ),
+          name=name,
+      )
+      return self.variables_by_name[name]
+
+    scale = initializer_scale
+    self.image_map = variable(
+        "image_embedding/weights", feature_size, embedding_size, scale=scale
+    )
+    self.word_map = variable(
+        "seq_embedding/map", vocab_size, embedding_size, scale=scale
+    )
+    self.lstm_kernel = variable(
+        "lstm/basic_lstm_cell/kernel",
+        embedding_size + num_units,
+        4 * num_units,
+        scale=scale,
+    )
+    self.lstm_bias = variable(
+        "lstm/basic_lstm_cell/bias", 4 * num_units, scale=0.0
+    )
+    self.logits_weights = variable(
+        "logits/weights", num_units, vocab_size, scale=scale
+    )
+    self.logits_biases = variable("logits/biases", vocab_size, scale=0.0)
+
+  def word_logits(
+      self,
+      features: tf.Tensor,
+      input_seqs: tf.Tensor,
+      input_mask: tf.Tensor,
+      *,
+      dropout_seed: tf.Tensor | None = None,
+  ) -> tf.Tensor:
+    """The logits of the word after each word of a batch of captions.
+
+    Args:
+      features: A float32 Tensor of shape [batch_size, feature_size].
+      input_seqs: An integer Tensor of shape [batch_size, padded_length].
+      input_mask: An int32 Tensor of the same shape; 1 at words, 0 at padding.
+      dropout_seed: An integer Tensor of shape [2], if there is to be dropout.
+
+    Returns:
+      A float32 Tensor of shape [sum(input_mask), vocab_size], row-major over
+      the mask. Padding is a fifth of a batch and this product half of a step's
+      work, so padding is left out before the product.
+    """
+    steps = tf.concat(
+        [
+            tf.matmul(features, self.image_map)[:, tf.newaxis],
+            tf.nn.embedding_lookup(self.word_map, input_seqs),
+        ],
+        axis=1,
+    )
+    weights = {"kernel": self.lstm_kernel, "bias": self.lstm_bias}
+    if dropout_seed is None:
+      outputs = lstm.lstm_outputs(steps, **weights)
+    else:
+      input_seed, output_seed = tf.unstack(
+          tf.random.experimental.stateless_split(dropout_seed)
+      )
+      outputs = lstm.lstm_outputs(self._dropout(steps, input_seed), **weights)
+      outputs = self._dropout(outputs, output_seed)
+    return self._logits(tf.boolean_mask(outputs[:, 1:], input_mask > 0))
+
+  def initial_state(self, features: tf.Tensor) -> tf.Tensor:
+    """The LSTM's state after it has seen the images.
+
+    Args:
+      features: A float32 Tensor of shape [batch_size, feature_size].
+
+    Returns:
+      A float32 Tensor of shape [batch_size, 2 * num_units].
+    """
+    zeros = tf.zeros([tf.shape(features)[0], 2 * self._num_units])
+    return self._step(tf.matmul(features, self.image_map), zeros)
+
+  def decode_step(
+      self, input_ids: tf.Tensor, state: tf.Tensor
+  ) -> tuple[tf.Tensor, tf.Tensor]:
+    """Feeds a word to the LSTM and predicts the next one.
+
+    Args:
+      input_ids: An integer Tensor of shape [batch_size].
+      state: A float32 Tensor of shape [batch_size, 2 * num_units].
+
+    Returns:
+      The probabilities of the next word, a float32 Tensor of shape
+      [batch_size, vocab_size], and the new state, of the shape of `state`.
+    """
+    state = self._step(
+        tf.nn.embedding_lookup(self.word_map, input_ids), state
+    )
+    return tf.nn.softmax(self._logits(state[:, self._num_units :])), state
+
+  def _step(self, step_inputs: tf.Tensor, state: tf.Tensor) -> tf.Tensor:
+    return lstm.lstm_step(
+        step_inputs, state, kernel=self.lstm_kernel, bias=self.lstm_bias
+    )
+
+  def _dropout(self, values: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    return tf.nn.experimental.stateless_dropout(
+        values, self._dropout_rate, seed=seed
+    )
+
+  def _logits(self, outputs: tf.Tensor) -> tf.Tensor:
+    return tf.nn.bias_add(
+        tf.matmul(outputs, self.logits_weights), self.logits_biases
+    )

@@ -1,0 +1,228 @@
+"""Inception v3, built by TF-Slim, as a `tf.Module` of today's TensorFlow.
+
+The one module that imports tf_slim. TF-Slim describes the network and names
+its variables, so that the 2016 ImageNet checkpoint and every im2txt checkpoint
+fit; this module supplies what TF-Slim lacks on a current TensorFlow: variables
+that persist between traces, and a batch normalisation.
+
+The network of Szegedy et al. (arXiv 1512.00567) up to `Mixed_7c`, average
+pooled: 2048 features of an image of 299 x 299 pixels.
+"""
+
+from collections.abc import Mapping
+import warnings
+
+import tensorflow as tf
+import tf_slim
+from tf_slim.nets import inception_v3
+
+from im2txt.ops import seeds
+
+SCOPE = "InceptionV3"
+_FINAL_ENDPOINT = "Mixed_7c"
+# Both as the ImageNet checkpoint was trained; the decay is a parameter.
+_BATCH_NORM_EPSILON = 0.001
+_WEIGHTS_STDDEV = 0.1
+# Below 75 pixels nothing is left for the last layers to look at.
+_SMALLEST_IMAGE = 75
+
+
+class ImageEncoder(tf.Module):
+  """Images to features by Inception v3.
+
+  Attributes:
+    variables_by_name: The variables of the network by their checkpoint names,
+      376 of them: `InceptionV3/.../weights` and
+      `InceptionV3/.../BatchNorm/{beta,moving_mean,moving_variance}`.
+    feature_size: The number of features of an image; 2048 at full width.
+  """
+
+  def __init__(
+      self,
+      *,
+      height: int = 299,
+      width: int = 299,
+      depth_multiplier: float = 1.0,
+      batch_norm_decay: float = 0.9997,
+      dropout_keep_prob: float = 0.8,
+      trainable: bool = False,
+      seed: int = 0,
+  ):
+    """Builds the network and its variables.
+
+    Args:
+      height: Of the images, in pixels.
+      width: Of the images, in pixels.
+      depth_multiplier: Multiplies the channels of every layer.
+      batch_norm_decay: Of the moving averages of mean and variance.
+      dropout_keep_prob: Of the pooled features while training.
+      trainable: Whether the weights and offsets can be trained.
+      seed: Of the initial weights.
+
+    Raises:
+      ValueError: If the images are too small for the network.
+    """
+    super().__init__(name="image_encoder")
+    if min(height, width) < _SMALLEST_IMAGE:
+      raise ValueError(
+          f"Inception v3 takes images of at least {_SMALLEST_IMAGE} x"
+          f" {_SMALLEST_IMAGE} pixels. Got: {height} x {width}."
+      )
+    self.variables_by_name: dict[str, tf.Variable] = {}
+    self._image_shape = (height, width, 3)
+    self._depth_multiplier = depth_multiplier
+    self._batch_norm_decay = batch_norm_decay
+    self._dropout_keep_prob = dropout_keep_prob
+    self._trainable = trainable
+    self._seed = seed
+    # Traced once here, which makes the variables; inference goes on using it.
+    inference = tf.function(
+        lambda images: self.features_and_end_points(images)[0],
+        input_signature=[tf.TensorSpec([None, *self._image_shape])],
+        autograph=False,
+    )
+    self._inference = inference.get_concrete_function()
+    self.feature_size: int = self._inference.output_shapes[-1]
+
+  def __call__(self, images: tf.Tensor) -> tf.Tensor:
+    """The features of images, with the moving averages and without dropout.
+
+    Args:
+      images: A float32 Tensor of shape [batch_size, height, width, 3] in
+        [-1, 1].
+
+    Returns:
+      A float32 Tensor of shape [batch_size, feature_size].
+    """
+    return self._inference(images)
+
+  def features_and_end_points(
+      self, images: tf.Tensor, *, dropout_seed: tf.Tensor | None = None
+  ) -> tuple[tf.Tensor, Mapping[str, tf.Tensor]]:
+    """The features of images, and the activations on the way to them.
+
+    To be called inside a `tf.function(autograph=False)`.
+
+    Args:
+      images: A float32 Tensor of shape [batch_size, height, width, 3] in
+        [-1, 1].
+      dropout_seed: An integer Tensor of shape [2]. If given, the network is in
+        training mode: it normalises by the batch's own mean and variance,
+        updates the moving averages, and drops out features.
+
+    Returns:
+      A float32 Tensor of shape [batch_size, feature_size], and the activations
+      of 18 layers by TF-Slim's names for them.
+    """
+    is_training = dropout_seed is not None
+    with (
+        warnings.catch_warnings(),
+        tf.compat.v1.variable_scope(
+            "", reuse=tf.compat.v1.AUTO_REUSE, custom_getter=self._get_variable
+        ),
+        tf_slim.arg_scope(
+            [tf_slim.conv2d],
+            activation_fn=tf.nn.relu,
+            normalizer_fn=batch_norm,
+            normalizer_params={
+                "is_training": is_training,
+                "decay": self._batch_norm_decay,
+            },
+        ),
+    ):
+      # TF-Slim's layers call parts of TensorFlow that announce their removal.
+      warnings.simplefilter("ignore", UserWarning)
+      net, end_points = inception_v3.inception_v3_base(
+          images,
+          final_endpoint=_FINAL_ENDPOINT,
+          depth_multiplier=self._depth_multiplier,
+          scope=SCOPE,
+      )
+    features = tf.reduce_mean(net, axis=[1, 2])
+    if is_training:
+      features = tf.nn.experimental.stateless_dropout(
+          features, 1 - self._dropout_keep_prob, seed=dropout_seed
+      )
+    return features, end_points
+
+  def regularized_weights(self) -> list[tf.Variable]:
+    """The convolutions' kernels, which weight decay applies to."""
+    return [
+        variable
+        for name, variable in self.variables_by_name.items()
+        if name.endswith("/weights")
+    ]
+
+  def _get_variable(self, getter, name, shape=None, dtype=None, **kwargs):
+    """Keeps what TF-Slim asks for, so that each trace gets the same again."""
+    del getter
+    if name not in self.variables_by_name:
+      is_moving_average = name.rpartition("/")[2].startswith("moving_")
+      with tf.init_scope():
+        self.variables_by_name[name] = tf.Variable(
+            self._initial_value(name, shape, dtype or tf.float32),
+            trainable=self._trainable and not is_moving_average,
+            name=name,
+            synchronization=kwargs["synchronization"],
+            aggregation=kwargs["aggregation"],
+        )
+    return self.variables_by_name[name]
+
+  def _initial_value(self, name, shape, dtype) -> tf.Tensor:
+    match name.rpartition("/")[2]:
+      case "weights":
+        return tf.random.stateless_truncated_normal(
+            shape,
+            seed=seeds.named_seed(self._seed, name),
+            stddev=_WEIGHTS_STDDEV,
+            dtype=dtype,
+        )
+      case "moving_variance":
+        return tf.ones(shape, dtype)
+      case _:
+        return tf.zeros(shape, dtype)
+
+
+def batch_norm(
+    inputs: tf.Tensor, *, is_training: bool, decay: float
+) -> tf.Tensor:
+  """Batch normalisation without a scale, under TF-Slim's variable names.
+
+  Stands in for `tf_slim.batch_norm`, which no longer works. To be called with
+  a TF-Slim layer's variable scope open.
+
+  Args:
+    inputs: A float32 Tensor of shape [batch_size, height, width, channels].
+    is_training: Whether to normalise by the batch's mean and variance and to
+      update the moving averages, instead of normalising by these.
+    decay: Of the moving averages.
+
+  Returns:
+    A float32 Tensor of the shape of `inputs`.
+  """
+  shape = inputs.shape[-1:]
+  with tf.compat.v1.variable_scope("BatchNorm"):
+    beta = tf.compat.v1.get_variable("beta", shape)
+    mean, variance = (
+        tf.compat.v1.get_variable(
+            name,
+            shape,
+            trainable=False,
+            synchronization=tf.VariableSynchronization.ON_READ,
+            aggregation=tf.VariableAggregation.MEAN,
+        )
+        for name in ("moving_mean", "moving_variance")
+    )
+  outputs, batch_mean, batch_variance = tf.compat.v1.nn.fused_batch_norm(
+      inputs,
+      scale=tf.ones(shape),
+      offset=beta,
+      mean=None if is_training else mean,
+      variance=None if is_training else variance,
+      epsilon=_BATCH_NORM_EPSILON,
+      is_training=is_training,
+  )
+  if is_training:
+    for average, value in ((mean, batch_mean), (variance, batch_variance)):
+      average.assign_sub((average - value) * (1 - decay))
+  return outputs

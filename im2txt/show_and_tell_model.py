@@ -1,0 +1,206 @@
+"""The Show and Tell model (Vinyals et al., arXiv 1411.4555 and 1609.06647).
+
+    images -> Inception v3 -> features -> image embedding
+                                               |
+                                              LSTM -> LSTM -> LSTM -> ...
+                                                       |       |
+                            inputs                    <S>      a
+                            targets                    a     wave
+
+An encoder (`ops/image_embedding.py`) and a decoder (`ops/caption_decoder.py`),
+with the losses that train them and the variables of a checkpoint.
+"""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from im2txt import configuration
+from im2txt.ops import caption_decoder
+from im2txt.ops import image_embedding
+from im2txt.ops import inputs
+
+MODES = ("train", "eval", "inference")
+
+
+class Losses(NamedTuple):
+  """What a batch costs.
+
+  Attributes:
+    word_losses: The cross-entropy of each target word, in nats; a float32
+      Tensor of shape [num_words], row-major over the batch's input_mask.
+    regularization_loss: Half the sum of the squares of the encoder's kernels
+      times the weight decay while the encoder is trained, else 0; a float32
+      scalar.
+  """
+
+  word_losses: tf.Tensor
+  regularization_loss: tf.Tensor
+
+  @property
+  def batch_loss(self) -> tf.Tensor:
+    """The mean cross-entropy of a word; a float32 scalar."""
+    return tf.reduce_mean(self.word_losses)
+
+  @property
+  def total_loss(self) -> tf.Tensor:
+    """What training minimizes; a float32 scalar."""
+    return self.batch_loss + self.regularization_loss
+
+
+class ShowAndTellModel(tf.Module):
+  """Encoder and decoder with the variables of a checkpoint.
+
+  Attributes:
+    config: The model's configuration.
+    mode: "train", "eval" or "inference".
+    train_inception: Whether the encoder is trained too.
+    encoder: The `image_embedding.ImageEncoder`.
+    decoder: The `caption_decoder.CaptionDecoder`.
+    global_step: int32 scalar, as the released checkpoints have it.
+  """
+
+  def __init__(
+      self,
+      config: configuration.ModelConfig,
+      mode: str,
+      train_inception: bool = False,
+      *,
+      seed: int = 0,
+  ):
+    """Makes all variables, with initial values.
+
+    Args:
+      config: The model's configuration.
+      mode: "train" for losses with dropout, "eval" for losses without, or
+        "inference" for captions.
+      train_inception: Whether to train the encoder as well as the decoder.
+        Otherwise the encoder is always in inference mode.
+      seed: Of the initial values.
+
+    Raises:
+      ValueError: If `mode` is none of the three.
+    """
+    super().__init__(name="show_and_tell_model")
+    if mode not in MODES:
+      raise ValueError(f"mode must be one of {MODES}. Got: {mode!r}.")
+    self.config = config
+    self.mode = mode
+    self.train_inception = train_inception and self.is_training
+    self.encoder = image_embedding.ImageEncoder(
+        height=config.image_height,
+        width=config.image_width,
+        depth_multiplier=config.inception_depth_multiplier,
+        batch_norm_decay=config.batch_norm_decay,
+        dropout_keep_prob=config.inception_dropout_keep_prob,
+        trainable=self.train_inception,
+        seed=seed,
+    )
+    self.decoder = caption_decoder.CaptionDecoder(
+        feature_size=self.encoder.feature_size,
+        vocab_size=config.vocab_size,
+        embedding_size=config.embedding_size,
+        num_units=config.num_lstm_units,
+        initializer_scale=config.initializer_scale,
+        dropout_keep_prob=config.lstm_dropout_keep_prob,
+        seed=seed,
+    )
+    self.global_step = tf.Variable(
+        0,
+        dtype=tf.int32,
+        trainable=False,
+        name="global_step",
+        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+    )
+
+  @property
+  def is_training(self) -> bool:
+    """Whether `losses` uses dropout."""
+    return self.mode == "train"
+
+  def checkpoint_variables(self) -> dict[str, tf.Variable]:
+    """All 383 variables by the names of the released checkpoints."""
+    return {
+        **self.encoder.variables_by_name,
+        **self.decoder.variables_by_name,
+        "global_step": self.global_step,
+    }
+
+  def trainable_variables_by_name(self) -> dict[str, tf.Variable]:
+    """The variables that gradients change, by checkpoint name."""
+    return {
+        name: variable
+        for name, variable in self.checkpoint_variables().items()
+        if variable.trainable
+    }
+
+  def image_features(
+      self, images: tf.Tensor, *, dropout_seed: tf.Tensor | None = None
+  ) -> tf.Tensor:
+    """What the encoder sees in images.
+
+    Args:
+      images: A float32 Tensor of shape [batch_size, height, width, 3] in
+        [-1, 1].
+      dropout_seed: An integer Tensor of shape [2], if the encoder is trained.
+
+    Returns:
+      A float32 Tensor of shape [batch_size, feature_size].
+    """
+    if self.mode == "inference":
+      return self.encoder(images)
+    return self.encoder.features_and_end_points(
+        images, dropout_seed=dropout_seed if self.train_inception else None
+    )[0]
+
+  def losses(
+      self, batch: inputs.Batch, *, dropout_seed: tf.Tensor | None = None
+  ) -> Losses:
+    """The losses of the captions of a batch.
+
+    To be called inside a `tf.function(autograph=False)`.
+
+    Args:
+      batch: Images, or features of theirs, with captions.
+      dropout_seed: An integer Tensor of shape [2], which the mode "train" needs
+        and the others, having no dropout, ignore.
+
+    Returns:
+      The `Losses`.
+
+    Raises:
+      ValueError: If a seed is lacking, or images to train the encoder with.
+    """
+    if not self.is_training:
+      dropout_seed = None
+    elif dropout_seed is None:
+      raise ValueError("The mode 'train' needs a dropout_seed.")
+    features = batch.images
+    if features.shape.rank == 4:
+      features = self.image_features(features, dropout_seed=dropout_seed)
+    elif self.train_inception:
+      raise ValueError("The encoder can't be trained on cached features.")
+    logits = self.decoder.word_logits(
+        features, batch.input_seqs, batch.input_mask, dropout_seed=dropout_seed
+    )
+    word_losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
+        tf.boolean_mask(batch.target_seqs, batch.input_mask > 0), logits
+    )
+    return Losses(word_losses, self._regularization_loss())
+
+  def initial_state(self, features: tf.Tensor) -> tf.Tensor:
+    """See `CaptionDecoder.initial_state`."""
+    return self.decoder.initial_state(features)
+
+  def decode_step(
+      self, input_ids: tf.Tensor, state: tf.Tensor
+  ) -> tuple[tf.Tensor, tf.Tensor]:
+    """See `CaptionDecoder.decode_step`."""
+    return self.decoder.decode_step(input_ids, state)
+
+  def _regularization_loss(self) -> tf.Tensor:
+    if not self.train_inception:
+      return tf.zeros([])
+    return self.config.inception_weight_decay * tf.add_n(
+        [tf.nn.l2_loss(w) for w in self.encoder.regularized_weights()]
+    )
