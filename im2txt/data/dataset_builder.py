@@ -1,0 +1,279 @@
+"""The steps from captions and images to TFRecords and a vocabulary.
+
+    with worker_pool.WorkerPool(8) as pool:
+      builder = DatasetBuilder(output_dir, num_threads=8, pool=pool, say=print)
+      images = builder.load_images(captions_file, image_dir)
+      word_ids = builder.create_vocabulary(images, word_counts_file, ...)
+      builder.wait_for_checks()
+      builder.write_dataset("train", images, 256, word_ids)
+
+Each step says what it does in the released program's words.
+"""
+
+from collections.abc import Callable, Sequence
+import datetime
+import itertools
+from pathlib import Path
+
+import tqdm
+
+from im2txt.data import caption_dataset
+from im2txt.data import captions_json
+from im2txt.data import jpeg_check
+from im2txt.data import tokenizer
+from im2txt.data import whole_file
+from im2txt.data import word_counts
+from im2txt.data import worker_pool
+
+SKIPPED_IMAGES = "skipped_images.txt"
+
+# Large enough for the messages between processes to cost nothing.
+_IMAGES_A_TASK = 32
+
+
+class DatasetBuilder:
+  """Builds data sets whose images are each checked once.
+
+  Attributes:
+    skipped: Paths of the images to leave out; known after `wait_for_checks`.
+  """
+
+  def __init__(
+      self,
+      output_dir: str,
+      *,
+      num_threads: int,
+      pool: worker_pool.WorkerPool,
+      say: Callable[[str], None],
+  ):
+    """Sets up the builder.
+
+    Args:
+      output_dir: The folder of the TFRecords; must exist.
+      num_threads: Into how many batches of shards a data set is cut. The
+        released program had a thread for each.
+      pool: Processes to check and write with.
+      say: Called with each line of the report.
+    """
+    self._output_dir = output_dir
+    self._num_threads = num_threads
+    self._pool = pool
+    self._say = say
+    self._submitted: set[str] = set()
+    self.skipped: set[str] = set()
+
+  def load_images(
+      self,
+      captions_file: str,
+      image_dir: str,
+      *,
+      start_word: str = "<S>",
+      end_word: str = "</S>",
+  ) -> list[caption_dataset.TokenizedImage]:
+    """Loads captions and splits them, while the pool checks the images."""
+    images = captions_json.load_captions(captions_file, image_dir)
+    self._say(
+        f"Loaded caption metadata for {len(images)} images from {captions_file}"
+    )
+    self._submit_checks([image.path for image in images])
+    self._say("Processing captions.")
+    tokenized = [
+        caption_dataset.TokenizedImage(
+            image.image_id,
+            image.path,
+            [
+                [start_word, *tokenizer.tokenize(caption), end_word]
+                for caption in image.captions
+            ],
+        )
+        for image in images
+    ]
+    num_captions = sum(len(image.captions) for image in images)
+    self._say(
+        f"Finished processing {num_captions} captions for {len(images)} images"
+        f" in {captions_file}"
+    )
+    return tokenized
+
+  def create_vocabulary(
+      self,
+      images: Sequence[caption_dataset.TokenizedImage],
+      word_counts_file: str,
+      *,
+      min_word_count: int,
+  ) -> word_counts.WordIds:
+    """Writes the vocabulary of the images' captions.
+
+    Captions of images that will be skipped count too, as they always have.
+
+    Args:
+      images: The images to train with.
+      word_counts_file: The file to write.
+      min_word_count: How often a word must occur.
+
+    Returns:
+      The ids of the vocabulary.
+    """
+    self._say("Creating vocabulary.")
+    counts = word_counts.count_words(
+        words for image in images for words in image.captions
+    )
+    self._say(f"Total words: {len(counts)}")
+    frequent = [entry for entry in counts if entry[1] >= min_word_count]
+    self._say(f"Words in vocabulary: {len(frequent)}")
+    word_counts.write(word_counts_file, frequent)
+    self._say(f"Wrote vocabulary file: {word_counts_file}")
+    return word_counts.WordIds.of_counts(frequent)
+
+  def wait_for_checks(self) -> None:
+    """Waits until each image is checked; lists those to be skipped.
+
+    Raises:
+      ValueError: If there is no image that can be used.
+    """
+    num_images = len(self._submitted)
+    problems = []
+    with _progress_bar("Checking images", num_images) as bar:
+      for checked in self._pool.results():
+        bar.update(checked.num_files)
+        for problem in checked.problems:
+          problems.append(problem)
+          self._say(_skipping(problem))
+    path = str(Path(self._output_dir, SKIPPED_IMAGES))
+    with whole_file.create(path) as file:
+      for problem in sorted(problems):
+        file.write(f"{problem.path}\t{problem.reason}\n".encode())
+    if problems and len(problems) == num_images:
+      raise ValueError(
+          f"None of the {num_images} images can be used; the first,"
+          f" {problems[0].path}, is {problems[0].reason}. See {path}."
+      )
+    if problems:
+      self._say(
+          f"Skipping {len(problems)} of {num_images} images, listed in {path}"
+      )
+    self.skipped = {problem.path for problem in problems}
+
+  def write_dataset(
+      self,
+      name: str,
+      images: Sequence[caption_dataset.TokenizedImage],
+      num_shards: int,
+      word_ids: word_counts.WordIds,
+  ) -> int:
+    """Writes the TFRecords of a data set.
+
+    Args:
+      name: Its name, such as "train".
+      images: Its images.
+      num_shards: The number of files; see `check_num_shards`.
+      word_ids: The ids of the vocabulary.
+
+    Returns:
+      The number of pairs written.
+    """
+    pairs = caption_dataset.shuffled_pairs(images)
+    num_threads = min(num_shards, self._num_threads)
+    spacing = caption_dataset.evenly_spaced(0, len(pairs), num_threads)
+    batches = list(itertools.pairwise(spacing))
+    self._say(
+        f"Launching {num_threads} threads for spacings:"
+        f" {[list(batch) for batch in batches]}"
+    )
+    shards_a_batch = num_shards // num_threads
+    shards = [
+        [pair for pair in pairs[start:end] if pair.path not in self.skipped]
+        for batch in batches
+        for start, end in itertools.pairwise(
+            caption_dataset.evenly_spaced(*batch, shards_a_batch)
+        )
+    ]
+    report = _BatchReport(shards, shards_a_batch, self._say)
+    with _progress_bar(f"Writing {name}", sum(map(len, shards))) as bar:
+      for shard in caption_dataset.write_shards(
+          name,
+          shards,
+          word_ids=word_ids,
+          output_dir=self._output_dir,
+          pool=self._pool,
+      ):
+        bar.update(shard.num_pairs)
+        report.add(shard)
+    num_written = sum(map(len, shards))
+    self._say(
+        f"{datetime.datetime.now()}: Finished processing all {num_written}"
+        f" image-caption pairs in data set '{name}'."
+    )
+    return num_written
+
+  def _submit_checks(self, paths: Sequence[str]) -> None:
+    new = [path for path in dict.fromkeys(paths) if path not in self._submitted]
+    self._submitted.update(new)
+    for start in range(0, len(new), _IMAGES_A_TASK):
+      self._pool.submit(
+          jpeg_check.check_files, new[start : start + _IMAGES_A_TASK]
+      )
+
+
+def check_num_shards(name: str, num_shards: int, num_threads: int) -> None:
+  """Raises a ValueError if a data set's shards can't be cut into batches."""
+  if num_shards > num_threads and num_shards % num_threads:
+    raise ValueError(
+        "Please make the FLAGS.num_threads commensurate with"
+        f" FLAGS.{name}_shards: {num_shards} is neither smaller than"
+        f" {num_threads} nor a multiple of it."
+    )
+
+
+class _BatchReport:
+  """Says of each batch of shards, here and before a thread's, how far it is."""
+
+  def __init__(
+      self,
+      shards: Sequence[Sequence[caption_dataset.Pair]],
+      shards_a_batch: int,
+      say: Callable[[str], None],
+  ):
+    self._shards_a_batch = shards_a_batch
+    self._say = say
+    num_batches = len(shards) // shards_a_batch
+    self._totals = [0] * num_batches
+    for i, pairs in enumerate(shards):
+      self._totals[i // shards_a_batch] += len(pairs)
+    self._written = [0] * num_batches
+    self._num_shards = [0] * num_batches
+
+  def add(self, shard: caption_dataset.WrittenShard) -> None:
+    batch = shard.index // self._shards_a_batch
+    before = self._written[batch]
+    self._written[batch] += shard.num_pairs
+    self._num_shards[batch] += 1
+    if self._written[batch] // 1000 > before // 1000:
+      self._say_of(
+          batch,
+          f"Processed {self._written[batch]} of {self._totals[batch]} items in"
+          " thread batch.",
+      )
+    self._say_of(
+        batch, f"Wrote {shard.num_pairs} image-caption pairs to {shard.path}"
+    )
+    if self._num_shards[batch] == self._shards_a_batch:
+      self._say_of(
+          batch,
+          f"Wrote {self._written[batch]} image-caption pairs to"
+          f" {self._shards_a_batch} shards.",
+      )
+
+  def _say_of(self, batch: int, line: str) -> None:
+    self._say(f"{datetime.datetime.now()} [thread {batch}]: {line}")
+
+
+def _skipping(problem: jpeg_check.Problem) -> str:
+  if problem.reason == jpeg_check.MISSING:
+    return f"Skipping missing file: {problem.path}"
+  return f"Skipping file with invalid JPEG data: {problem.path}"
+
+
+def _progress_bar(title: str, total: int) -> tqdm.tqdm:
+  """A bar on stderr, if that is a terminal."""
+  return tqdm.tqdm(desc=title, total=total, disable=None, leave=False)
