@@ -66,11 +66,20 @@ def _find_python(repository_ctx):
           "give its path in the environment variable PYTHON_BIN_PATH.") %
          ("; ".join(faults) or "no python3 on the PATH"))
 
+def _say(repository_ctx, message):
+    """Prints a line also where Bazel does not show what is in progress."""
+    repository_ctx.execute(["echo", message], quiet = False)
+
 def _install(repository_ctx, python, requirements):
     """Installs the requirements with pip, going on after a lost connection."""
+    _say(
+        repository_ctx,
+        "Installing the Python packages of %s in a venv of its own, once." %
+        requirements.basename,
+    )
     for attempt in range(_PIP_ATTEMPTS):
         repository_ctx.report_progress(
-            "installing %s with pip (minutes; attempt %d of %d)" %
+            "pip installs %s (attempt %d of %d)" %
             (requirements.basename, attempt + 1, _PIP_ATTEMPTS),
         )
         result = repository_ctx.execute(

@@ -1,0 +1,79 @@
+"""Counts test cases in what Bazel says of a run of its tests.
+
+  ./bazelw test --build_event_json_file=events.json //...
+  python3 tools/test_counts.py events.json
+
+prints a line such as "212 passed, 0 failed". A case is one of a test.xml, which
+is a method in a Python test and the whole of any other; a skipped one is not
+counted. A test that fails without a failed case (it crashed, or took too long)
+counts as one failure, and so does a build that fails.
+"""
+
+from collections.abc import Iterable
+import json
+from pathlib import Path
+import sys
+from typing import Any
+from urllib import parse, request
+from xml.etree import ElementTree
+
+# Bazel's exit status when everything was built and some test failed.
+_TESTS_FAILED = 3
+
+
+def count(events: Iterable[dict[str, Any]]) -> tuple[int, int]:
+  """Counts the cases that passed and failed.
+
+  Args:
+    events: Messages of Bazel's build event protocol.
+
+  Returns:
+    The number of cases that passed and that failed.
+  """
+  results = {}
+  exit_status = None
+  for event in events:
+    if "testResult" in event:
+      name = event["id"]["testResult"]
+      # A later attempt of the same test takes the place of the earlier one.
+      shard = (name["label"], name.get("run"), name.get("shard"))
+      results[shard] = event["testResult"]
+    elif "finished" in event:
+      exit_status = event["finished"].get("exitCode", {}).get("code", 0)
+  passed = failed = 0
+  for result in results.values():
+    passed_here, failed_here = _count_cases(result)
+    if result["status"] not in ("PASSED", "FLAKY"):
+      failed_here = max(failed_here, 1)
+    passed += passed_here
+    failed += failed_here
+  if exit_status not in (0, _TESTS_FAILED):
+    failed += 1
+  return passed, failed
+
+
+def _count_cases(result: dict[str, Any]) -> tuple[int, int]:
+  """Counts in the test.xml that a test result names."""
+  passed = failed = 0
+  for output in result.get("testActionOutput", []):
+    if output["name"] == "test.xml":
+      path = request.url2pathname(parse.urlparse(output["uri"]).path)
+      for case in ElementTree.parse(path).iter("testcase"):
+        if case.find("failure") is not None or case.find("error") is not None:
+          failed += 1
+        elif (
+            case.find("skipped") is None and case.get("result") != "suppressed"
+        ):
+          passed += 1
+  return passed, failed
+
+
+def main() -> None:
+  """Prints the counts of the run whose events the named file holds."""
+  text = Path(sys.argv[1]).read_text(encoding="utf-8")
+  passed, failed = count(map(json.loads, text.splitlines()))
+  print(f"{passed} passed, {failed} failed")
+
+
+if __name__ == "__main__":
+  main()

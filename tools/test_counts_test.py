@@ -1,0 +1,79 @@
+"""Test counts of made-up runs."""
+
+from absl.testing import absltest, parameterized
+
+from tools import test_counts
+
+_PYTHON_XML = """<testsuites><testsuite>
+  <testcase name="a" status="run" result="completed"/>
+  <testcase name="b" status="run" result="completed"><failure/></testcase>
+  <testcase name="c" status="run" result="completed"><error/></testcase>
+  <testcase name="d" status="run" result="completed"><skipped/></testcase>
+  <testcase name="e" status="notrun" result="suppressed"/>
+</testsuite></testsuites>"""
+_SHELL_XML = """<testsuites><testsuite>
+  <testcase name="t"/>
+</testsuite></testsuites>"""
+
+
+def finished(exit_status):
+  """The event of a build's end; Bazel leaves out a status of 0."""
+  code = {"code": exit_status} if exit_status else {}
+  return {"id": {"buildFinished": {}}, "finished": {"exitCode": code}}
+
+
+class TestCountsTest(parameterized.TestCase):
+
+  def result(self, label, status, xml=None, attempt=1):
+    """The event of a test's result."""
+    outputs = []
+    if xml:
+      path = self.create_tempfile(content=xml).full_path
+      outputs = [{"name": "test.xml", "uri": f"file://{path}"}]
+    return {
+        "id": {
+            "testResult": {
+                "label": label,
+                "run": 1,
+                "shard": 1,
+                "attempt": attempt,
+            }
+        },
+        "testResult": {"status": status, "testActionOutput": outputs},
+    }
+
+  def test_counts_cases(self):
+    events = [
+        self.result("//:python_test", "FAILED", _PYTHON_XML),
+        self.result("//:shell_test", "PASSED", _SHELL_XML),
+        finished(3),
+    ]
+
+    self.assertEqual(test_counts.count(events), (2, 2))
+
+  def test_last_attempt_counts(self):
+    events = [
+        self.result("//:python_test", "FAILED", _PYTHON_XML),
+        self.result("//:python_test", "PASSED", _SHELL_XML, attempt=2),
+        finished(0),
+    ]
+
+    self.assertEqual(test_counts.count(events), (1, 0))
+
+  @parameterized.parameters("TIMEOUT", "FAILED", "INCOMPLETE")
+  def test_failure_without_a_failed_case_counts_once(self, status):
+    events = [self.result("//:t", status), finished(3)]
+
+    self.assertEqual(test_counts.count(events), (0, 1))
+
+  def test_failed_build_counts_once(self):
+    events = [self.result("//:t", "PASSED", _SHELL_XML), finished(1)]
+
+    self.assertEqual(test_counts.count(events), (1, 1))
+
+  def test_interrupted_run_is_a_failure(self):
+    self.assertEqual(test_counts.count([]), (0, 1))
+
+
+if __name__ == "__main__":
+  absltest.main()
