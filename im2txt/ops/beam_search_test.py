@@ -1,0 +1,308 @@
+"""Tests of beam_search."""
+
+import types
+
+from absl.testing import parameterized
+import numpy as np
+import tensorflow as tf
+
+from im2txt.inference_utils import caption_generator
+from im2txt.ops import beam_search
+
+_START, _END = 1, 2
+_VOCAB = types.SimpleNamespace(start_id=_START, end_id=_END)
+_NUM_HIDDEN = 5
+
+
+class TableModel:
+  """A made-up model of many images, for both forms of the search.
+
+  Attributes:
+    probabilities: A float32 array of shape [num_images, num_hidden, vocab_size,
+      vocab_size]; the next word's distribution in a hidden state after a word.
+    next_hidden: An int32 array of shape [num_images, num_hidden, vocab_size].
+  """
+
+  def __init__(self, probabilities, next_hidden):
+    self.probabilities = np.asarray(probabilities, np.float32)
+    self.next_hidden = np.asarray(next_hidden, np.int32)
+
+  @property
+  def initial_state(self):
+    num_images = len(self.probabilities)
+    return np.stack([np.arange(num_images), np.zeros(num_images)], axis=1)
+
+  def step(self, input_ids, state):
+    """The step of `beam_search`."""
+    image, hidden = tf.unstack(tf.cast(state, tf.int32), axis=1)
+    indices = tf.stack([image, hidden, input_ids], axis=1)
+    hidden = tf.gather_nd(self.next_hidden, indices)
+    state = tf.cast(tf.stack([image, hidden], axis=1), tf.float32)
+    return tf.gather_nd(self.probabilities, indices), state
+
+  def feed_image(self, sess, image):
+    """The image of `CaptionGenerator`, which here is its number."""
+    del sess
+    return self.initial_state[image : image + 1]
+
+  def inference_step(self, sess, input_feed, state_feed):
+    """The step of `CaptionGenerator`."""
+    del sess
+    image, hidden = state_feed.astype(np.int32).T
+    new_hidden = self.next_hidden[image, hidden, input_feed]
+    state = np.stack([image, new_hidden], axis=1)
+    return self.probabilities[image, hidden, input_feed], state, None
+
+
+def _random_model(seed, num_images, vocab_size):
+  """Images of all the kinds that a search can meet, in turn."""
+  rng = np.random.default_rng(seed)
+  shape = (num_images, _NUM_HIDDEN, vocab_size, vocab_size)
+  tables = rng.gamma(0.5, size=shape)
+  tables[1::7] = np.ceil(tables[1::7] * 2)  # Many ties.
+  tables[2::7, ..., _END] = 0.0  # No complete caption.
+  tables[3::7, ..., _END] *= 20.0  # Soon complete.
+  tables[4::7, ..., _END] *= 0.1  # Late complete.
+  tables[5::7] *= 1e-12 ** (rng.random(tables[5::7].shape) < 0.6)
+  tables[6::7] = 1.0  # Nothing but ties.
+  tables /= tables.sum(axis=-1, keepdims=True) + 1e-30
+  return TableModel(tables, rng.integers(_NUM_HIDDEN, size=shape[:3]))
+
+
+def _memoryless(*tables):
+  """A model of one word's memory; one table [vocab_size, vocab_size] each."""
+  probabilities = np.array(tables)[:, np.newaxis]
+  return TableModel(probabilities, np.zeros(probabilities.shape[:3]))
+
+
+def _search(model, state=None, **kwargs):
+  if state is None:
+    state = tf.constant(model.initial_state, tf.float32)
+  return beam_search.beam_search(
+      model.step, state, start_id=_START, end_id=_END, **kwargs
+  )
+
+
+class BeamSearchTest(tf.test.TestCase, parameterized.TestCase):
+
+  def assert_equals_reference(self, result, model, **kwargs):
+    result = tf.nest.map_structure(lambda tensor: tensor.numpy(), result)
+    generator = caption_generator.CaptionGenerator(model, _VOCAB, **kwargs)
+    for image in range(len(model.probabilities)):
+      expected = generator.beam_search(None, image)
+      self.assertLen(expected, result.num_captions[image])
+      for rank, caption in enumerate(expected):
+        self.assert_equals_caption(result, image, rank, caption, model)
+      self._assert_padding(result, image)
+
+  def assert_equals_caption(self, result, image, rank, caption, model):
+    length = result.lengths[image, rank]
+    word_ids = result.word_ids[image, rank]
+    self.assertEqual(list(word_ids[:length]), caption.sentence)
+    self.assertEqual(
+        result.is_complete[image],
+        len(caption.sentence) > 1 and caption.sentence[-1] == _END,
+    )
+    word_log_probs = result.word_log_probs[image, rank]
+    np.testing.assert_allclose(
+        [
+            result.log_probs[image, rank],
+            result.scores[image, rank],
+            word_log_probs.sum(),
+        ],
+        [caption.logprob, caption.score, caption.logprob],
+        rtol=0,
+        atol=1e-12,
+    )
+    hidden = 0
+    for i in range(length - 1):
+      word, following = caption.sentence[i : i + 2]
+      probability = model.probabilities[image, hidden, word, following]
+      self.assertNear(word_log_probs[i + 1], np.log(probability), 1e-6)
+      hidden = model.next_hidden[image, hidden, word]
+
+  def _assert_padding(self, result, image):
+    exists = np.arange(result.lengths.shape[1]) < result.num_captions[image]
+    self.assertAllEqual(result.lengths[image] > 0, exists)
+    self.assertAllEqual(result.scores[image] > -np.inf, exists)
+    self.assertAllEqual(result.log_probs[image] > -np.inf, exists)
+    position = np.arange(result.word_ids.shape[2])
+    is_padding = position >= result.lengths[image][:, np.newaxis]
+    self.assertTrue((result.word_ids[image][is_padding] == _END).all())
+    self.assertFalse(result.word_log_probs[image][is_padding].any())
+    self.assertFalse(result.word_log_probs[image, :, 0].any())
+
+  @parameterized.parameters(
+      # beam_size, max_caption_length, length_normalization_factor, vocab_size
+      (1, 20, 0.0, 12),
+      (2, 7, 0.7, 12),
+      (3, 20, 0.0, 12),
+      (3, 20, 0.7, 30),
+      (3, 12, 2.5, 12),
+      (4, 9, 1.0, 4),
+      (5, 20, 1.0, 12),
+      (5, 5, -1.0, 12),
+      (5, 20, 0.0, 3),
+      (3, 2, 0.5, 12),
+      (3, 1, 0.5, 12),
+  )
+  def test_equals_the_reference_on_random_models(
+      self, beam_size, max_caption_length, factor, vocab_size
+  ):
+    model = _random_model(beam_size, 70, vocab_size)
+    kwargs = {
+        "beam_size": beam_size,
+        "max_caption_length": max_caption_length,
+        "length_normalization_factor": factor,
+    }
+    search = tf.function(
+        lambda state: _search(model, state, **kwargs),
+        input_signature=[tf.TensorSpec([None, 2])],
+        autograph=False,
+    )
+    state = tf.constant(model.initial_state, tf.float32)
+    self.assert_equals_reference(search(state), model, **kwargs)
+    # Eagerly, one image, which finds the same as it does in the batch.
+    alone = TableModel(model.probabilities[4:5], model.next_hidden[4:5])
+    self.assert_equals_reference(_search(alone, **kwargs), alone, **kwargs)
+
+  # Words: 0 "a", 1 <S>, 2 </S>, 3 "b".
+  _AFTER_END = (0.0, 0.0, 0.0, 0.0)
+
+  @parameterized.named_parameters(
+      (
+          "complete",
+          [[0.2, 0.0, 0.5, 0.3], [0.6, 0.0, 0.0, 0.4], _AFTER_END]
+          + [[0.1, 0.0, 0.8, 0.1]],
+          # </S> at the fourth place only: a 0.6 * 0.5, b 0.4 * 0.8.
+          [([1, 3, 2], 0.32), ([1, 0, 2], 0.3)],
+      ),
+      (
+          "end_word_at_once",
+          [[0.0, 0.0, 1.0, 0.0], [0.2, 0.0, 0.7, 0.1], _AFTER_END]
+          + [[0.0, 0.0, 1.0, 0.0]],
+          [([1, 2], 0.7), ([1, 0, 2], 0.2)],
+      ),
+      (
+          "no_end_word",
+          [[0.75, 0.0, 0.0, 0.25], [0.5, 0.0, 0.0, 0.5], _AFTER_END]
+          + [[0.0, 0.0, 0.0, 1.0]],
+          # The tie of "b b" with no other; "a a a" 0.28 is second.
+          [([1, 3, 3, 3], 0.5), ([1, 0, 0, 0], 0.28125)],
+      ),
+      (
+          "nothing_likely_enough",
+          [[0.0] * 4, [1e-13, 0.0, 1e-13, 1e-13], _AFTER_END, [0.0] * 4],
+          [],
+      ),
+      (
+          "ties_go_to_the_smaller_id_and_the_better_caption",
+          [[0.0, 0.0, 0.5, 0.5], [0.5, 0.0, 0.0, 0.5], _AFTER_END]
+          + [[0.0, 0.0, 0.5, 0.5]],
+          [([1, 0, 2], 0.25), ([1, 3, 2], 0.25)],
+      ),
+  )
+  def test_known_captions(self, table, expected):
+    result = _search(_memoryless(table), beam_size=2, max_caption_length=4)
+    captions = [
+        (
+            list(result.word_ids[0, i, : result.lengths[0, i]].numpy()),
+            probability,
+        )
+        for i, probability in enumerate(np.exp(result.log_probs[0]))
+        if i < result.num_captions[0]
+    ]
+    self.assertLen(captions, len(expected))
+    for (word_ids, probability), (known_ids, known) in zip(
+        captions, expected, strict=True
+    ):
+      self.assertEqual(word_ids, known_ids)
+      self.assertNear(probability, known, 1e-6)
+
+  def test_normalization_prefers_longer_captions(self):
+    # Of "</S>" (0.3), "a </S>" (0.32) and "a a </S>" (0.16), the last is less
+    # likely than the first but scores ln 0.16 / 4 = -0.46 to ln 0.3 / 2 = -0.6.
+    table = [[0.0] * 4] * 4
+    table[_START] = [0.64, 0.0, 0.3, 0.0]
+    table[0] = [0.5, 0.0, 0.5, 0.0]
+    for factor, lengths in ((0.0, [3, 2]), (1.0, [3, 4])):
+      result = _search(
+          _memoryless(table),
+          beam_size=2,
+          max_caption_length=4,
+          length_normalization_factor=factor,
+      )
+      self.assertAllEqual(result.lengths, [lengths])
+    self.assertAllClose(
+        result.scores, [[np.log(0.32) / 3, np.log(0.16) / 4]], atol=1e-6
+    )
+    self.assertAllClose(
+        result.log_probs, [[np.log(0.32), np.log(0.16)]], atol=1e-6
+    )
+
+  def test_advances_only_captions_that_can_still_win(self):
+    ends_at_once = [[0.0, 0.0, 1.0, 0.0]] * 4
+    goes_on = [[0.25, 0.0, 0.5, 0.25]] * 4
+    model = _memoryless(ends_at_once, goes_on)
+    rows = []
+
+    def step(input_ids, state):
+      rows.append(input_ids.shape[0])
+      return model.step(input_ids, state)
+
+    beam_search.beam_search(
+        step,
+        tf.constant(model.initial_state, tf.float32),
+        start_id=_START,
+        end_id=_END,
+        beam_size=2,
+    )
+    # Both images; then "a" of the second, which proposes "a </S>" (1/8) and
+    # "a a" (1/16), while "</S>" (1/2) and "a </S>" are two complete captions.
+    self.assertEqual(rows, [2, 1])
+
+  def test_takes_a_structure_of_states(self):
+    model = _random_model(8, 7, 6)
+    image, hidden = np.float32(model.initial_state).T
+
+    def step(input_ids, state):
+      state = tf.stack([state["image"], state["hidden"][:, 0]], axis=1)
+      probabilities, state = model.step(input_ids, state)
+      return probabilities, {"image": state[:, 0], "hidden": state[:, 1:]}
+
+    result = beam_search.beam_search(
+        step,
+        {"image": tf.constant(image), "hidden": tf.constant(hidden[:, None])},
+        start_id=_START,
+        end_id=_END,
+    )
+    self.assert_equals_reference(result, model)
+
+  def test_no_image_has_no_caption(self):
+    model = _random_model(8, 7, 6)
+    result = _search(model, tf.zeros([0, 2]))
+    self.assertEqual(result.word_ids.shape, (0, 3, 20))
+
+  def test_exports_in_a_saved_model(self):
+    model = _random_model(9, 7, 12)
+    module = tf.Module()
+    module.search = tf.function(
+        lambda state: _search(model, state)._asdict(),
+        input_signature=[tf.TensorSpec([None, 2])],
+        autograph=False,
+    )
+    folder = self.create_tempdir().full_path
+    tf.saved_model.save(module, folder)
+    loaded = tf.saved_model.load(folder)
+    state = tf.constant(model.initial_state, tf.float32)
+    result = beam_search.BeamSearchResult(**loaded.search(state))
+    self.assert_equals_reference(result, model)
+
+  @parameterized.parameters(("beam_size", 0), ("max_caption_length", 0))
+  def test_rejects(self, name, value):
+    with self.assertRaisesRegex(ValueError, "at least 1"):
+      _search(_random_model(1, 1, 4), **{name: value})
+
+
+if __name__ == "__main__":
+  tf.test.main()
