@@ -125,7 +125,10 @@ def _install_startup_module(repository_ctx, python, module):
     ])
     site_packages = repository_ctx.path(result.stdout.strip())
     name = module.basename[:-len(".py")]
-    repository_ctx.symlink(module, site_packages.get_child(module.basename))
+    repository_ctx.file(
+        site_packages.get_child(module.basename),
+        repository_ctx.read(module),
+    )
     repository_ctx.file(
         site_packages.get_child(name + ".pth"),
         "import %s\n" % name,
