@@ -1,10 +1,10 @@
-"""Makes MSCOCO's images and captions into sharded TFRecords.
+r"""Makes MSCOCO's images and captions into sharded TFRecords.
 
-    build_mscoco_data \\
-      --train_image_dir=raw-data/train2014 \\
-      --val_image_dir=raw-data/val2014 \\
-      --train_captions_file=raw-data/annotations/captions_train2014.json \\
-      --val_captions_file=raw-data/annotations/captions_val2014.json \\
+    build_mscoco_data \
+      --train_image_dir=raw-data/train2014 \
+      --val_image_dir=raw-data/val2014 \
+      --train_captions_file=raw-data/annotations/captions_train2014.json \
+      --val_captions_file=raw-data/annotations/captions_val2014.json \
       --output_dir=mscoco --word_counts_output_file=mscoco/word_counts.txt
 
 MSCOCO has more validation images than validation needs, so most of them are
@@ -14,8 +14,8 @@ trained with:
     val    the next 5% of val                      val-00000-of-00004, ...
     test   the last 10% of val                     test-00000-of-00008, ...
 
-A record is a SequenceExample of an image and one of its captions, so an image of
-five captions is in five records. The words that occur often enough in the
+A record is a SequenceExample of an image and one of its captions, so an image
+of five captions is in five records. The words that occur often enough in the
 captions of train make the vocabulary. An image that is missing or no whole JPEG
 is left out and listed in OUTPUT_DIR/skipped_images.txt.
 """
@@ -30,9 +30,7 @@ from absl import flags
 import tqdm
 
 from im2txt import program
-from im2txt.data import dataset_builder
-from im2txt.data import whole_file
-from im2txt.data import worker_pool
+from im2txt.data import dataset_builder, whole_file, worker_pool
 
 _TRAIN_IMAGE_DIR = flags.DEFINE_string(
     "train_image_dir", "/tmp/train2014/", "Folder of the training images."
@@ -100,10 +98,10 @@ _T = TypeVar("_T")
 def main(argv: Sequence[str]) -> None:
   """Builds the vocabulary and the three data sets."""
   del argv
-  _check_flags()
-  signal.signal(signal.SIGTERM, _end)
   output_dir = _OUTPUT_DIR.value
   Path(output_dir).mkdir(parents=True, exist_ok=True)
+  _check_flags()
+  signal.signal(signal.SIGTERM, _end)
   with (
       whole_file.temporaries_removed(output_dir, "*-?????-of-?????"),
       worker_pool.WorkerPool(_NUM_THREADS.value) as pool,
@@ -153,6 +151,12 @@ def _check_flags() -> None:
       raise FileNotFoundError(
           f"--{image_dir.name} is no folder: {image_dir.value!r}."
       )
+  word_counts_file = Path(_WORD_COUNTS_OUTPUT_FILE.value)
+  if not word_counts_file.parent.is_dir():
+    raise FileNotFoundError(
+        f"The folder of --{_WORD_COUNTS_OUTPUT_FILE.name} is missing:"
+        f" {word_counts_file}."
+    )
 
 
 def _end(signal_number: int, frame: object) -> None:

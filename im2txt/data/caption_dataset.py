@@ -12,11 +12,13 @@ from pathlib import Path
 import random
 from typing import NamedTuple
 
-from im2txt.data import sequence_example
-from im2txt.data import tfrecord
-from im2txt.data import whole_file
-from im2txt.data import word_counts
-from im2txt.data import worker_pool
+from im2txt.data import (
+    sequence_example,
+    tfrecord,
+    whole_file,
+    word_counts,
+    worker_pool,
+)
 
 # What the released data set was shuffled with.
 _SHUFFLE_SEED = 12345
@@ -41,7 +43,7 @@ class Pair(NamedTuple):
 class WrittenShard(NamedTuple):
   """A shard that is whole."""
 
-  index: int
+  number: int
   path: str
   num_pairs: int
 
@@ -103,14 +105,14 @@ def write_shards(
   Yields:
     Each shard as it becomes whole, in any order.
   """
-  for index, pairs in enumerate(shards):
-    path = Path(output_dir, f"{name}-{index:05d}-of-{len(shards):05d}")
-    pool.submit(_write_shard, index, str(path), pairs, word_ids)
+  for number, pairs in enumerate(shards):
+    path = Path(output_dir, f"{name}-{number:05d}-of-{len(shards):05d}")
+    pool.submit(_write_shard, number, str(path), pairs, word_ids)
   yield from pool.results()
 
 
 def _write_shard(
-    index: int,
+    number: int,
     path: str,
     pairs: Sequence[Pair],
     word_ids: word_counts.WordIds,
@@ -126,4 +128,4 @@ def _write_shard(
               word_ids.of(pair.words),
           )
       )
-  return WrittenShard(index, path, len(pairs))
+  return WrittenShard(number, path, len(pairs))

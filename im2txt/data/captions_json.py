@@ -32,32 +32,32 @@ def load_captions(captions_file: str, image_dir: str) -> list[CaptionedImage]:
 
   Raises:
     FileNotFoundError: If there is no such file.
-    ValueError: If the file is no such JSON, repeats an image id, or has a
+    ValueError: If the file is no such JSON, lists an image twice, or has a
       caption of an image that it doesn't list.
   """
   content = _load_json(captions_file)
   try:
-    images = {
-        _int64(image["id"]): CaptionedImage(
-            image["id"], str(Path(image_dir, image["file_name"])), []
-        )
-        for image in content["images"]
-    }
-    for annotation in content["annotations"]:
-      images[annotation["image_id"]].captions.append(
-          _text(annotation["caption"])
-      )
+    return _captioned_images(content, image_dir)
   except KeyError as error:
-    raise ValueError(
-        f"{captions_file} is no captions JSON: no field or image id is"
-        f" {error.args[0]!r} where one should be."
-    ) from None
+    problem = f"the field {error} is missing."
   except (TypeError, ValueError) as error:
-    raise ValueError(
-        f"{captions_file} is no captions JSON: {error}"
-    ) from None
-  if len(images) != len(content["images"]):
-    raise ValueError(f"{captions_file} lists an image id more than once.")
+    problem = str(error)
+  raise ValueError(f"{captions_file} is no captions JSON: {problem}")
+
+
+def _captioned_images(content: Any, image_dir: str) -> list[CaptionedImage]:
+  images: dict[int, CaptionedImage] = {}
+  for image in content["images"]:
+    image_id = _int64(image["id"])
+    if image_id in images:
+      raise ValueError(f"it lists the image {image_id} more than once.")
+    path = str(Path(image_dir, image["file_name"]))
+    images[image_id] = CaptionedImage(image_id, path, [])
+  for annotation in content["annotations"]:
+    image_id = _int64(annotation["image_id"])
+    if image_id not in images:
+      raise ValueError(f"it has a caption of image {image_id}, but no image.")
+    images[image_id].captions.append(_text(annotation["caption"]))
   return list(images.values())
 
 

@@ -17,13 +17,15 @@ from pathlib import Path
 
 import tqdm
 
-from im2txt.data import caption_dataset
-from im2txt.data import captions_json
-from im2txt.data import jpeg_check
-from im2txt.data import tokenizer
-from im2txt.data import whole_file
-from im2txt.data import word_counts
-from im2txt.data import worker_pool
+from im2txt.data import (
+    caption_dataset,
+    captions_json,
+    jpeg_check,
+    tokenizer,
+    whole_file,
+    word_counts,
+    worker_pool,
+)
 
 SKIPPED_IMAGES = "skipped_images.txt"
 
@@ -244,7 +246,7 @@ class _BatchReport:
     self._num_shards = [0] * num_batches
 
   def add(self, shard: caption_dataset.WrittenShard) -> None:
-    batch = shard.index // self._shards_a_batch
+    batch = shard.number // self._shards_a_batch
     before = self._written[batch]
     self._written[batch] += shard.num_pairs
     self._num_shards[batch] += 1

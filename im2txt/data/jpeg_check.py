@@ -52,8 +52,8 @@ def problem_of(data: bytes) -> str | None:
     image = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
     image.draft("L", (1, 1))
     image.load()
-  except SyntaxError as error:  # What Pillow raises for another format.
-    return str(error)
+  except SyntaxError as error:  # What Pillow raises for other formats.
+    return f"no JPEG: {error}"
   except (OSError, ValueError) as error:
     return f"corrupt or truncated: {error}"
   # TensorFlow's decoder needs this marker, Pillow's may not read so far.

@@ -36,8 +36,7 @@ def encode(
   Returns:
     The parts of a serialized tf.train.SequenceExample: what is before the
     image, the image, and the rest. Copying the image would take longer than all
-    else here. Maps are in the order of their keys, as in the class's
-    deterministic serialization.
+    else here.
   """
   before_image = _before_image(len(image))
   after_image = _map_entry(b"image/image_id", _int64_feature(image_id))

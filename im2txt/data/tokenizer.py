@@ -6,13 +6,13 @@ without the data that `nltk.download` fetches, which makes these differences:
 
 - The data has 156 abbreviations that Punkt found in newspapers. Here are the
   common ones, and all that the public MSCOCO vocabulary holds ("st.", "u.s.",
-  "ave.", "dr.", "mr.", "mrs.", "d.c."). A stop after another abbreviation inside
-  a caption becomes a word: "n.j. plates" is "n.j", ".", "plates".
+  "ave.", "dr.", "mr.", "mrs.", "d.c."). A stop after any other inside a caption
+  becomes a word: "n.j. plates" is "n.j", ".", "plates".
 - The data knows words that begin sentences in lower case after an initial or a
   number. Here no word does: "at 5. the" keeps "5.".
 
-Apart from that: today's NLTK splits "field.." into "field" and "..", the NLTK of
-2016 did not.
+Apart from that: today's NLTK splits "field.." into "field" and "..", the NLTK
+of 2016 did not.
 """
 
 from collections.abc import Callable
@@ -27,9 +27,9 @@ _ABBREVIATIONS = (
     " ph.d prof sen sr st u.k u.n u.s u.s.a vs"
 )
 
-# Letters, digits and at most a full stop at the end, as in nine captions of ten.
-# NLTK parts these at the spaces and the stop, but takes 50 times longer; it
-# would also part the contractions.
+# Letters, digits and at most a full stop at the end: nine captions of ten. NLTK
+# parts these at the spaces and the stop, but takes 50 times longer; it would
+# also part the contractions.
 _PLAIN = re.compile(r"([a-z0-9 ]*)(\.?)\s*")
 _CONTRACTION = re.compile(r"\b(?:cannot|gimme|gonna|gotta|lemme|wanna)\b")
 
@@ -60,8 +60,7 @@ def nltk_words(text: str) -> list[str]:
 def _nltk_splitters() -> tuple[_Splitter, _Splitter]:
   # Not above: NLTK takes a third of a second, and starts NumPy's threads, which
   # processes that fork should not have.
-  from nltk.tokenize import destructive
-  from nltk.tokenize import punkt
+  from nltk.tokenize import destructive, punkt
 
   parameters = punkt.PunktParameters()
   parameters.abbrev_types.update(_ABBREVIATIONS.split())

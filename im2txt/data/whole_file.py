@@ -27,7 +27,8 @@ def create(path: str) -> Iterator[BinaryIO]:
       yield file
     temporary.replace(final)
   except OSError as error:
-    error.filename = error.filename or path  # As of a full disk.
+    if error.filename in (None, str(temporary)):  # None of a full disk.
+      error.filename = path
     raise
   finally:
     temporary.unlink(missing_ok=True)

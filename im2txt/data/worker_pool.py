@@ -3,11 +3,12 @@
     with worker_pool.WorkerPool(8) as pool:
       for path in paths:
         pool.submit(check, path)
-      for task, problem in pool.results():
+      for result in pool.results():
         ...
 
-Python's own pools wait for ever for the result of a process that was killed, or,
-before 3.12, may do so while they end.
+Of Python's own pools, that of multiprocessing waits for ever for the result of
+a process that was killed, and that of concurrent.futures may do so as it ends,
+before Python 3.12.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,22 +25,18 @@ _START_METHOD = "fork" if sys.platform == "linux" else "spawn"
 
 
 class WorkerPool:
-  """Runs functions in processes, which end with the `with` block.
-
-  A task that raises an OSError or a ValueError raises it from `results`. One
-  that raises anything else, or whose process is killed, raises a
-  ChildProcessError there.
-  """
+  """Runs functions in processes, which end with the `with` block."""
 
   def __init__(self, num_workers: int):
-    """Prepares the pool; `__enter__` starts it.
+    """Starts the processes.
 
     Args:
-      num_workers: The number of processes.
+      num_workers: Their number.
     """
-    context = multiprocessing.get_context(_START_METHOD)
+    context: Any = multiprocessing.get_context(_START_METHOD)
     self._tasks = context.Queue()
-    self._processes: dict[connection.Connection, Any] = {}
+    # By where their results come from.
+    self._processes: dict[connection.Connection, multiprocessing.Process] = {}
     self._pending = 0
     for _ in range(num_workers):
       reader, writer = context.Pipe(duplex=False)
@@ -60,34 +57,54 @@ class WorkerPool:
     else:
       self._tasks.cancel_join_thread()
       for process in self._processes.values():
-        process.terminate()
+        process.kill()
     for process in self._processes.values():
       process.join()
 
   def submit(self, function: Callable[..., Any], *args: Any) -> None:
-    """Has a worker call a function, both to be found by their module's name."""
+    """Has a worker call a function of a module.
+
+    Args:
+      function: The function. May raise an OSError or a ValueError.
+      *args: Its arguments; are pickled, as is its result.
+    """
     self._pending += 1
     self._tasks.put((function, args))
 
   def results(self) -> Iterator[Any]:
-    """Yields the results of all tasks submitted, as they are ready."""
+    """Waits for all tasks that were submitted.
+
+    Yields:
+      The result of each as it is ready, in any order.
+
+    Raises:
+      ChildProcessError: If a process ends; also by an error of a function.
+      OSError: If a function raised it.
+      ValueError: If a function raised it.
+    """
     while self._pending:
-      for reader in connection.wait(list(self._processes)):
-        try:
-          result = reader.recv()
-        except EOFError:
-          raise ChildProcessError(
-              f"A worker process {_end_of(self._processes[reader])}."
-          ) from None
-        if isinstance(result, Exception):
-          raise result
-        self._pending -= 1
-        yield result
+      ready = connection.wait([*self._processes])
+      for reader, process in self._processes.items():
+        if reader in ready:
+          self._pending -= 1
+          yield _result(reader, process)
 
 
-def _end_of(process) -> str:
+def _result(
+    reader: connection.Connection, process: multiprocessing.Process
+) -> Any:
+  try:
+    result = reader.recv()
+  except EOFError:
+    raise ChildProcessError(f"A worker process {_end_of(process)}.") from None
+  if isinstance(result, Exception):
+    raise result
+  return result
+
+
+def _end_of(process: multiprocessing.Process) -> str:
   process.join()
-  if process.exitcode < 0:
+  if process.exitcode and process.exitcode < 0:
     return f"was killed by {signal.Signals(-process.exitcode).name}"
   return f"ended with exit status {process.exitcode}"
 

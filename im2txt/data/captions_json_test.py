@@ -1,0 +1,97 @@
+"""Tests of captions_json."""
+
+import json
+
+from absl.testing import absltest, parameterized
+
+from im2txt.data import captions_json
+
+_IMAGES = [
+    {"id": 7, "file_name": "seven.jpg", "license": 1},
+    {"id": -3, "file_name": "three.jpg"},
+    {"id": 9, "file_name": "more/nine.jpg"},
+]
+
+
+class CaptionsJsonTest(parameterized.TestCase):
+
+  def _load(self, content: bytes) -> list[captions_json.CaptionedImage]:
+    path = self.create_tempfile("captions.json", content, mode="wb").full_path
+    return captions_json.load_captions(path, "/images/")
+
+  def test_keeps_the_order_of_images_and_of_their_captions(self):
+    annotations = [
+        {"id": 4, "image_id": 9, "caption": "Nine."},
+        {"id": 3, "image_id": 7, "caption": "Seven, one."},
+        {"id": 2, "image_id": 9, "caption": "Neuf café."},
+        {"id": 1, "image_id": 7, "caption": ""},
+    ]
+    content = {"info": {}, "images": _IMAGES, "annotations": annotations}
+    self.assertEqual(
+        self._load(json.dumps(content).encode()),
+        [
+            (7, "/images/seven.jpg", ["Seven, one.", ""]),
+            (-3, "/images/three.jpg", []),
+            (9, "/images/more/nine.jpg", ["Nine.", "Neuf café."]),
+        ],
+    )
+
+  @parameterized.named_parameters(
+      ("no_json", b'{"images": [', "is no valid JSON: Expecting value"),
+      ("no_utf8", b'["\xff"]', "is no valid JSON: .*can't decode"),
+      ("list", b"[]", "is no captions JSON: list indices"),
+      ("no_images", b"{}", "the field 'images' is missing"),
+      (
+          "no_annotations",
+          b'{"images": []}',
+          "the field 'annotations' is missing",
+      ),
+      (
+          "no_file_name",
+          b'{"images": [{"id": 1}]}',
+          "the field 'file_name' is missing",
+      ),
+      (
+          "id_is_text",
+          b'{"images": [{"id": "1", "file_name": "x"}]}',
+          "image id must be a 64-bit integer. Got: '1'",
+      ),
+      (
+          "id_is_too_large",
+          b'{"images": [{"id": 9223372036854775808, "file_name": "x"}]}',
+          "image id must be a 64-bit integer. Got: 9223372036854775808",
+      ),
+      (
+          "file_name_is_a_number",
+          b'{"images": [{"id": 1, "file_name": 1}]}',
+          "is no captions JSON: ",
+      ),
+      (
+          "image_twice",
+          b'{"images": [{"id": 1, "file_name": "x"},'
+          b' {"id": 1, "file_name": "y"}], "annotations": []}',
+          "it lists the image 1 more than once",
+      ),
+      (
+          "caption_without_image",
+          b'{"images": [], "annotations": [{"image_id": 1, "caption": "a"}]}',
+          "it has a caption of image 1, but no image",
+      ),
+      (
+          "caption_is_no_text",
+          b'{"images": [{"id": 1, "file_name": "x"}],'
+          b' "annotations": [{"image_id": 1, "caption": null}]}',
+          "a caption must be a string. Got: None",
+      ),
+  )
+  def test_refuses(self, content, message):
+    with self.assertRaisesRegex(ValueError, f"captions.json .*{message}"):
+      self._load(content)
+
+  def test_names_a_missing_file(self):
+    with self.assertRaisesRegex(FileNotFoundError, "'/no/captions.json'"):
+      captions_json.load_captions("/no/captions.json", "/images")
+
+
+if __name__ == "__main__":
+  absltest.main()

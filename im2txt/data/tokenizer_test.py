@@ -1,0 +1,81 @@
+"""Tests of tokenizer."""
+
+import random
+
+from absl.testing import absltest, parameterized
+
+from im2txt.data import tokenizer
+
+# Plain ones, contractions, and what NLTK splits or not according to its place.
+_WORDS = """
+a dog 3 us st can not cannot gimme gonna gotta lemme wanna d'ye more'n 'tis
+. .. , - -- ' 's ( ) ! x. cannot. 5.
+"""
+
+
+class TokenizerTest(parameterized.TestCase):
+
+  @parameterized.named_parameters(
+      ("final_stop", "A dog runs.", "a dog runs ."),
+      ("final_stop_apart", "A dog runs .", "a dog runs ."),
+      ("no_stop", "  A  dog\truns\n", "a dog runs"),
+      ("spaces_after_the_stop", "A dog runs. \n", "a dog runs ."),
+      ("two_stops", "A dog runs..", "a dog runs .."),
+      ("ellipsis", "A dog... runs", "a dog ... runs"),
+      ("empty", "", ""),
+      ("only_spaces", " \n", ""),
+      ("only_a_stop", ".", "."),
+      (
+          "comma",
+          "A dog, a cat and 1,000 birds",
+          "a dog , a cat and 1,000 birds",
+      ),
+      ("possessive", "The man's dog", "the man 's dog"),
+      ("negation", "It isn't here", "it is n't here"),
+      ("contraction", "You cannot go", "you can not go"),
+      ("contraction_at_the_end", "He is gonna.", "he is gon na ."),
+      ("quotes", 'A sign "stop" here', "a sign `` stop '' here"),
+      ("hyphen", "A black-and-white dog", "a black-and-white dog"),
+      ("dashes", "A dog -- black", "a dog -- black"),
+      ("brackets", "A dog (black)", "a dog ( black )"),
+      ("question", "A dog? Yes!", "a dog ? yes !"),
+      ("any_script", "Собака И CAFÉ. 犬", "собака и café . 犬"),
+      ("number", "At 10:30 for $5.50", "at 10:30 for $ 5.50"),
+  )
+  def test_words(self, caption, words):
+    self.assertEqual(tokenizer.tokenize(caption), words.split())
+
+  @parameterized.named_parameters(
+      (
+          "sentences",
+          "A surfer on a wave. It is big.",
+          "a surfer on a wave . it",
+      ),
+      ("bracket", "A dog (black.) runs", "a dog ( black . ) runs"),
+      ("abbreviation", "On Main St. in town", "on main st. in town"),
+      ("two_letters", "A U.S. Airways jet", "a u.s. airways jet"),
+      ("initial", "A letter s. on it", "a letter s. on it"),
+      ("ordinal", "Number 5. the last", "number 5. the last"),
+      ("at_the_end", "On Main St.", "on main st ."),
+  )
+  def test_stop_inside_a_caption(self, caption, words):
+    self.assertEqual(
+        tokenizer.tokenize(caption)[: len(words.split())], words.split()
+    )
+
+  def test_plain_captions_are_split_as_nltk_splits_them(self):
+    rng = random.Random(0)
+    words = _WORDS.split()
+    for _ in range(2000):
+      separators = rng.choice([(" ",), (" ", ""), (" ", "  ", "\n")])
+      text = "".join(
+          rng.choice(words) + rng.choice(separators)
+          for _ in range(rng.randrange(6))
+      )
+      self.assertEqual(
+          tokenizer.tokenize(text), tokenizer.nltk_words(text), msg=repr(text)
+      )
+
+
+if __name__ == "__main__":
+  absltest.main()

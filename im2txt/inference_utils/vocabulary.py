@@ -1,0 +1,132 @@
+"""The words that a model knows, read from a `word_counts.txt`.
+
+The number of a line, from 0, is the id of the first word on it:
+
+    a 969108
+    <S> 586368
+    </S> 586368
+
+The count may be missing, and the word may stand as Python 3 shows bytes, as in
+b'word', which builders made for Python 2 wrote there.
+"""
+
+import ast
+import re
+
+from absl import logging
+import tensorflow as tf
+
+_BYTES_LITERAL = re.compile(r"b'(?:[^'\\]|\\.)*'|b\"(?:[^\"\\]|\\.)*\"")
+
+
+class Vocabulary:
+  """Maps words to ids and back.
+
+  Attributes:
+    vocab: A dict from words to ids.
+    reverse_vocab: A list of words, by id.
+    start_id: Id of the word that begins each caption.
+    end_id: Id of the word that ends each caption.
+    unk_id: Id of the word that stands for all words not in the file.
+  """
+
+  def __init__(
+      self,
+      vocab_file: str,
+      start_word: str = "<S>",
+      end_word: str = "</S>",
+      unk_word: str = "<UNK>",
+  ):
+    """Reads a vocabulary.
+
+    Args:
+      vocab_file: Path of a UTF-8 text file with a word on each line.
+      start_word: The word that begins each caption; in the file.
+      end_word: The word that ends each caption; in the file.
+      unk_word: The word that stands for all others; it follows those of the
+        file unless it is one of them.
+
+    Raises:
+      FileNotFoundError: If there is no such file.
+      ValueError: If the file isn't such a text, has a word twice, or lacks
+        the start or the end word.
+    """
+    logging.info("Initializing vocabulary from file: %s", vocab_file)
+    words = _read_words(vocab_file)
+    self.vocab = _word_ids(vocab_file, words)
+    self.reverse_vocab = words
+    for argument, word in (("start_word", start_word), ("end_word", end_word)):
+      if word not in self.vocab:
+        raise ValueError(
+            f"The vocabulary {vocab_file} lacks the {argument} {word!r}. Use"
+            " the word_counts.txt that was written with the model's records; if"
+            f" they were built with another --{argument}, pass that to"
+            " Vocabulary."
+        )
+    if unk_word not in self.vocab:
+      self.vocab[unk_word] = len(self.reverse_vocab)
+      self.reverse_vocab.append(unk_word)
+    self.start_id = self.vocab[start_word]
+    self.end_id = self.vocab[end_word]
+    self.unk_id = self.vocab[unk_word]
+    logging.info("Created vocabulary with %d words", len(self.vocab))
+
+  def word_to_id(self, word: str) -> int:
+    """The id of a word, that of the unknown word if it isn't known."""
+    return self.vocab.get(word, self.unk_id)
+
+  def id_to_word(self, word_id: int) -> str:
+    """The word of an id, the unknown word if the id is too large."""
+    if word_id >= len(self.reverse_vocab):
+      return self.reverse_vocab[self.unk_id]
+    return self.reverse_vocab[word_id]
+
+
+def _read_words(vocab_file: str) -> list[str]:
+  if not tf.io.gfile.exists(vocab_file) or tf.io.gfile.isdir(vocab_file):
+    raise FileNotFoundError(
+        f"There is no vocabulary file {vocab_file!r}. It is the word_counts.txt"
+        " that was written with the records of the model."
+    )
+  with tf.io.gfile.GFile(vocab_file, "rb") as file:
+    content = file.read()
+  try:
+    text = content.decode("utf-8-sig")
+  except UnicodeDecodeError as error:
+    line = content.count(b"\n", 0, error.start) + 1
+    raise ValueError(
+        f"The vocabulary {vocab_file} is no UTF-8 text: see line {line}."
+    ) from None
+  lines = text.rstrip(" \t\r\n").split("\n")
+  words = [_first_word(line) for line in lines]
+  if lines == [""]:
+    raise ValueError(f"The vocabulary {vocab_file} is empty.")
+  if "" in words:
+    raise ValueError(
+        f"Line {words.index('') + 1} of the vocabulary {vocab_file} has no"
+        " word. It would be that of an id."
+    )
+  return words
+
+
+def _first_word(line: str) -> str:
+  # A word may hold spaces that aren't ASCII, if Python 2 made the file.
+  word = next(iter(re.findall(r"[^ \t\r]+", line)), "")
+  if not _BYTES_LITERAL.fullmatch(word):
+    return word
+  try:
+    return ast.literal_eval(word).decode()
+  except (SyntaxError, UnicodeDecodeError):
+    return word
+
+
+def _word_ids(vocab_file: str, words: list[str]) -> dict[str, int]:
+  ids: dict[str, int] = {}
+  for word_id, word in enumerate(words):
+    first_id = ids.setdefault(word, word_id)
+    if first_id != word_id:
+      raise ValueError(
+          f"The vocabulary {vocab_file} has {word!r} twice, in the lines"
+          f" {first_id + 1} and {word_id + 1}."
+      )
+  return ids
