@@ -92,7 +92,7 @@ def find(path: str) -> str:
     return checkpoint
   for suffix in ("", *_FILE_SUFFIXES):
     prefix = path.removesuffix(suffix)
-    if tf.train.checkpoint_exists(prefix):
+    if _exists(prefix):
       return prefix
   raise FileNotFoundError(f"No checkpoint found at: {path}")
 
@@ -120,7 +120,7 @@ def find_latest(folder: str) -> str | None:
   ]
   for path in named:
     for candidate in (path, os.path.join(folder, os.path.basename(path))):
-      if tf.train.checkpoint_exists(candidate):
+      if _exists(candidate):
         return candidate
   raise FileNotFoundError(
       f"The file {os.path.join(folder, 'checkpoint')} names {named[0]}, but no"
@@ -207,6 +207,15 @@ def load_config(
       except ValueError as error:
         raise ValueError(f"{file} can't be used: {error}") from error
   return configuration.ModelConfig(), configuration.TrainingConfig()
+
+
+def _exists(prefix: str) -> bool:
+  """Whether there is a checkpoint of today's format, or of 2016's one file."""
+  return tf.io.gfile.exists(prefix + ".index") or (
+      tf.io.gfile.exists(prefix)
+      and not tf.io.gfile.isdir(prefix)
+      and not prefix.endswith(_FILE_SUFFIXES)
+  )
 
 
 def _stored_name(name: str, stored: Collection[str]) -> str | None:

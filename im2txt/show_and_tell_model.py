@@ -16,8 +16,8 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from im2txt import configuration
+from im2txt import encoders
 from im2txt.ops import caption_decoder
-from im2txt.ops import image_embedding
 from im2txt.ops import inputs
 
 MODES = ("train", "eval", "inference")
@@ -55,7 +55,7 @@ class ShowAndTellModel(tf.Module):
     config: The model's configuration.
     mode: "train", "eval" or "inference".
     train_inception: Whether the encoder is trained too.
-    encoder: The `image_embedding.ImageEncoder`.
+    encoder: The `ops.image_embedding.ImageEncoder`.
     decoder: The `caption_decoder.CaptionDecoder`.
     global_step: int32 scalar, as the released checkpoints have it.
   """
@@ -87,14 +87,8 @@ class ShowAndTellModel(tf.Module):
     self.config = config
     self.mode = mode
     self.train_inception = train_inception and self.is_training
-    self.encoder = image_embedding.ImageEncoder(
-        height=config.image_height,
-        width=config.image_width,
-        depth_multiplier=config.inception_depth_multiplier,
-        batch_norm_decay=config.batch_norm_decay,
-        dropout_keep_prob=config.inception_dropout_keep_prob,
-        trainable=self.train_inception,
-        seed=seed,
+    self.encoder = encoders.make_encoder(
+        config, trainable=self.train_inception, seed=seed
     )
     self.decoder = caption_decoder.CaptionDecoder(
         feature_size=self.encoder.feature_size,

@@ -1,0 +1,151 @@
+"""The image-caption pairs of a run: from files and configuration to batches."""
+
+from collections.abc import Sequence
+import dataclasses
+import functools
+
+from absl import logging
+import tensorflow as tf
+
+from im2txt import configuration
+from im2txt.ops import cached_features
+from im2txt.ops import image_processing
+from im2txt.ops import inputs
+
+# The pipeline works ahead of the step that fails by fewer batches than this.
+_SUSPECT_BATCHES = 16
+
+
+def process_image(config: configuration.ModelConfig) -> inputs.ProcessImage:
+  """`image_processing.process_image` with the sizes and format of `config`."""
+  return functools.partial(
+      image_processing.process_image,
+      height=config.image_height,
+      width=config.image_width,
+      resize_height=config.resize_height,
+      resize_width=config.resize_width,
+      image_format=config.image_format,
+  )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CaptionData:
+  """Files with image-caption pairs, of encoded images or cached features.
+
+  Attributes:
+    files: Names of TFRecord files.
+    config: The model's configuration.
+    are_features: Whether the files hold the encoder's features, as
+      `cache_image_features` writes them, instead of images.
+  """
+
+  files: Sequence[str]
+  config: configuration.ModelConfig
+  are_features: bool = False
+
+  def training_batches(
+      self, *, seed: int, start_step: int, feature_size: int
+  ) -> tf.data.Dataset:
+    """Shuffled batches, for ever, as a run from step 0 on would have them.
+
+    Args:
+      seed: Of the order and the distortions.
+      start_step: How many steps of the run to leave out.
+      feature_size: The number of features that the decoder takes.
+
+    Returns:
+      A Dataset of `inputs.Batch`.
+    """
+    config = self.config
+    common = {
+        "batch_size": config.batch_size,
+        "seed": seed,
+        "start_example": start_step * config.batch_size,
+        "shuffle_buffer_size": config.shuffle_buffer_size,
+    }
+    if self.are_features:
+      return cached_features.training_feature_batches(
+          self.files, feature_size=feature_size, **common
+      )
+    return inputs.training_batches(
+        self.files,
+        num_preprocess_threads=config.num_preprocess_threads,
+        **common,
+        **self._image_arguments(),
+    )
+
+  def evaluation_batches(self, *, feature_size: int) -> tf.data.Dataset:
+    """Every pair once, in order.
+
+    Args:
+      feature_size: The number of features that the decoder takes.
+
+    Returns:
+      A finite Dataset of `inputs.Batch`.
+    """
+    config = self.config
+    if self.are_features:
+      return cached_features.evaluation_feature_batches(
+          self.files,
+          feature_size=feature_size,
+          batch_size=config.batch_size,
+      )
+    return inputs.evaluation_batches(
+        self.files,
+        batch_size=config.batch_size,
+        num_preprocess_threads=config.num_preprocess_threads,
+        **self._image_arguments(),
+    )
+
+  def explain(
+      self,
+      error: tf.errors.OpError,
+      *,
+      batch: inputs.Batch | None = None,
+      seed: int = 0,
+      start_step: int = 0,
+  ) -> Exception:
+    """Finds what in the files made reading or using them fail.
+
+    Args:
+      error: What TensorFlow raised; it names no file.
+      batch: The batch that could be read but not used, if so it was.
+      seed: As given to `training_batches`.
+      start_step: The step that failed.
+
+    Returns:
+      An error that names the cause, or `error` itself if none is found.
+    """
+    if batch is not None:
+      return self._unknown_word(batch) or error
+    logging.info("Looking for the cause in the input: %s", error.message)
+    if self.are_features:
+      found = cached_features.find_corrupt_record(self.files)
+    else:
+      suspects = inputs.training_records(
+          self.files,
+          seed=seed,
+          start_example=start_step * self.config.batch_size,
+          shuffle_buffer_size=self.config.shuffle_buffer_size,
+      ).take(_SUSPECT_BATCHES * self.config.batch_size)
+      found = inputs.find_corrupt_record(
+          self.files, suspects=suspects, **self._image_arguments()
+      )
+    return found or error
+
+  def _unknown_word(self, batch: inputs.Batch) -> ValueError | None:
+    largest = int(tf.reduce_max(batch.input_seqs))
+    largest = max(largest, int(tf.reduce_max(batch.target_seqs)))
+    if largest < self.config.vocab_size:
+      return None
+    return ValueError(
+        f"The captions hold word id {largest}, but the model has a vocab_size of"
+        f" {self.config.vocab_size}; see --config_overrides."
+    )
+
+  def _image_arguments(self):
+    return {
+        "process": process_image(self.config),
+        "image_feature": self.config.image_feature_name,
+        "caption_feature": self.config.caption_feature_name,
+    }

@@ -1,0 +1,140 @@
+"""Evaluates each new checkpoint of a folder, for TensorBoard."""
+
+import math
+import time
+
+from absl import logging
+import tensorflow as tf
+
+from im2txt import caption_data
+from im2txt import checkpoints
+from im2txt import feature_metadata
+from im2txt import perplexity
+from im2txt import show_and_tell_model
+from im2txt import training_summaries
+
+
+class EvaluationLoop:
+  """Evaluates the newest checkpoint of a folder, again and again."""
+
+  def __init__(
+      self,
+      *,
+      data: caption_data.CaptionData,
+      checkpoint_dir: str,
+      eval_dir: str,
+      max_examples: int,
+      min_global_step: int = 0,
+  ):
+    """Makes the model, without weights yet.
+
+    Args:
+      data: What to evaluate on, with the model's configuration.
+      checkpoint_dir: The folder with the checkpoints.
+      eval_dir: Where to write events; made if missing.
+      max_examples: How many captions to evaluate, if there are so many.
+      min_global_step: Checkpoints of earlier steps are not evaluated.
+    """
+    self._data = data
+    self._checkpoint_dir = checkpoint_dir
+    self._max_examples = max_examples
+    self._min_global_step = min_global_step
+    if not tf.io.gfile.isdir(eval_dir):
+      logging.info("Creating eval directory: %s", eval_dir)
+      tf.io.gfile.makedirs(eval_dir)
+    self._model = show_and_tell_model.ShowAndTellModel(data.config, "eval")
+    self._evaluator = perplexity.PerplexityEvaluator(self._model)
+    self._writer = training_summaries.SummaryWriter(eval_dir, self._model)
+    self._evaluated: str | None = None
+
+  def run(self, *, interval_secs: float, timeout_secs: float = 0) -> None:
+    """Evaluates every new checkpoint.
+
+    Args:
+      interval_secs: From one look for a new checkpoint to the next.
+      timeout_secs: Return when no new checkpoint came for so long; 0 means
+        never.
+
+    Raises:
+      ValueError: If a checkpoint or the input can't be used.
+    """
+    deadline = time.monotonic() + (timeout_secs or math.inf)
+    while True:
+      start = time.monotonic()
+      if self.run_once() is not None:
+        deadline = time.monotonic() + (timeout_secs or math.inf)
+      next_look = min(start + interval_secs, deadline)
+      time.sleep(max(next_look - time.monotonic(), 0))
+      if time.monotonic() >= deadline:
+        logging.info("No new checkpoint for %d seconds.", timeout_secs)
+        return
+
+  def run_once(self) -> float | None:
+    """Evaluates the newest checkpoint unless that has been done.
+
+    Returns:
+      The perplexity; None if there is no checkpoint to evaluate, which the log
+      explains.
+
+    Raises:
+      ValueError: If the checkpoint or the input can't be used.
+    """
+    logging.info(
+        "Starting evaluation at %s", time.strftime("%Y-%m-%d-%H:%M:%S")
+    )
+    try:
+      checkpoint = checkpoints.find_latest(self._checkpoint_dir)
+      if checkpoint is None:
+        logging.info(
+            "Skipping evaluation. No checkpoint found in: %s",
+            self._checkpoint_dir,
+        )
+        return None
+      if checkpoint == self._evaluated:
+        logging.info("Skipping evaluation. No new checkpoint: %s", checkpoint)
+        return None
+      logging.info("Loading model from checkpoint: %s", checkpoint)
+      checkpoints.restore(self._model.checkpoint_variables(), checkpoint)
+    except FileNotFoundError as error:
+      # Training deletes old checkpoints, even while they are being read.
+      logging.info("Skipping evaluation. %s", error)
+      return None
+    step = int(self._model.global_step)
+    logging.info(
+        "Successfully loaded %s at global step = %d.", checkpoint, step
+    )
+    if step < self._min_global_step:
+      logging.info(
+          "Skipping evaluation. Global step = %d < %d",
+          step,
+          self._min_global_step,
+      )
+      return None
+    result = self._evaluate(step)
+    self._evaluated = checkpoint
+    return result
+
+  def _evaluate(self, step: int) -> float:
+    if self._data.are_features:
+      feature_metadata.check_encoder(
+          self._data.files, self._model.encoder, self._data.config
+      )
+    start = time.monotonic()
+    result = self._evaluator.evaluate(
+        self._data, max_examples=self._max_examples
+    )
+    value = result.perplexity
+    logging.info(
+        "Perplexity = %f (%.2g sec)", value, time.monotonic() - start
+    )
+    loss = result.sum_losses / result.num_words
+    scalars = {
+        "Perplexity": value,
+        "losses/batch_loss": loss,
+        "losses/total_loss": loss,
+    }
+    self._writer.write_scalars(scalars, step=step)
+    self._writer.write_batch(result.last_batch, step=step)
+    self._writer.write_parameters(step=step)
+    logging.info("Finished processing evaluation at global step %d.", step)
+    return value

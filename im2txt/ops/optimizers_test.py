@@ -1,0 +1,92 @@
+"""Tests of the optimizers, against hand-worked updates."""
+
+from absl.testing import parameterized
+import tensorflow as tf
+
+from im2txt.ops import optimizers
+
+
+class OptimizersTest(parameterized.TestCase, tf.test.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self.variables = {
+        "map": tf.Variable([[1.0], [2.0], [3.0]]),
+        "bias": tf.Variable([1.0]),
+    }
+    # Row 0 twice, as when a word stands twice in a batch.
+    rows = tf.IndexedSlices([[1.0], [2.0], [4.0]], [0, 0, 2], [3, 1])
+    self.gradients = [rows, tf.constant([0.5])]
+
+  def _apply_twice(self, optimizer, wrap):
+    # In a function, as in training; a step's reads follow the last's writes.
+    step = wrap(lambda: optimizer.apply(self.gradients, tf.constant(0.1)))
+    step()
+    step()
+
+  @parameterized.product(
+      wrap=(lambda f: f, lambda f: tf.function(f, autograph=False)),
+      name_and_expected=(
+          # w - 0.1 * 2 * g, g = [3, 0, 4] and 0.5.
+          ("SGD", [[0.4], [2.0], [2.2]], [0.9]),
+          # Velocities g and then 1.5 * g: w - 0.1 * 2.5 * g.
+          ("momentum", [[0.25], [2.0], [2.0]], [0.875]),
+          # With constant gradients each step is the rate, but for epsilon.
+          ("Adam", [[0.8], [2.0], [2.8]], [0.8]),
+      ),
+  )
+  def test_two_steps(self, wrap, name_and_expected):
+    name, rows, bias = name_and_expected
+    optimizer = optimizers.make_optimizer(name, self.variables, momentum=0.5)
+    self._apply_twice(optimizer, wrap)
+    self.assertAllClose(rows, self.variables["map"])
+    self.assertAllClose(bias, self.variables["bias"])
+
+  @parameterized.parameters(
+      ("sgd", []),
+      ("momentum", ["bias/Momentum", "map/Momentum"]),
+      (
+          "adam",
+          [
+              "beta1_power",
+              "beta2_power",
+              "bias/Adam",
+              "bias/Adam_1",
+              "map/Adam",
+              "map/Adam_1",
+          ],
+      ),
+  )
+  def test_slots_have_tensorflow_1_names(self, name, expected):
+    optimizer = optimizers.make_optimizer(name, self.variables)
+    self.assertEqual(expected, sorted(optimizer.slots))
+
+  @parameterized.parameters("sgd", "momentum", "adam")
+  def test_equals_tensorflow_1(self, name):
+    reference = {
+        "sgd": tf.compat.v1.train.GradientDescentOptimizer(0.01),
+        "momentum": tf.compat.v1.train.MomentumOptimizer(0.01, 0.9),
+        "adam": tf.compat.v1.train.AdamOptimizer(0.01),
+    }[name]
+    copies = [tf.Variable(v) for v in self.variables.values()]
+    optimizer = optimizers.make_optimizer(name, self.variables)
+    for step in range(1, 5):
+      gradients = [tf.ones([3, 1]) * step, tf.constant([-1.0]) / step]
+      reference.apply_gradients(zip(gradients, copies, strict=True))
+      optimizer.apply(gradients, tf.constant(0.01))
+    for copy, variable in zip(copies, self.variables.values(), strict=True):
+      self.assertAllClose(copy, variable)
+
+  def test_adam_powers_are_those_of_the_next_step(self):
+    optimizer = optimizers.make_optimizer("adam", self.variables)
+    self._apply_twice(optimizer, lambda f: f)
+    self.assertAllClose(0.9**3, optimizer.slots["beta1_power"])
+    self.assertAllClose(0.999**3, optimizer.slots["beta2_power"])
+
+  def test_unknown_name(self):
+    with self.assertRaisesRegex(ValueError, "Got: 'lion'"):
+      optimizers.make_optimizer("lion", self.variables)
+
+
+if __name__ == "__main__":
+  tf.test.main()

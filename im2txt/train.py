@@ -1,0 +1,116 @@
+r"""Trains the Show and Tell model.
+
+First the decoder alone, with the encoder as ImageNet left it:
+
+    bazel-bin/im2txt/train \
+      --input_file_pattern="${MSCOCO_DIR}/train-?????-of-00256" \
+      --inception_checkpoint_file="${INCEPTION_DIR}/inception_v3.ckpt" \
+      --train_dir="${MODEL_DIR}/train" \
+      --train_inception=false \
+      --number_of_steps=1000000
+
+Then everything, from where that stopped, with
+
+      --train_inception=true --number_of_steps=3000000
+
+A run continues from the newest checkpoint in --train_dir. It stops, with a
+checkpoint written, on Ctrl-C or SIGTERM, and its exit status is then 130 or
+143. The configuration is kept in --train_dir and used again when the run is
+continued.
+"""
+
+from absl import app
+from absl import flags
+
+from im2txt import program
+
+_INPUT_FILE_PATTERN = flags.DEFINE_string(
+    "input_file_pattern",
+    "",
+    "Comma-separated patterns of TFRecord files with images and captions, made"
+    " by build_mscoco_data.",
+)
+_INPUT_FEATURE_PATTERN = flags.DEFINE_string(
+    "input_feature_pattern",
+    "",
+    "Instead of --input_file_pattern: patterns of TFRecord files with features"
+    " and captions, made by cache_image_features. Many times faster; not with"
+    " --train_inception.",
+)
+_INCEPTION_CHECKPOINT_FILE = flags.DEFINE_string(
+    "inception_checkpoint_file",
+    "",
+    "Checkpoint of Inception v3 to start from. Used only if --train_dir has no"
+    " checkpoint yet; the encoder starts at random if neither is there.",
+)
+_TRAIN_DIR = flags.DEFINE_string(
+    "train_dir", "", "Where checkpoints and events are written and looked for."
+)
+_TRAIN_INCEPTION = flags.DEFINE_boolean(
+    "train_inception", False, "Whether to train the encoder too."
+)
+_NUMBER_OF_STEPS = flags.DEFINE_integer(
+    "number_of_steps",
+    1000000,
+    "The global step to reach, the steps of earlier runs included.",
+    lower_bound=0,
+)
+_LOG_EVERY_N_STEPS = flags.DEFINE_integer(
+    "log_every_n_steps", 1, "How often to log the loss.", lower_bound=1
+)
+_CONFIG_OVERRIDES = flags.DEFINE_string(
+    "config_overrides",
+    "",
+    "Changes to the configuration, such as batch_size=64,optimizer=adam,"
+    "initial_learning_rate=0.001. A wrong name lists all the fields.",
+)
+
+
+def main(argv: list[str]) -> int:
+  """Trains as the flags say."""
+  del argv
+  program.require(_TRAIN_DIR)
+  # Here, so that --help and wrong flags need not wait for TensorFlow.
+  from im2txt import caption_data
+  from im2txt import checkpoints
+  from im2txt import configuration
+  from im2txt import training_loop
+  from im2txt.ops import inputs
+
+  patterns = _INPUT_FILE_PATTERN.value, _INPUT_FEATURE_PATTERN.value
+  if all(patterns) or not any(patterns):
+    raise app.UsageError(
+        "Give either --input_file_pattern or --input_feature_pattern."
+    )
+  if patterns[1] and _TRAIN_INCEPTION.value:
+    raise app.UsageError("--train_inception needs --input_file_pattern.")
+  model_config, training_config = configuration.apply_overrides(
+      *checkpoints.load_config(_TRAIN_DIR.value), _CONFIG_OVERRIDES.value
+  )
+  data = caption_data.CaptionData(
+      files=inputs.input_files(patterns[0] or patterns[1]),
+      config=model_config,
+      are_features=bool(patterns[1]),
+  )
+  loop = training_loop.TrainingLoop(
+      model_config=model_config,
+      training_config=training_config,
+      train_dir=_TRAIN_DIR.value,
+      train_inception=_TRAIN_INCEPTION.value,
+      inception_checkpoint_file=_INCEPTION_CHECKPOINT_FILE.value,
+  )
+  request = loop.run(
+      data,
+      number_of_steps=_NUMBER_OF_STEPS.value,
+      log_every_n_steps=_LOG_EVERY_N_STEPS.value,
+  )
+  return request.exit_status
+
+
+def run() -> None:
+  """Runs the program."""
+  program.run(main)
+
+
+if __name__ == "__main__":
+  run()

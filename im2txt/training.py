@@ -1,0 +1,164 @@
+"""One step of training, under any `tf.distribute` strategy."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from im2txt import configuration
+from im2txt import show_and_tell_model
+from im2txt.ops import inputs
+from im2txt.ops import optimizers
+
+
+class StepMetrics(NamedTuple):
+  """What a step tells of itself; float32 scalars.
+
+  Attributes:
+    batch_loss: The mean cross-entropy of a word of the batch, in nats.
+    total_loss: What was minimized.
+    learning_rate: Of this step.
+    gradient_norm: The global norm of the gradients before clipping.
+    clipped_gradient_norm: The one after it.
+  """
+
+  batch_loss: tf.Tensor
+  total_loss: tf.Tensor
+  learning_rate: tf.Tensor
+  gradient_norm: tf.Tensor
+  clipped_gradient_norm: tf.Tensor
+
+
+class Trainer(tf.Module):
+  """The model, its optimizer and the step that trains it.
+
+  Attributes:
+    model: The `ShowAndTellModel` in mode "train".
+    optimizer: The `optimizers.Optimizer`.
+    strategy: The strategy in whose scope the variables are.
+  """
+
+  def __init__(
+      self,
+      model_config: configuration.ModelConfig,
+      training_config: configuration.TrainingConfig,
+      *,
+      train_inception: bool = False,
+      strategy: tf.distribute.Strategy | None = None,
+  ):
+    """Makes all variables, with initial values.
+
+    Args:
+      model_config: The model's configuration.
+      training_config: The training configuration.
+      train_inception: Whether to train the encoder as well as the decoder.
+      strategy: How to distribute steps; on one device if None.
+    """
+    super().__init__()
+    self._config = training_config
+    self._batch_size = model_config.batch_size
+    self.strategy = strategy or tf.distribute.get_strategy()
+    with self.strategy.scope():
+      self.model = show_and_tell_model.ShowAndTellModel(
+          model_config, "train", train_inception, seed=training_config.seed
+      )
+      self._trained = self.model.trainable_variables_by_name()
+      self.optimizer = optimizers.make_optimizer(
+          training_config.optimizer,
+          self._trained,
+          momentum=training_config.momentum,
+      )
+    self._run = tf.function(self._distributed_step, autograph=False)
+
+  @property
+  def global_step(self) -> int:
+    """The number of steps trained, earlier runs' included."""
+    return int(self.model.global_step)
+
+  def checkpoint_variables(self) -> dict[str, tf.Variable]:
+    """All that a resumed run needs, by checkpoint name."""
+    return {**self.model.checkpoint_variables(), **self.optimizer.slots}
+
+  def step(self, batch: inputs.Batch) -> StepMetrics:
+    """Trains on a batch and counts the global step.
+
+    Args:
+      batch: A batch, or a distributed one of the strategy.
+
+    Returns:
+      The step's `StepMetrics`.
+    """
+    return self._run(batch)
+
+  def learning_rate(self, step: tf.Tensor) -> tf.Tensor:
+    """The learning rate of a step.
+
+    The decoder's alone decays in stairs; training everything, it is constant
+    (arXiv 1609.06647, section 4.3, and the released configuration).
+
+    Args:
+      step: The global step before the step; an int32 scalar.
+
+    Returns:
+      A float32 scalar.
+    """
+    config = self._config
+    if self.model.train_inception:
+      return tf.constant(config.train_inception_learning_rate)
+    steps_per_epoch = config.num_examples_per_epoch / self._batch_size
+    decay_steps = max(1, int(steps_per_epoch * config.num_epochs_per_decay))
+    decays = tf.cast(step // decay_steps, tf.float32)
+    return config.initial_learning_rate * tf.pow(
+        tf.constant(config.learning_rate_decay_factor), decays
+    )
+
+  def _distributed_step(self, batch: inputs.Batch) -> StepMetrics:
+    metrics = self.strategy.run(self._replica_step, args=(batch,))
+    # All replicas computed the same ones.
+    return tf.nest.map_structure(
+        lambda m: self.strategy.experimental_local_results(m)[0], metrics
+    )
+
+  def _replica_step(self, batch: inputs.Batch) -> StepMetrics:
+    replica = tf.distribute.get_replica_context()
+    step = self.model.global_step.read_value()
+    with tf.GradientTape() as tape:
+      losses = self.model.losses(batch, dropout_seed=self._seed(step, replica))
+      num_words = _sum_over_replicas(
+          replica, tf.cast(tf.size(losses.word_losses), tf.float32)
+      )
+      # This replica's part of the mean over the words of the whole batch.
+      batch_loss = tf.reduce_sum(losses.word_losses) / num_words
+      total_loss = batch_loss + (
+          losses.regularization_loss / replica.num_replicas_in_sync
+      )
+    gradients = tape.gradient(total_loss, list(self._trained.values()))
+    gradients = [_sum_over_replicas(replica, g) for g in gradients]
+    clip_norm = self._config.clip_gradients
+    # The rows of a word embedding's gradient count one by one for the norm,
+    # however often their word is in the batch, as in the original.
+    clipped, norm = tf.clip_by_global_norm(gradients, clip_norm)
+    learning_rate = self.learning_rate(step)
+    self.optimizer.apply(clipped, learning_rate)
+    tf.raw_ops.AssignAddVariableOp(
+        resource=self.model.global_step.handle, value=1
+    )
+    return StepMetrics(
+        batch_loss=_sum_over_replicas(replica, batch_loss),
+        total_loss=_sum_over_replicas(replica, total_loss),
+        learning_rate=learning_rate,
+        gradient_norm=norm,
+        clipped_gradient_norm=tf.minimum(norm, clip_norm),
+    )
+
+  def _seed(self, step: tf.Tensor, replica) -> tf.Tensor:
+    """Of the dropout of a step on a replica; int32 of shape [2]."""
+    seed = tf.stack([tf.constant(self._config.seed), step])
+    return tf.random.experimental.stateless_fold_in(
+        seed, replica.replica_id_in_sync_group
+    )
+
+
+def _sum_over_replicas(replica, value):
+  if replica.num_replicas_in_sync == 1:
+    return value
+  return replica.all_reduce(tf.distribute.ReduceOp.SUM, value)
