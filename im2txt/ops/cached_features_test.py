@@ -1,0 +1,148 @@
+"""Tests for cached_features."""
+
+import itertools
+from pathlib import Path
+
+from absl.testing import parameterized
+import numpy as np
+import tensorflow as tf
+
+from im2txt.ops import cached_features, feature_records, records
+
+
+def _image(number, num_captions, num_views=3):
+  """Features tell the image and the view, captions the image and themselves."""
+  features = np.array([[number, view] for view in range(num_views)], np.float16)
+  captions = [[1, number, *[9] * c, 2] for c in range(num_captions)]
+  return feature_records.serialize_feature_example(number, features, captions)
+
+
+class CachedFeaturesTestCase(tf.test.TestCase, parameterized.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    # Seven pairs of four images in two files.
+    self.files = [
+        self.write("pairs-0", [_image(10, 1), _image(11, 3)]),
+        self.write("pairs-1", [_image(12, 0), _image(13, 3)]),
+    ]
+
+  def write(self, name, contents):
+    path = str(Path(self.create_tempdir()) / name)
+    with tf.io.TFRecordWriter(path) as writer:
+      for serialized in contents:
+        writer.write(serialized)
+    return path
+
+  def evaluation_batches(self, **kwargs):
+    kwargs = {"feature_size": 2, "batch_size": 3} | kwargs
+    return cached_features.evaluation_feature_batches(self.files, **kwargs)
+
+  def training_batches(self, number, **kwargs):
+    kwargs = {
+        "feature_size": 2,
+        "batch_size": 2,
+        "seed": 3,
+        "shuffle_buffer_size": 4,
+    } | kwargs
+    dataset = cached_features.training_feature_batches(self.files, **kwargs)
+    return list(itertools.islice(dataset.as_numpy_iterator(), number))
+
+
+class EvaluationFeatureBatchesTest(CachedFeaturesTestCase):
+
+  def test_every_pair_once_in_order_by_its_first_view(self):
+    first, second, third = self.evaluation_batches().as_numpy_iterator()
+    self.assertAllEqual(first.images, [[10, 0], [11, 0], [11, 0]])
+    self.assertAllEqual(first.input_seqs, [[1, 10, 0], [1, 11, 0], [1, 11, 9]])
+    self.assertAllEqual(first.target_seqs, [[10, 2, 0], [11, 2, 0], [11, 9, 2]])
+    self.assertAllEqual(first.input_mask, [[1, 1, 0], [1, 1, 0], [1, 1, 1]])
+    self.assertAllEqual(second.images, [[11, 0], [13, 0], [13, 0]])
+    self.assertAllEqual(third.images, [[13, 0]])
+    self.assertAllEqual(third.target_seqs, [[13, 9, 9, 2]])
+
+  def test_types(self):
+    spec = self.evaluation_batches().element_spec
+    self.assertEqual(spec.images, tf.TensorSpec([None, 2], tf.float32))
+    self.assertEqual(spec.input_seqs, tf.TensorSpec([None, None], tf.int64))
+    self.assertEqual(spec.target_seqs, tf.TensorSpec([None, None], tf.int64))
+    self.assertEqual(spec.input_mask, tf.TensorSpec([None, None], tf.int32))
+
+  def test_features_of_another_size_are_refused(self):
+    with self.assertRaisesRegex(
+        ValueError, "pairs-0 have 2 features, but the model takes 2048"
+    ):
+      self.evaluation_batches(feature_size=2048)
+
+
+class TrainingFeatureBatchesTest(CachedFeaturesTestCase):
+
+  def test_each_epoch_has_every_pair_once(self):
+    batches = self.training_batches(14)
+    pairs = [
+        (int(image[0]), int(mask.sum()) - 2)
+        for batch in batches
+        for image, mask in zip(batch.images, batch.input_mask, strict=True)
+    ]
+    expected = [(10, 0), *[(n, c) for n in (11, 13) for c in range(3)]]
+    for start in range(0, 28, 7):
+      self.assertCountEqual(pairs[start : start + 7], expected)
+    self.assertNotEqual(pairs[:7], pairs[7:14])
+
+  def test_captions_stay_with_their_images(self):
+    for batch in self.training_batches(7):
+      self.assertAllEqual(batch.images[:, 0], batch.target_seqs[:, 0])
+
+  def test_views_are_drawn_evenly(self):
+    images = np.concatenate([b.images for b in self.training_batches(300)])
+    counts = np.bincount(images[:, 1].astype(int))
+    self.assertAllInRange(counts, 150, 250)  # Of 600; three views.
+
+  @parameterized.parameters(2, 6, 8, 14, 20)
+  def test_resumes_with_the_same_batches(self, start_example):
+    whole = self.training_batches(15)[start_example // 2 :]
+    resumed = self.training_batches(len(whole), start_example=start_example)
+    for batch, expected in zip(resumed, whole, strict=True):
+      self.assertAllEqual(batch.images, expected.images)
+      self.assertAllEqual(batch.input_seqs, expected.input_seqs)
+
+  def test_resumes_between_batches_only(self):
+    with self.assertRaisesRegex(ValueError, "multiple of 2, .* Got: 3"):
+      self.training_batches(1, start_example=3)
+
+
+class CountPairsTest(CachedFeaturesTestCase):
+
+  def test_counts_captions(self):
+    layout = feature_records.read_layout(self.files)
+    self.assertEqual(cached_features.count_pairs(self.files, layout), 7)
+
+  def test_names_the_corrupt_file(self):
+    layout = feature_records.read_layout(self.files)
+    path = Path(self.files[1])
+    path.write_bytes(path.read_bytes()[:-1])
+    with self.assertRaisesRegex(
+        records.CorruptRecordError, "Record 1 of .*/pairs-1 .*cut short"
+    ):
+      cached_features.count_pairs(self.files, layout)
+
+
+class FindCorruptRecordTest(CachedFeaturesTestCase):
+
+  def test_sound_files(self):
+    self.assertIsNone(cached_features.find_corrupt_record(self.files))
+
+  @parameterized.named_parameters(
+      ("fewer_views", _image(9, 1, num_views=2), "image/features"),
+      ("no_example", b"?", "Invalid protocol"),
+  )
+  def test_another_layout(self, serialized, reason):
+    self.files.append(self.write("bad", [_image(1, 1), serialized]))
+    with self.assertRaises(tf.errors.InvalidArgumentError):
+      list(self.evaluation_batches())
+    error = cached_features.find_corrupt_record(self.files)
+    self.assertRegex(str(error), f"Record 1 of .*/bad .* used: .*{reason}")
+
+
+if __name__ == "__main__":
+  tf.test.main()

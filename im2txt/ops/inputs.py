@@ -1,0 +1,300 @@
+"""Feeds image-caption pairs from TFRecords to the model, in padded batches.
+
+    TFRecords -> shuffle -> parse -> decode, distort -> pad -> Batch
+
+Training batches go on for ever. Which examples they hold, in which order, and
+how each image is distorted follow from the seed alone, so training resumes with
+exactly the batch at which it stopped. Evaluation goes through the files once.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from im2txt.ops import records
+
+# `image_processing.process_image` with its sizes and format filled in: takes
+# the encoded image and, by keyword, is_training, thread_id and seed.
+ProcessImage = Callable[..., tf.Tensor]
+
+# Where the builder keeps the encoded image and the word ids.
+IMAGE_FEATURE = "image/data"
+CAPTION_FEATURE = "image/caption_ids"
+
+_BATCHES_AHEAD = 2
+
+
+class Batch(NamedTuple):
+  """Captions as the decoder sees them, and their images.
+
+      caption      <S>  a   dog  </S>
+      input_seqs   <S>  a   dog   0
+      target_seqs   a  dog  </S>  0
+      input_mask    1   1    1    0
+
+  Attributes:
+    images: A float32 Tensor of shape [batch_size, height, width, 3], or of
+      shape [batch_size, feature_size] if they are the encoder's features.
+    input_seqs: An int64 Tensor of shape [batch_size, padded_length].
+    target_seqs: An int64 Tensor of shape [batch_size, padded_length].
+    input_mask: An int32 Tensor of shape [batch_size, padded_length]; 1 at
+      words. The padding, 0, is the id of a word too.
+  """
+
+  images: tf.Tensor
+  input_seqs: tf.Tensor
+  target_seqs: tf.Tensor
+  input_mask: tf.Tensor
+
+
+def input_files(pattern: str) -> list[str]:
+  """The files that match any of the comma-separated patterns, sorted.
+
+  Args:
+    pattern: For example "/data/train-?????-of-00256,/more/train-*".
+
+  Returns:
+    The names of the files, each once.
+
+  Raises:
+    FileNotFoundError: If there is none.
+  """
+  patterns = [part.strip() for part in pattern.split(",") if part.strip()]
+  files = sorted({f for part in patterns for f in tf.io.gfile.glob(part)})
+  if not files:
+    raise FileNotFoundError(
+        f"No TFRecord matches --input_file_pattern. Got: {pattern!r}."
+    )
+  return files
+
+
+def parse_sequence_example(
+    serialized: tf.Tensor,
+    *,
+    image_feature: str = IMAGE_FEATURE,
+    caption_feature: str = CAPTION_FEATURE,
+) -> tuple[tf.Tensor, tf.Tensor]:
+  """Reads an image and its caption from a serialized SequenceExample.
+
+  Args:
+    serialized: A scalar string Tensor.
+    image_feature: The context feature that holds the encoded image.
+    caption_feature: The feature list that holds the word ids.
+
+  Returns:
+    encoded_image: A scalar string Tensor.
+    caption: An int64 Tensor of shape [length], with start and end word.
+  """
+  context, sequence = tf.io.parse_single_sequence_example(
+      serialized,
+      context_features={
+          image_feature: tf.io.FixedLenFeature([], tf.string, default_value="")
+      },
+      sequence_features={
+          caption_feature: tf.io.FixedLenSequenceFeature(
+              [], tf.int64, allow_missing=True
+          )
+      },
+  )
+  encoded_image, caption = context[image_feature], sequence[caption_feature]
+  records.require(
+      tf.strings.length(encoded_image) > 0, f"it has no image, {image_feature}"
+  )
+  records.require_words(tf.size(caption), caption_feature)
+  return encoded_image, caption
+
+
+def make_batch(
+    images: tf.Tensor, captions: tf.Tensor, lengths: tf.Tensor
+) -> Batch:
+  """Splits captions into what the decoder reads and what it should say.
+
+  Args:
+    images: What `Batch.images` shall be.
+    captions: An int64 Tensor of shape [batch_size, width], padded with 0.
+    lengths: An integer Tensor of shape [batch_size]; the captions' numbers of
+      ids, of which the largest may be less than `width`.
+
+  Returns:
+    A `Batch`, padded to its longest caption.
+  """
+  input_lengths = lengths - 1
+  padded_length = tf.reduce_max(input_lengths)
+  mask = tf.sequence_mask(input_lengths, padded_length, dtype=captions.dtype)
+  return Batch(
+      images=images,
+      input_seqs=captions[:, :padded_length] * mask,
+      target_seqs=captions[:, 1 : padded_length + 1],
+      input_mask=tf.cast(mask, tf.int32),
+  )
+
+
+def training_records(
+    files: Sequence[str],
+    *,
+    seed: int,
+    start_example: int = 0,
+    shuffle_buffer_size: int = 1024,
+) -> tf.data.Dataset:
+  """The records in the order in which `training_batches` uses them.
+
+  Args:
+    files: Names of TFRecord files.
+    seed: Decides the order, alone.
+    start_example: How many examples of the run to leave out.
+    shuffle_buffer_size: How many records to shuffle among.
+
+  Returns:
+    An infinite Dataset of `records.Record`.
+  """
+  return records.shuffled(
+      files,
+      read=records.read,
+      count=records.count_records,
+      seed=seed,
+      start=start_example,
+      buffer_size=shuffle_buffer_size,
+  )
+
+
+def training_batches(
+    files: Sequence[str],
+    *,
+    batch_size: int,
+    seed: int,
+    process: ProcessImage,
+    start_example: int = 0,
+    shuffle_buffer_size: int = 1024,
+    num_preprocess_threads: int = 4,
+    image_feature: str = IMAGE_FEATURE,
+    caption_feature: str = CAPTION_FEATURE,
+) -> tf.data.Dataset:
+  """Shuffled batches of distorted images with their captions, for ever.
+
+  Args:
+    files: Names of TFRecord files.
+    batch_size: Examples in a batch; batches go on across epochs.
+    seed: Decides the order of the examples and their distortions, alone.
+    process: See `ProcessImage`.
+    start_example: How many examples of the run to leave out: those of the
+      steps that were made before.
+    shuffle_buffer_size: How many records to shuffle among.
+    num_preprocess_threads: How many images to process at once. They are
+      numbered by turns, since the distortions depend on the number.
+    image_feature: See `parse_sequence_example`.
+    caption_feature: See `parse_sequence_example`.
+
+  Returns:
+    An infinite Dataset of `Batch`.
+  """
+
+  def parse_and_process(index: tf.Tensor, record: records.Record):
+    encoded_image, caption = parse_sequence_example(
+        record.serialized,
+        image_feature=image_feature,
+        caption_feature=caption_feature,
+    )
+    image = process(
+        encoded_image,
+        is_training=True,
+        thread_id=index % num_preprocess_threads,
+        seed=tf.stack([seed, index]),
+    )
+    return image, caption, tf.size(caption)
+
+  examples = (
+      training_records(
+          files,
+          seed=seed,
+          start_example=start_example,
+          shuffle_buffer_size=shuffle_buffer_size,
+      )
+      .enumerate(start_example)
+      .map(
+          parse_and_process,
+          num_parallel_calls=num_preprocess_threads,
+          deterministic=True,
+      )
+  )
+  return _padded_batches(examples, batch_size, drop_remainder=True)
+
+
+def evaluation_batches(
+    files: Sequence[str],
+    *,
+    batch_size: int,
+    process: ProcessImage,
+    num_preprocess_threads: int = 4,
+    image_feature: str = IMAGE_FEATURE,
+    caption_feature: str = CAPTION_FEATURE,
+) -> tf.data.Dataset:
+  """Every record once, in the order of the files; the last batch is smaller.
+
+  Args:
+    files: Names of TFRecord files.
+    batch_size: Examples in a batch.
+    process: See `ProcessImage`.
+    num_preprocess_threads: How many images to process at once.
+    image_feature: See `parse_sequence_example`.
+    caption_feature: See `parse_sequence_example`.
+
+  Returns:
+    A finite Dataset of `Batch`.
+  """
+
+  def parse_and_process(serialized: tf.Tensor):
+    encoded_image, caption = parse_sequence_example(
+        serialized, image_feature=image_feature, caption_feature=caption_feature
+    )
+    image = process(encoded_image, is_training=False)
+    return image, caption, tf.size(caption)
+
+  examples = tf.data.TFRecordDataset(list(files)).map(
+      parse_and_process,
+      num_parallel_calls=num_preprocess_threads,
+      deterministic=True,
+  )
+  return _padded_batches(examples, batch_size, drop_remainder=False)
+
+
+def find_corrupt_record(
+    files: Sequence[str],
+    *,
+    process: ProcessImage,
+    image_feature: str = IMAGE_FEATURE,
+    caption_feature: str = CAPTION_FEATURE,
+    suspects: tf.data.Dataset | None = None,
+) -> records.CorruptRecordError | None:
+  """Finds the record that made the batches fail, whose error names no file.
+
+  Args:
+    files: Names of TFRecord files.
+    process: See `ProcessImage`.
+    image_feature: See `parse_sequence_example`.
+    caption_feature: See `parse_sequence_example`.
+    suspects: A finite Dataset of `records.Record` to try first, such as the
+      next few batches' worth of `training_records`, since decoding all images
+      takes long.
+
+  Returns:
+    The error to raise, or None if every record is sound.
+  """
+
+  def check(serialized: tf.Tensor) -> tf.Tensor:
+    encoded_image, _ = parse_sequence_example(
+        serialized, image_feature=image_feature, caption_feature=caption_feature
+    )
+    return process(encoded_image, is_training=False)
+
+  return records.find_corrupt_record(files, check, suspects)
+
+
+def _padded_batches(
+    examples: tf.data.Dataset, batch_size: int, *, drop_remainder: bool
+) -> tf.data.Dataset:
+  return (
+      examples.padded_batch(batch_size, drop_remainder=drop_remainder)
+      .map(make_batch)
+      .prefetch(_BATCHES_AHEAD)
+  )

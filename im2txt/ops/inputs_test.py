@@ -1,0 +1,282 @@
+"""Tests for inputs."""
+
+import functools
+import itertools
+from pathlib import Path
+
+from absl.testing import parameterized
+import numpy as np
+import tensorflow as tf
+
+from im2txt.ops import image_processing, inputs
+
+_PROCESS = functools.partial(
+    image_processing.process_image,
+    height=5,
+    width=5,
+    resize_height=6,
+    resize_width=6,
+)
+
+
+def _serialized(
+    image,
+    caption,
+    *,
+    image_feature="image/data",
+    caption_feature="image/caption_ids",
+):
+  """A SequenceExample; without an image or a caption if they are None."""
+  example = tf.train.SequenceExample()
+  if image is not None:
+    feature = example.context.feature[image_feature]
+    feature.bytes_list.value.append(image)
+  if caption is not None:
+    feature_list = example.feature_lists.feature_list[caption_feature]
+    for word_id in caption:
+      feature_list.feature.add().int64_list.value.append(word_id)
+  return example.SerializeToString()
+
+
+def _jpeg(brightness):
+  pixels = np.full([8, 9, 3], brightness, np.uint8)
+  return tf.io.encode_jpeg(pixels).numpy()
+
+
+def _fake_process(encoded_image, *, is_training, thread_id=-1, seed=(-1, -1)):
+  """An "image" that tells what it was made from, and how."""
+  return tf.stack(
+      [
+          tf.strings.to_number(encoded_image),
+          tf.cast(is_training, tf.float32),
+          tf.cast(thread_id, tf.float32),
+          tf.cast(seed[0], tf.float32),
+          tf.cast(seed[1], tf.float32),
+      ]
+  )
+
+
+class InputsTestCase(tf.test.TestCase, parameterized.TestCase):
+
+  def write(self, *contents):
+    """Files "records-0", "records-1", ... with the given serialized records."""
+    folder = Path(self.create_tempdir())
+    files = []
+    for number, serialized_records in enumerate(contents):
+      files.append(str(folder / f"records-{number}"))
+      with tf.io.TFRecordWriter(files[-1]) as writer:
+        for serialized in serialized_records:
+          writer.write(serialized)
+    return files
+
+  def write_numbers(self, *sizes):
+    """Files with images "0", "1", ... and captions of different lengths."""
+    numbers = itertools.count()
+    return self.write(
+        *[
+            [
+                _serialized(str(n).encode(), [1, *[n] * (n % 3), 2])
+                for n in itertools.islice(numbers, size)
+            ]
+            for size in sizes
+        ]
+    )
+
+
+class InputFilesTest(InputsTestCase):
+
+  def test_patterns(self):
+    folder = self.create_tempdir()
+    for name in ("b-1", "a-2", "a-1", "c"):
+      folder.create_file(name)
+    files = inputs.input_files(f"{folder.full_path}/b*, {folder.full_path}/?-*")
+    self.assertSequenceEqual(
+        [Path(file).name for file in files], ["a-1", "a-2", "b-1"]
+    )
+
+  @parameterized.parameters("", "/nowhere/at-all-?")
+  def test_no_match(self, pattern):
+    with self.assertRaisesWithLiteralMatch(
+        FileNotFoundError,
+        f"No TFRecord matches --input_file_pattern. Got: {pattern!r}.",
+    ):
+      inputs.input_files(pattern)
+
+
+class ParseSequenceExampleTest(InputsTestCase):
+
+  def test_reads_the_named_features(self):
+    serialized = _serialized(
+        b"JPEG", [1, 5, 2], image_feature="i", caption_feature="c"
+    )
+    parse = functools.partial(
+        inputs.parse_sequence_example, image_feature="i", caption_feature="c"
+    )
+    dataset = tf.data.Dataset.from_tensors(serialized).map(parse)
+    for image, caption in (parse(serialized), next(iter(dataset))):
+      self.assertEqual(image, b"JPEG")
+      self.assertEqual(caption.dtype, tf.int64)
+      self.assertAllEqual(caption, [1, 5, 2])
+
+
+class MakeBatchTest(InputsTestCase):
+
+  def test_shifts_and_masks(self):
+    batch = inputs.make_batch(
+        tf.zeros([3, 7]),
+        # One column more than the longest caption needs.
+        tf.constant(
+            [[1, 4, 2, 0, 0], [1, 5, 6, 2, 0], [1, 2, 0, 0, 0]], tf.int64
+        ),
+        tf.constant([3, 4, 2]),
+    )
+    self.assertAllEqual(batch.input_seqs, [[1, 4, 0], [1, 5, 6], [1, 0, 0]])
+    self.assertAllEqual(batch.target_seqs, [[4, 2, 0], [5, 6, 2], [2, 0, 0]])
+    self.assertAllEqual(batch.input_mask, [[1, 1, 0], [1, 1, 1], [1, 0, 0]])
+    self.assertEqual(batch.input_seqs.dtype, tf.int64)
+    self.assertEqual(batch.target_seqs.dtype, tf.int64)
+    self.assertEqual(batch.input_mask.dtype, tf.int32)
+
+
+class TrainingBatchesTest(InputsTestCase):
+
+  def batches(self, files, number, **kwargs):
+    kwargs = {
+        "batch_size": 2,
+        "seed": 3,
+        "process": _fake_process,
+        "shuffle_buffer_size": 4,
+    } | kwargs
+    dataset = inputs.training_batches(files, **kwargs)
+    return list(itertools.islice(dataset.as_numpy_iterator(), number))
+
+  def test_batches_go_on_across_epochs(self):
+    batches = self.batches(self.write_numbers(2, 3), 5)
+    numbers = np.concatenate([batch.images[:, 0] for batch in batches])
+    self.assertCountEqual(numbers[:5], range(5))
+    self.assertCountEqual(numbers[5:], range(5))
+
+  def test_captions_stay_with_their_images(self):
+    for batch in self.batches(self.write_numbers(2, 3), 5):
+      for (number, *_), words, mask in zip(
+          batch.images, batch.input_seqs, batch.input_mask, strict=True
+      ):
+        caption = [1, *[number] * int(number % 3)]
+        self.assertAllEqual(words[: len(caption)], caption)
+        self.assertEqual(sum(mask), len(caption))
+
+  def test_seeds_and_threads_follow_the_index(self):
+    files = self.write_numbers(5)
+    batches = self.batches(files, 3, start_example=4)
+    images = np.concatenate([batch.images for batch in batches])
+    self.assertAllEqual(images[:, 1], [1] * 6)  # All in training.
+    self.assertAllEqual(images[:, 2], [0, 1, 2, 3, 0, 1])
+    self.assertAllEqual(images[:, 3], [3] * 6)
+    self.assertAllEqual(images[:, 4], [4, 5, 6, 7, 8, 9])
+
+  @parameterized.parameters(2, 4, 6, 14)
+  def test_resumes_with_the_same_batches(self, start_example):
+    files = self.write_numbers(2, 3)
+    whole = self.batches(files, 10)
+    resumed = self.batches(
+        files, 10 - start_example // 2, start_example=start_example
+    )
+    for batch, expected in zip(
+        resumed, whole[start_example // 2 :], strict=True
+    ):
+      self.assertAllEqual(batch.images, expected.images)
+      self.assertAllEqual(batch.input_seqs, expected.input_seqs)
+      self.assertAllEqual(batch.target_seqs, expected.target_seqs)
+      self.assertAllEqual(batch.input_mask, expected.input_mask)
+
+  def test_the_same_images_with_any_number_of_threads(self):
+    files = self.write([_serialized(_jpeg(30 * n), [1, 2]) for n in range(5)])
+    kwargs = {"process": _PROCESS, "batch_size": 6}
+    few = self.batches(files, 2, num_preprocess_threads=2, **kwargs)
+    many = self.batches(files, 2, num_preprocess_threads=8, **kwargs)
+    self.assertEqual(few[0].images.shape, (6, 5, 5, 3))
+    self.assertAllEqual(few[1].images, many[1].images)
+
+  def test_shapes_are_known(self):
+    files = self.write([_serialized(_jpeg(0), [1, 2])])
+    dataset = inputs.training_batches(
+        files, batch_size=2, seed=1, process=_PROCESS
+    )
+    spec = dataset.element_spec
+    self.assertEqual(spec.images, tf.TensorSpec([2, 5, 5, 3], tf.float32))
+    self.assertEqual(spec.input_seqs, tf.TensorSpec([2, None], tf.int64))
+    self.assertEqual(spec.target_seqs, tf.TensorSpec([2, None], tf.int64))
+    self.assertEqual(spec.input_mask, tf.TensorSpec([2, None], tf.int32))
+
+
+class EvaluationBatchesTest(InputsTestCase):
+
+  def test_every_record_once_in_order(self):
+    dataset = inputs.evaluation_batches(
+        self.write_numbers(3, 2), batch_size=2, process=_fake_process
+    )
+    batches = list(dataset.as_numpy_iterator())
+    self.assertSequenceEqual(
+        [batch.images[:, 0].tolist() for batch in batches],
+        [[0, 1], [2, 3], [4]],
+    )
+    self.assertSequenceEqual(
+        [batch.target_seqs.tolist() for batch in batches],
+        [[[2, 0], [1, 2]], [[2, 2, 2], [2, 0, 0]], [[4, 2]]],
+    )
+    self.assertAllEqual(batches[0].images[:, 1], [0, 0])  # None in training.
+
+
+class FindCorruptRecordTest(InputsTestCase):
+
+  def assert_found(self, files, number, reason):
+    """Checks that reading fails, and that the culprit is found."""
+    with self.assertRaises(
+        (tf.errors.DataLossError, tf.errors.InvalidArgumentError)
+    ):
+      for _ in inputs.evaluation_batches(files, batch_size=2, process=_PROCESS):
+        pass
+    suspects = inputs.training_records(files, seed=1).take(len(files) * 3)
+    for some in (None, suspects):
+      error = inputs.find_corrupt_record(files, process=_PROCESS, suspects=some)
+      self.assertRegex(
+          str(error), f"Record {number} of .*/records-1 .*: {reason}"
+      )
+
+  def good(self):
+    return [_serialized(_jpeg(n), [1, 5, 2]) for n in range(3)]
+
+  def test_sound_files(self):
+    files = self.write(self.good(), self.good())
+    self.assertIsNone(inputs.find_corrupt_record(files, process=_PROCESS))
+
+  def test_a_flipped_bit(self):
+    files = self.write(self.good(), self.good())
+    path = Path(files[1])
+    contents = bytearray(path.read_bytes())
+    contents[len(contents) // 2] ^= 4
+    path.write_bytes(contents)
+    self.assert_found(files, 1, "its checksum is wrong")
+
+  def test_a_truncated_file(self):
+    files = self.write(self.good(), self.good())
+    path = Path(files[1])
+    path.write_bytes(path.read_bytes()[:-10])
+    self.assert_found(files, 2, ".* the file is cut short")
+
+  @parameterized.named_parameters(
+      ("rubbish_for_an_image", _serialized(b"?" * 99, [1, 2]), "Unknown image"),
+      ("half_an_image", _serialized(_jpeg(9)[:300], [1, 2]), ".*Invalid JPEG"),
+      ("no_image", _serialized(None, [1, 2]), "it has no image, image/data"),
+      ("no_caption", _serialized(_jpeg(9), None), "a caption, image/caption"),
+      ("a_short_caption", _serialized(_jpeg(9), [1]), "a caption, image/capt"),
+      ("no_example", b"\xff\xff", "Invalid protocol"),
+  )
+  def test_records_of(self, serialized, reason):
+    first, _, last = self.good()
+    files = self.write(self.good(), [first, serialized, last])
+    self.assert_found(files, 1, reason)
+
+
+if __name__ == "__main__":
+  tf.test.main()
