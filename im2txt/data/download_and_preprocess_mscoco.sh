@@ -1,0 +1,269 @@
+#!/usr/bin/env bash
+#
+# Downloads MSCOCO 2014 and makes TFRecords and a vocabulary of it; see --help.
+#
+# Also for the bash 3.2 and the tools of macOS.
+set -euo pipefail
+
+readonly name=download_and_preprocess_mscoco
+readonly base_url=${MSCOCO_BASE_URL:-http://images.cocodataset.org}
+
+# The folders to have, and the zips that hold them.
+readonly folders=(train2014 val2014 annotations)
+readonly zips=(
+  zips/train2014.zip
+  zips/val2014.zip
+  annotations/annotations_trainval2014.zip
+)
+
+# An image has five captions and is in a record with each.
+readonly records_an_image=5
+
+usage() {
+  echo "usage: $name DIR [flags of build_mscoco_data]"
+}
+
+help() {
+  usage
+  cat <<EOF
+
+Downloads the images and captions of MSCOCO 2014 to DIR/raw-data and makes
+
+  DIR/train-?????-of-00256, val-?????-of-00004, test-?????-of-00008
+  DIR/word_counts.txt
+  DIR/skipped_images.txt
+
+of them by build_mscoco_data, which gets all further arguments, for example
+--num_threads=4.
+
+It says how much disk it takes, about 140 GB, and stops if there is less. Called
+again, it goes on where it ended: what is downloaded or unpacked stays. At the
+end DIR/raw-data may be deleted.
+
+Needs curl or wget, and unzip or python3.
+
+Environment variables:
+  MSCOCO_BASE_URL    Where the zips are. Now: $base_url
+  BUILD_MSCOCO_DATA  The program to call instead of Bazel's build_mscoco_data.
+EOF
+}
+
+fail() {
+  echo "$name: $*" >&2
+  exit 1
+}
+
+has() {
+  command -v "$1" >/dev/null
+}
+
+# Bytes of a file, 0 if there is none.
+file_size() {
+  if [[ -f $1 ]]; then
+    wc -c <"$1" | tr -d ' '
+  else
+    echo 0
+  fi
+}
+
+# Bytes that files and folders take.
+disk_use() {
+  { du -ck "$@" 2>/dev/null || true; } |
+    awk 'END { printf "%.0f\n", $1 * 1024 }'
+}
+
+gigabytes() {
+  awk -v bytes="$1" 'BEGIN { printf "%.3g GB", bytes / 1e9 }'
+}
+
+# Bytes behind a URL; nothing if the server doesn't say.
+url_size() {
+  local headers
+  if has curl; then
+    headers=$(curl --silent --fail --location --head "$1") || return 0
+  else
+    headers=$(wget --quiet --spider --server-response "$1" 2>&1) || return 0
+  fi
+  tr -d '\r' <<<"$headers" |
+    awk 'tolower($1) == "content-length:" { size = $2 } END { print size }'
+}
+
+# Downloads what a file doesn't have yet of a URL.
+fetch() {
+  if has curl; then
+    curl --fail --location --continue-at - --output "$2" "$1"
+  else
+    wget --continue --output-document="$2" "$1"
+  fi
+}
+
+# Downloads a URL of a known size, through as many interruptions as it takes.
+download() {
+  local url=$1 zip=$2 size=$3
+  local part=$zip.part before fruitless=0
+  if [[ -f $zip ]]; then
+    if (($(file_size "$zip") == size)); then
+      return
+    fi
+    mv "$zip" "$part" # Of another program, which was interrupted.
+  fi
+  while (($(file_size "$part") != size)); do
+    before=$(file_size "$part")
+    if ((before > size)); then
+      rm "$part"
+    fi
+    echo "Downloading $url"
+    # From a server that can't go on with a file (33), it comes from the start.
+    fetch "$url" "$part" || { [[ $? != 33 ]] || rm -f "$part"; }
+    if (($(file_size "$part") > before)); then
+      fruitless=0
+    elif ((++fruitless == 3)); then
+      fail "$url breaks off at $(file_size "$part") of $size bytes. Call this" \
+        "again later to go on."
+    else
+      sleep "$fruitless"
+    fi
+  done
+  mv "$part" "$zip"
+}
+
+# Unpacks a zip and checks its contents by their checksums.
+extract() {
+  if [[ $(uname) == Darwin ]]; then # Its unzip is for up to 4 GB.
+    tar -x -f "$1" -C "$2"
+  elif has unzip; then
+    unzip -q "$1" -d "$2" </dev/null
+  else
+    # The last line of a traceback says all.
+    python3 -m zipfile -e "$1" "$2" 2>&1 | awk 'END { if (NR) print }' >&2
+  fi
+}
+
+# Puts a folder of a zip beside it, whole or not at all.
+unpack() {
+  local zip=$1 folder=$2
+  local scratch=$folder.unpacking
+  echo "Unpacking $zip"
+  rm -rf "$scratch"
+  mkdir "$scratch"
+  if ! extract "$zip" "$scratch" || [[ ! -d $scratch/${folder##*/} ]]; then
+    rm -rf "$scratch"
+    fail "$zip can't be unpacked: it is damaged, unless the disk is full." \
+      "Delete it and call this again."
+  fi
+  mv "$scratch/${folder##*/}" "$folder"
+  rm -rf "$scratch"
+}
+
+find_builder() {
+  local builder
+  for builder in \
+    "${BUILD_MSCOCO_DATA:-}" \
+    "$0.runfiles/im2txt/im2txt/build_mscoco_data" \
+    "${RUNFILES_DIR:-}/im2txt/im2txt/build_mscoco_data" \
+    "$(command -v im2txt-build-mscoco-data || true)"; do
+    if [[ -x $builder ]]; then
+      echo "$builder"
+      return
+    fi
+  done
+  fail "build_mscoco_data is missing. Call this program by" \
+    "./bazelw run //im2txt:$name -- DIR"
+}
+
+# Prints the bytes of each zip, 0 for a folder that is there.
+zip_sizes() {
+  local raw=$1 i size
+  for i in "${!folders[@]}"; do
+    size=0
+    if [[ ! -d $raw/${folders[i]} ]]; then
+      size=$(url_size "$base_url/${zips[i]}")
+      if [[ -z $size ]]; then # Offline, what is there must do.
+        size=$(file_size "$raw/${folders[i]}.zip")
+      fi
+      ((size > 0)) || fail "$base_url/${zips[i]} can't be reached."
+    fi
+    echo "$size"
+  done
+}
+
+# Fails unless the disk of a folder has what is still needed, given the bytes of
+# each zip.
+check_disk() {
+  local dir=$1
+  shift
+  local raw=$dir/raw-data folder zip_bytes=0 image_bytes=0
+  for folder in "${folders[@]}"; do
+    if (($1 > 0)); then # JPEGs take as much in a zip as outside.
+      zip_bytes=$((zip_bytes + $1))
+      image_bytes=$((image_bytes + $1))
+    else
+      zip_bytes=$((zip_bytes + $(file_size "$raw/$folder.zip")))
+      image_bytes=$((image_bytes + $(disk_use "$raw/$folder")))
+    fi
+    shift
+  done
+  local record_bytes=$((records_an_image * image_bytes))
+  local needed=$((zip_bytes + image_bytes + record_bytes))
+  local used free
+  used=$(disk_use "$raw" "$dir"/{train,val,test}-?????-of-?????)
+  free=$(df -Pk "$dir" | awk 'NR == 2 { printf "%.0f\n", $4 * 1024 }')
+  echo "MSCOCO takes $(gigabytes "$needed") in $dir:" \
+    "$(gigabytes "$zip_bytes") of zips, $(gigabytes "$image_bytes") unpacked," \
+    "and $(gigabytes "$record_bytes") of TFRecords. Of that" \
+    "$(gigabytes "$used") are there; $(gigabytes "$free") are free."
+  if ((needed - used > free)); then
+    fail "$dir needs $(gigabytes $((needed - used - free))) more free disk."
+  fi
+}
+
+main() {
+  case ${1:-} in
+    "")
+      usage >&2
+      exit 2
+      ;;
+    -h | --help)
+      help
+      exit
+      ;;
+    -*)
+      usage >&2
+      fail "DIR comes first. Got: $1."
+      ;;
+  esac
+  local dir=$1
+  shift
+
+  has curl || has wget || fail "curl or wget is needed. Install one."
+  has unzip || has python3 || fail "unzip or python3 is needed. Install one."
+  local builder
+  builder=$(find_builder)
+
+  local raw=$dir/raw-data
+  mkdir -p "$raw"
+  rm -rf "$raw"/*.unpacking
+  local sizes
+  sizes=$(zip_sizes "$raw")
+  # shellcheck disable=SC2086 # A number is a word.
+  check_disk "$dir" $sizes
+  local i=0 size
+  for size in $sizes; do
+    if ((size > 0)); then
+      download "$base_url/${zips[i]}" "$raw/${folders[i]}.zip" "$size"
+      unpack "$raw/${folders[i]}.zip" "$raw/${folders[i]}"
+    fi
+    i=$((i + 1))
+  done
+
+  exec "$builder" \
+    --train_image_dir="$raw/train2014" \
+    --val_image_dir="$raw/val2014" \
+    --train_captions_file="$raw/annotations/captions_train2014.json" \
+    --val_captions_file="$raw/annotations/captions_val2014.json" \
+    --output_dir="$dir" \
+    --word_counts_output_file="$dir/word_counts.txt" \
+    "$@"
+}
+
+main "$@"
