@@ -46,6 +46,19 @@ def _encoded(pixels, file_format="PNG", mode=None):
   return file.getvalue()
 
 
+def _process_png(encoded, *, crop, resize, **kwargs):
+  """Calls `process_image`; `crop` and `resize` are (height, width)."""
+  return image_processing.process_image(
+      encoded,
+      height=crop[0],
+      width=crop[1],
+      resize_height=resize[0],
+      resize_width=resize[1],
+      image_format="png",
+      **kwargs,
+  )
+
+
 def _noise(height, width):
   return np.random.default_rng(7).integers(
       0, 256, [height, width, 3], dtype=np.uint8
@@ -236,15 +249,12 @@ class ProcessImageTest(tf.test.TestCase, parameterized.TestCase):
     pixels = _noise(30, 41)
     encoded = _encoded(pixels)
     images = run(
-        lambda thread_id, seed: image_processing.process_image(
+        lambda thread_id, seed: _process_png(
             encoded,
             is_training=True,
-            height=16,
-            width=16,
-            resize_height=20,
-            resize_width=20,
+            crop=(16, 16),
+            resize=(20, 20),
             thread_id=thread_id,
-            image_format="png",
             seed=seed,
         ),
         tf.constant(_THREAD_IDS),
@@ -272,41 +282,26 @@ class ProcessImageTest(tf.test.TestCase, parameterized.TestCase):
   def test_upscaling_samples_as_tensorflow_1_did(self):
     # Two columns, black and white, at 0 and 2 of four; the last is repeated.
     pixels = np.array([[[0] * 3, [255] * 3]], np.uint8)
-    image = image_processing.process_image(
-        _encoded(pixels),
-        is_training=False,
-        height=1,
-        width=4,
-        resize_height=1,
-        resize_width=4,
-        image_format="png",
+    image = _process_png(
+        _encoded(pixels), is_training=False, crop=(1, 4), resize=(1, 4)
     )
     self.assertAllClose(image[0, :, 0], [-1, 0, 1, 1])
 
   def test_no_resizing_crops_the_centre(self):
     pixels = _noise(6, 8)
-    image = image_processing.process_image(
-        _encoded(pixels),
-        is_training=False,
-        height=4,
-        width=4,
-        resize_height=0,
-        resize_width=0,
-        image_format="png",
+    image = _process_png(
+        _encoded(pixels), is_training=False, crop=(4, 4), resize=(0, 0)
     )
     self.assertAllClose(image, pixels[1:5, 2:6] / 127.5 - 1, atol=1e-6)
 
   def test_the_seed_decides_every_draw(self):
     encoded = _encoded(_smooth(40, 50))
     first, again, other = (
-        image_processing.process_image(
+        _process_png(
             encoded,
             is_training=True,
-            height=16,
-            width=16,
-            resize_height=20,
-            resize_width=20,
-            image_format="png",
+            crop=(16, 16),
+            resize=(20, 20),
             seed=seed,
         )
         for seed in ([1, 2], [1, 2], [1, 3])

@@ -8,6 +8,7 @@ exactly the batch at which it stopped. Evaluation goes through the files once.
 """
 
 from collections.abc import Callable, Sequence
+import functools
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -189,19 +190,14 @@ def training_batches(
     An infinite Dataset of `Batch`.
   """
 
-  def parse_and_process(index: tf.Tensor, record: records.Record):
-    encoded_image, caption = parse_sequence_example(
-        record.serialized,
-        image_feature=image_feature,
-        caption_feature=caption_feature,
-    )
-    image = process(
-        encoded_image,
+  def distorted_example(index: tf.Tensor, record: records.Record):
+    distort = functools.partial(
+        process,
         is_training=True,
         thread_id=index % num_preprocess_threads,
         seed=tf.stack([seed, index]),
     )
-    return image, caption, tf.size(caption)
+    return _example(distort, image_feature, caption_feature, record.serialized)
 
   examples = (
       training_records(
@@ -212,7 +208,7 @@ def training_batches(
       )
       .enumerate(start_example)
       .map(
-          parse_and_process,
+          distorted_example,
           num_parallel_calls=num_preprocess_threads,
           deterministic=True,
       )
@@ -242,16 +238,9 @@ def evaluation_batches(
   Returns:
     A finite Dataset of `Batch`.
   """
-
-  def parse_and_process(serialized: tf.Tensor):
-    encoded_image, caption = parse_sequence_example(
-        serialized, image_feature=image_feature, caption_feature=caption_feature
-    )
-    image = process(encoded_image, is_training=False)
-    return image, caption, tf.size(caption)
-
+  crop = functools.partial(process, is_training=False)
   examples = tf.data.TFRecordDataset(list(files)).map(
-      parse_and_process,
+      functools.partial(_example, crop, image_feature, caption_feature),
       num_parallel_calls=num_preprocess_threads,
       deterministic=True,
   )
@@ -280,14 +269,22 @@ def find_corrupt_record(
   Returns:
     The error to raise, or None if every record is sound.
   """
-
-  def check(serialized: tf.Tensor) -> tf.Tensor:
-    encoded_image, _ = parse_sequence_example(
-        serialized, image_feature=image_feature, caption_feature=caption_feature
-    )
-    return process(encoded_image, is_training=False)
-
+  crop = functools.partial(process, is_training=False)
+  check = functools.partial(_example, crop, image_feature, caption_feature)
   return records.find_corrupt_record(files, check, suspects)
+
+
+def _example(
+    process: Callable[[tf.Tensor], tf.Tensor],
+    image_feature: str,
+    caption_feature: str,
+    serialized: tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+  """The processed image of a record, its caption and that one's length."""
+  encoded_image, caption = parse_sequence_example(
+      serialized, image_feature=image_feature, caption_feature=caption_feature
+  )
+  return process(encoded_image), caption, tf.size(caption)
 
 
 def _padded_batches(
