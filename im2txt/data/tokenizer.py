@@ -20,6 +20,8 @@ import functools
 import re
 import sys
 
+from im2txt.data import nltk_modules
+
 _Splitter = Callable[[str], list[str]]
 
 _ABBREVIATIONS = (
@@ -58,9 +60,9 @@ def nltk_words(text: str) -> list[str]:
 
 @functools.cache
 def _nltk_splitters() -> tuple[_Splitter, _Splitter]:
-  # Not above: NLTK takes a third of a second, and starts NumPy's threads, which
-  # processes that fork should not have.
-  from nltk.tokenize import destructive, punkt
+  # Not above, for programs that need no tokenizer.
+  with nltk_modules.imported_alone("nltk", "nltk.tokenize"):
+    from nltk.tokenize import destructive, punkt
 
   parameters = punkt.PunktParameters()
   parameters.abbrev_types.update(_ABBREVIATIONS.split())
