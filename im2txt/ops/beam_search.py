@@ -259,5 +259,5 @@ def _result(
           is_word, captions.word_log_probs, np.float64(0.0)
       ),
       is_complete=is_complete,
-      num_captions=tf.math.count_nonzero(captions.exist, 1, tf.int32),
+      num_captions=tf.reduce_sum(tf.cast(captions.exist, tf.int32), 1),
   )

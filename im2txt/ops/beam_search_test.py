@@ -88,6 +88,7 @@ class BeamSearchTest(tf.test.TestCase, parameterized.TestCase):
   def assert_equals_reference(self, result, model, **kwargs):
     result = tf.nest.map_structure(lambda tensor: tensor.numpy(), result)
     generator = caption_generator.CaptionGenerator(model, _VOCAB, **kwargs)
+    self.assertEqual(result.num_captions.shape, (len(model.probabilities),))
     for image in range(len(model.probabilities)):
       expected = generator.beam_search(None, image)
       self.assertLen(expected, result.num_captions[image])

@@ -1,0 +1,244 @@
+"""Captions of images: a library for programs and for use in Python.
+
+    from im2txt import captioning
+
+    captioner = captioning.Captioner.load("model/train", "word_counts.txt")
+    for caption in captioner.caption([jpeg_bytes])[0]:
+      print(f"{caption.sentence} ({caption.probability:.4f})")
+
+Images are decoded in threads while the model captions those before them:
+
+    images --threads--> batches of pixels --encoder--> states --search--> words
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent import futures
+import functools
+import itertools
+from typing import Any, TypedDict, Unpack
+
+import numpy as np
+import tensorflow as tf
+
+from im2txt import (
+    caption_data,
+    captions,
+    checkpoints,
+    configuration,
+    show_and_tell_model,
+)
+from im2txt.inference_utils import inference_wrapper_base, vocabulary
+from im2txt.ops import beam_search
+
+# How many kinds of search (beam size and so on) are kept traced.
+_MAX_SEARCHES = 16
+
+
+class ImageError(ValueError):
+  """An image can't be read or decoded; says why."""
+
+
+class SearchOptions(TypedDict, total=False):
+  """Arguments of `ops.beam_search.beam_search`, with its defaults."""
+
+  beam_size: int
+  max_caption_length: int
+  length_normalization_factor: float
+
+
+class Captioner:
+  """Captions images with one model.
+
+  Attributes:
+    model: The `ShowAndTellModel`, with its variables restored.
+    vocab: The `Vocabulary`.
+  """
+
+  def __init__(
+      self,
+      model: show_and_tell_model.ShowAndTellModel,
+      vocab: vocabulary.Vocabulary,
+  ):
+    """Takes a model that is ready for use; `load` makes one.
+
+    Args:
+      model: The model, of the mode "inference".
+      vocab: The vocabulary it was trained with. It may have fewer words than
+        the model: the others are shown as the unknown word.
+
+    Raises:
+      ValueError: If the vocabulary has more words than the model.
+    """
+    check_vocabulary_size(vocab, model.config)
+    self.model = model
+    self.vocab = vocab
+    self._search = functools.lru_cache(_MAX_SEARCHES)(self._make_search)
+    self._decode = tf.function(
+        functools.partial(
+            caption_data.process_image(model.config), is_training=False
+        ),
+        input_signature=[tf.TensorSpec([], tf.string)],
+        autograph=False,
+    )
+
+  @classmethod
+  def load(
+      cls,
+      checkpoint: str,
+      vocab: str | vocabulary.Vocabulary,
+      config_overrides: str = "",
+  ) -> "Captioner":
+    """Loads a model.
+
+    Args:
+      checkpoint: A checkpoint, or a folder, whose newest one is taken. The
+        `config.json` beside it says how the model is made.
+      vocab: The vocabulary, or the path of its file.
+      config_overrides: "field=value,field=value", for what `config.json` lacks
+        or has otherwise.
+
+    Returns:
+      The captioner.
+
+    Raises:
+      FileNotFoundError: If there is no such checkpoint or vocabulary.
+      ValueError: If these don't fit each other or the configuration.
+    """
+    path = checkpoints.find(checkpoint)
+    config, _ = configuration.apply_overrides(
+        *checkpoints.load_config(path), config_overrides
+    )
+    if isinstance(vocab, str):
+      vocab = vocabulary.Vocabulary(vocab)
+    # Before the model is made, which takes a while.
+    check_vocabulary_size(vocab, config)
+    model = show_and_tell_model.ShowAndTellModel(config, "inference")
+    inference_wrapper_base.restore(model, path)
+    return cls(model, vocab)
+
+  def caption(
+      self,
+      encoded_images: Iterable[bytes],
+      *,
+      batch_size: int = 32,
+      **search_options: Unpack[SearchOptions],
+  ) -> list[list[captions.Caption]]:
+    """Captions images.
+
+    Args:
+      encoded_images: JPEG or PNG files.
+      batch_size: How many images to caption at once.
+      **search_options: See `SearchOptions`.
+
+    Returns:
+      Each image's captions, at most `beam_size`, the best first.
+
+    Raises:
+      ImageError: If an image can't be decoded; says which. `caption_each` goes
+        on with the others.
+    """
+    found: list[list[captions.Caption]] = []
+    for each in self.caption_each(
+        encoded_images, batch_size=batch_size, **search_options
+    ):
+      if isinstance(each, ImageError):
+        raise ImageError(f"Image {len(found)}, counted from 0: {each}")
+      found.append(each)
+    return found
+
+  def caption_each(
+      self,
+      sources: Iterable[Any],
+      *,
+      read: Callable[[Any], bytes] = bytes,
+      batch_size: int = 32,
+      **search_options: Unpack[SearchOptions],
+  ) -> Iterator[list[captions.Caption] | ImageError]:
+    """Captions any number of images, yielding as batches are done.
+
+    Args:
+      sources: JPEG or PNG files, or what `read` takes.
+      read: Gives an image file's content, or raises an OSError or an error of
+        TensorFlow; it is called in threads.
+      batch_size: How many images to caption at once. The next batch is decoded
+        meanwhile, so two are in memory.
+      **search_options: See `SearchOptions`.
+
+    Yields:
+      For each image in turn its captions, at most `beam_size`, the best first,
+      or why there are none.
+
+    Raises:
+      ValueError: If `batch_size` or a search option is too small.
+    """
+    if batch_size < 1:
+      raise ValueError(f"batch_size must be at least 1. Got: {batch_size}.")
+    search = self._search(**search_options)
+    load = functools.partial(self._load, read=read)
+    for batch in _map_ahead(load, sources, batch_size):
+      images = [i for i in batch if not isinstance(i, ImageError)]
+      found: Iterator[list[captions.Caption]] = iter(())
+      if images:
+        found = captions.from_search(search(np.stack(images)), self.vocab)
+      for image in batch:
+        yield image if isinstance(image, ImageError) else next(found)
+
+  def _load(
+      self, source: Any, *, read: Callable[[Any], bytes]
+  ) -> np.ndarray | ImageError:
+    try:
+      encoded_image = read(source)
+    except OSError as error:
+      return ImageError(f"It can't be read: {error.strerror or error}.")
+    except tf.errors.OpError as error:
+      return ImageError(f"It can't be read: {error.message}.")
+    try:
+      return self._decode(encoded_image).numpy()
+    except tf.errors.OpError:
+      return ImageError("It is no JPEG or PNG image, or a damaged one.")
+
+  def _make_search(self, **search_options: Unpack[SearchOptions]) -> Callable:
+    config = self.model.config
+
+    def search(images: tf.Tensor) -> beam_search.BeamSearchResult:
+      return beam_search.beam_search(
+          self.model.decode_step,
+          self.model.initial_state(self.model.image_features(images)),
+          start_id=self.vocab.start_id,
+          end_id=self.vocab.end_id,
+          **search_options,
+      )
+
+    # Without a batch size, so that there is one trace for batches of any.
+    images = tf.TensorSpec([None, config.image_height, config.image_width, 3])
+    return tf.function(search, input_signature=[images], autograph=False)
+
+
+def check_vocabulary_size(
+    vocab: vocabulary.Vocabulary, config: configuration.ModelConfig
+) -> None:
+  """Raises a ValueError if the vocabulary has more words than the model."""
+  num_words = len(vocab.reverse_vocab)
+  if num_words > config.vocab_size:
+    raise ValueError(
+        f"The vocabulary has {num_words} words, the unknown word included, but"
+        f" the model has vocab_size={config.vocab_size}. Use the vocabulary"
+        " that the model was trained with."
+    )
+
+
+def _map_ahead(
+    function: Callable[[Any], Any], items: Iterable[Any], batch_size: int
+) -> Iterator[list[Any]]:
+  """Batches of a function's values, computed in threads one batch ahead."""
+  remaining = iter(items)
+  pending: deque[list[futures.Future]] = deque()
+  with futures.ThreadPoolExecutor() as pool:
+    while True:
+      batch = list(itertools.islice(remaining, batch_size))
+      pending.append([pool.submit(function, item) for item in batch])
+      if len(pending) > 1:
+        yield [future.result() for future in pending.popleft()]
+      if not batch:
+        return

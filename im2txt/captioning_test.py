@@ -1,0 +1,160 @@
+"""Tests of captioning."""
+
+import math
+
+from absl.testing import parameterized
+import tensorflow as tf
+
+from im2txt import captioning
+from im2txt.inference_utils import vocabulary
+from im2txt.testing import tiny, tiny_captioning
+
+
+class CaptioningTest(parameterized.TestCase, tf.test.TestCase):
+
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    cls.model = tiny_captioning.make_model()
+    cls.vocab_file = tiny.write_vocabulary(tf.compat.v1.test.get_temp_dir())
+    cls.vocab = vocabulary.Vocabulary(cls.vocab_file)
+    cls.captioner = captioning.Captioner(cls.model, cls.vocab)
+
+  def test_captions_are_the_models(self):
+    ((best, *others),) = self.captioner.caption(
+        [tiny_captioning.jpeg(1)], beam_size=2
+    )
+    self.assertLen(others, 1)
+    self.assertGreaterEqual(best.score, others[0].score)
+    # What the model itself says to the words, one after the other.
+    image = self.captioner._decode(tiny_captioning.jpeg(1))[tf.newaxis]
+    state = self.model.initial_state(self.model.image_features(image))
+    word_id = self.vocab.start_id
+    words = [*best.words, *(["</S>"] if best.is_complete else [])]
+    expected = []
+    for word in words:
+      softmax, state = self.model.decode_step(tf.constant([word_id]), state)
+      word_id = self.vocab.word_to_id(word)
+      expected.append(softmax[0, word_id].numpy())
+    found = [*best.word_probabilities]
+    if best.is_complete:
+      found.append(best.end_probability)
+    self.assertAllClose(found, expected)
+    self.assertNear(best.probability, math.prod(expected), 1e-6)
+
+  @parameterized.parameters(1, 2, 3, 7)
+  def test_batches_change_nothing(self, batch_size):
+    images = [tiny_captioning.jpeg(seed) for seed in range(7)]
+    alone = [self.captioner.caption([image])[0] for image in images]
+    found = self.captioner.caption(iter(images), batch_size=batch_size)
+    self.assertEqual(
+        [[c.words for c in each] for each in found],
+        [[c.words for c in each] for each in alone],
+    )
+    self.assertAllClose(
+        [each[0].log_probability for each in found],
+        [each[0].log_probability for each in alone],
+        atol=1e-4,
+    )
+    self.assertGreater(len({each[0].words for each in found}), 3)
+    self.assertLen({each[0].is_complete for each in found}, 2)
+
+  def test_options_of_the_search(self):
+    (captions,) = self.captioner.caption(
+        [tiny_captioning.jpeg(1)],
+        beam_size=4,
+        max_caption_length=5,
+        length_normalization_factor=1.0,
+    )
+    self.assertLen(captions, 4)
+    for caption in captions:
+      length = 1 + len(caption.words) + caption.is_complete
+      self.assertLessEqual(length, 5)
+      penalty = length if caption.is_complete else 1
+      self.assertNear(caption.score, caption.log_probability / penalty, 1e-9)
+
+  def test_batches_of_any_size_are_one_trace(self):
+    captioner = captioning.Captioner(self.model, self.vocab)
+    images = [tiny_captioning.jpeg(seed) for seed in range(5)]
+    captioner.caption(images, batch_size=3)
+    captioner.caption(images, batch_size=4)
+    search = captioner._search()
+    self.assertEqual(search.experimental_get_tracing_count(), 1)
+
+  def test_a_bad_image_spoils_no_other(self):
+    images = [
+        tiny_captioning.jpeg(1),
+        b"",
+        tiny_captioning.jpeg(2)[:-50],
+        b"GIF",
+        tiny_captioning.jpeg(2),
+    ]
+    found = list(self.captioner.caption_each(images, batch_size=2))
+    good = self.captioner.caption(
+        [tiny_captioning.jpeg(1), tiny_captioning.jpeg(2)]
+    )
+    for i, j in ((0, 0), (4, 1)):
+      self.assertEqual([c.words for c in found[i]], [c.words for c in good[j]])
+    for i in (1, 2, 3):
+      self.assertIsInstance(found[i], captioning.ImageError)
+    with self.assertRaisesRegex(captioning.ImageError, "Image 1, .*no JPEG"):
+      self.captioner.caption(images)
+
+  def test_reads_what_it_is_given_in_threads(self):
+    contents = {"one": tiny_captioning.jpeg(1)}
+
+    def read(name):
+      if name not in contents:
+        raise FileNotFoundError(2, "No such file", name)
+      return contents[name]
+
+    found = list(self.captioner.caption_each(["two", "one"], read=read))
+    self.assertIsInstance(found[0], captioning.ImageError)
+    self.assertEqual(str(found[0]), "It can't be read: No such file.")
+    self.assertEqual(found[1:], self.captioner.caption([contents["one"]]))
+
+  def test_no_images(self):
+    self.assertEmpty(self.captioner.caption([]))
+
+  def test_takes_no_more_images_than_two_batches_ahead(self):
+    taken = 0
+
+    def images():
+      nonlocal taken
+      for seed in range(20):
+        taken += 1
+        yield tiny_captioning.jpeg(seed)
+
+    found = self.captioner.caption_each(images(), batch_size=2)
+    next(found)
+    self.assertEqual(taken, 4)
+    found.close()
+
+  @parameterized.parameters({"batch_size": 0}, {"beam_size": 0})
+  def test_rejects(self, **kwargs):
+    with self.assertRaisesRegex(ValueError, "at least 1. Got: 0"):
+      self.captioner.caption([tiny_captioning.jpeg(1)], **kwargs)
+
+  def test_loads_a_folder_and_a_checkpoint(self):
+    folder = self.create_tempdir().full_path
+    path = tiny_captioning.save(self.model, folder)
+    expected = self.captioner.caption([tiny_captioning.jpeg(1)])
+    for checkpoint, vocab in ((folder, self.vocab_file), (path, self.vocab)):
+      loaded = captioning.Captioner.load(checkpoint, vocab)
+      found = loaded.caption([tiny_captioning.jpeg(1)])
+      self.assertEqual(found, expected)
+
+  def test_vocabulary_must_fit_the_model(self):
+    folder = self.create_tempdir().full_path
+    tiny_captioning.save(self.model, folder)
+    with self.assertRaisesRegex(ValueError, "11 words.*vocab_size=10"):
+      captioning.Captioner.load(folder, self.vocab_file, "vocab_size=10")
+
+  def test_no_checkpoint(self):
+    folder = self.create_tempdir().full_path
+    with self.assertRaisesRegex(FileNotFoundError, "No checkpoint found"):
+      captioning.Captioner.load(folder, self.vocab_file)
+
+
+if __name__ == "__main__":
+  tf.test.main()

@@ -1,0 +1,85 @@
+"""A caption as people use it, made from what the search found."""
+
+from collections.abc import Iterator
+import dataclasses
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from im2txt.inference_utils import vocabulary
+from im2txt.ops import beam_search
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Caption:
+  """A caption of an image.
+
+  Attributes:
+    words: The caption's words, without the start and the end word.
+    log_probability: The natural logarithm of the probability that the model
+      gives the words and, if complete, the end word after them.
+    word_probabilities: The probability of each word, given those before it.
+    end_probability: The probability of the end word after the words; None if
+      the caption did not come to the end word within the greatest length.
+    score: What captions are ranked by: the log-probability, over the length to
+      the power of the normalization factor if that is positive.
+  """
+
+  words: tuple[str, ...]
+  log_probability: float
+  word_probabilities: tuple[float, ...]
+  end_probability: float | None
+  score: float
+
+  @property
+  def sentence(self) -> str:
+    """The words, with a space between each two."""
+    return " ".join(self.words)
+
+  @property
+  def probability(self) -> float:
+    """The probability that the model gives the caption."""
+    return math.exp(self.log_probability)
+
+  @property
+  def is_complete(self) -> bool:
+    """Whether it came to the end word."""
+    return self.end_probability is not None
+
+
+def from_search(
+    result: beam_search.BeamSearchResult, vocab: vocabulary.Vocabulary
+) -> Iterator[list[Caption]]:
+  """Puts the captions of a batch into words.
+
+  Only the end word that completes a caption is left out; a caption without one
+  keeps its last word, which the original dropped.
+
+  Args:
+    result: What the search found, as eager tensors.
+    vocab: The vocabulary; ids beyond it become the unknown word.
+
+  Yields:
+    The captions of each image, the best first.
+  """
+  found = tf.nest.map_structure(lambda tensor: tensor.numpy(), result)
+  for image, num_captions in enumerate(found.num_captions):
+    captions = []
+    for rank, length in enumerate(found.lengths[image, :num_captions]):
+      word_log_probs = found.word_log_probs[image, rank, 1:length]
+      probabilities = np.exp(word_log_probs).tolist()
+      end_probability = (
+          probabilities.pop() if found.is_complete[image] else None
+      )
+      word_ids = found.word_ids[image, rank, 1 : 1 + len(probabilities)]
+      captions.append(
+          Caption(
+              words=tuple(vocab.id_to_word(word_id) for word_id in word_ids),
+              log_probability=float(found.log_probs[image, rank]),
+              word_probabilities=tuple(probabilities),
+              end_probability=end_probability,
+              score=float(found.scores[image, rank]),
+          )
+      )
+    yield captions

@@ -1,0 +1,95 @@
+"""What `CaptionGenerator` needs of a model, and how a model is restored.
+
+A wrapper is made ready in two steps, as it always was:
+
+    restore_fn = wrapper.build_graph_from_config(model_config, checkpoint_path)
+    restore_fn(sess)
+
+TensorFlow has no sessions any more: `sess` may be anything, and is not used.
+"""
+
+import abc
+from collections.abc import Callable, Mapping, Sequence
+import os
+from typing import Any, Protocol
+
+from absl import logging
+import numpy as np
+import tensorflow as tf
+
+from im2txt import checkpoints, configuration
+
+
+class Model(Protocol):
+  """A model with variables that a checkpoint holds."""
+
+  def checkpoint_variables(self) -> Mapping[str, tf.Variable]:
+    """The variables by their names in a checkpoint."""
+
+
+class InferenceWrapperBase(abc.ABC):
+  """A model that feeds an image, then advances captions by a word a step."""
+
+  @abc.abstractmethod
+  def build_model(self, model_config: configuration.ModelConfig) -> Model:
+    """Builds the model, with initial values."""
+
+  @abc.abstractmethod
+  def feed_image(self, sess: Any, encoded_image: bytes) -> np.ndarray:
+    """The state after an image.
+
+    Args:
+      sess: Not used.
+      encoded_image: An image file.
+
+    Returns:
+      An array of shape [1, state_size].
+    """
+
+  @abc.abstractmethod
+  def inference_step(
+      self, sess: Any, input_feed: np.ndarray, state_feed: np.ndarray
+  ) -> tuple[np.ndarray, np.ndarray, Sequence[Any] | None]:
+    """Advances n captions by a word.
+
+    Args:
+      sess: Not used.
+      input_feed: An int64 array of shape [n], the captions' last words.
+      state_feed: An array of shape [n, state_size], their states.
+
+    Returns:
+      The probabilities of the next word, of shape [n, vocab_size]; the new
+      states, of shape [n, state_size]; and what to keep with each caption, or
+      None.
+    """
+
+  def build_graph_from_config(
+      self, model_config: configuration.ModelConfig, checkpoint_path: str
+  ) -> Callable[[Any], None]:
+    """Builds the model of a configuration.
+
+    Args:
+      model_config: The model's configuration.
+      checkpoint_path: A checkpoint, or a folder, whose newest one is taken.
+
+    Returns:
+      A function of `sess` that restores the model from the checkpoint.
+
+    Raises:
+      FileNotFoundError: If there is no checkpoint.
+    """
+    path = checkpoints.find(checkpoint_path)
+    logging.info("Building model.")
+    model = self.build_model(model_config)
+    return lambda sess: restore(model, path)
+
+
+def restore(model: Model, checkpoint: str) -> None:
+  """Restores a model from a checkpoint's path, saying so in the log."""
+  logging.info("Loading model from checkpoint: %s", checkpoint)
+  checkpoints.restore(
+      model.checkpoint_variables(), checkpoint, optional=("global_step",)
+  )
+  logging.info(
+      "Successfully loaded checkpoint: %s", os.path.basename(checkpoint)
+  )

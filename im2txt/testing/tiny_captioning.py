@@ -1,0 +1,49 @@
+"""A tiny model that tells made-up images apart, and such images."""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from im2txt import caption_data, checkpoints, configuration, show_and_tell_model
+from im2txt.testing import tiny
+
+# Larger initial values than usual: decided about the next word.
+CONFIG = dataclasses.replace(tiny.CONFIG, initializer_scale=0.5)
+
+# An untrained encoder sees next to no difference between images.
+_DIFFERENCE_SCALE = 1e7
+
+
+def make_model(seed: int = 0) -> show_and_tell_model.ShowAndTellModel:
+  """An untrained model of the mode "inference" with a caption for each image.
+
+  Args:
+    seed: Of the initial values. With 0, some of the captions are complete.
+
+  Returns:
+    The model. It sees how the features of an image differ from those of one
+    image, greatly enlarged.
+  """
+  model = show_and_tell_model.ShowAndTellModel(CONFIG, "inference", seed=seed)
+  process = caption_data.process_image(CONFIG)
+  image = process(jpeg(100), is_training=False)[tf.newaxis]
+  common = tf.math.l2_normalize(model.image_features(image), axis=1)
+  image_map = model.decoder.image_map
+  in_common = tf.matmul(common, common @ image_map, transpose_a=True)
+  image_map.assign((image_map - in_common) * _DIFFERENCE_SCALE)
+  return model
+
+
+def save(model: show_and_tell_model.ShowAndTellModel, folder: str) -> str:
+  """Saves a model with its configuration; returns the checkpoint's path."""
+  variables = model.checkpoint_variables()
+  checkpoints.save_config(folder, CONFIG, configuration.TrainingConfig())
+  return checkpoints.Saver(variables, folder, max_to_keep=1).save(1)
+
+
+def jpeg(seed: int) -> bytes:
+  """A JPEG file of 12 squares in random colours."""
+  pixels = np.random.default_rng(seed).integers(0, 256, [3, 4, 3], np.uint8)
+  pixels = pixels.repeat(30, axis=0).repeat(25, axis=1)
+  return tf.io.encode_jpeg(pixels).numpy()
