@@ -18,6 +18,7 @@ from pathlib import Path
 import tqdm
 
 from im2txt.data import (
+    batch_report,
     caption_dataset,
     captions_json,
     jpeg_check,
@@ -115,7 +116,17 @@ class DatasetBuilder:
 
     Returns:
       The ids of the vocabulary.
+
+    Raises:
+      ValueError: If there are fewer captions than `min_word_count`, which is
+        then too much for the start and the end word, too.
     """
+    num_captions = sum(len(image.captions) for image in images)
+    if num_captions < min_word_count:
+      raise ValueError(
+          f"A word that occurs once in each of the {num_captions} captions to"
+          f" train with is too rare for --min_word_count={min_word_count}."
+      )
     self._say("Creating vocabulary.")
     counts = word_counts.count_words(
         words for image in images for words in image.captions
@@ -135,7 +146,7 @@ class DatasetBuilder:
     """
     num_images = len(self._submitted)
     problems = []
-    with _progress_bar("Checking images", num_images) as bar:
+    with _progress_bar("Checking", num_images, " images") as bar:
       for checked in self._pool.results():
         bar.update(checked.num_files)
         for problem in checked.problems:
@@ -190,8 +201,10 @@ class DatasetBuilder:
             caption_dataset.evenly_spaced(*batch, shards_a_batch)
         )
     ]
-    report = _BatchReport(shards, shards_a_batch, self._say)
-    with _progress_bar(f"Writing {name}", sum(map(len, shards))) as bar:
+    sizes = [len(pairs) for pairs in shards]
+    report = batch_report.BatchReport(sizes, shards_a_batch, self._say)
+    num_written = 0
+    with _progress_bar(f"Writing {name}", sum(sizes), " pairs") as bar:
       for shard in caption_dataset.write_shards(
           name,
           shards,
@@ -199,9 +212,9 @@ class DatasetBuilder:
           output_dir=self._output_dir,
           pool=self._pool,
       ):
+        num_written += shard.num_pairs
         bar.update(shard.num_pairs)
         report.add(shard)
-    num_written = sum(map(len, shards))
     self._say(
         f"{datetime.datetime.now()}: Finished processing all {num_written}"
         f" image-caption pairs in data set '{name}'."
@@ -227,55 +240,14 @@ def check_num_shards(name: str, num_shards: int, num_threads: int) -> None:
     )
 
 
-class _BatchReport:
-  """Says of each batch of shards, here and before a thread's, how far it is."""
-
-  def __init__(
-      self,
-      shards: Sequence[Sequence[caption_dataset.Pair]],
-      shards_a_batch: int,
-      say: Callable[[str], None],
-  ):
-    self._shards_a_batch = shards_a_batch
-    self._say = say
-    num_batches = len(shards) // shards_a_batch
-    self._totals = [0] * num_batches
-    for i, pairs in enumerate(shards):
-      self._totals[i // shards_a_batch] += len(pairs)
-    self._written = [0] * num_batches
-    self._num_shards = [0] * num_batches
-
-  def add(self, shard: caption_dataset.WrittenShard) -> None:
-    batch = shard.number // self._shards_a_batch
-    before = self._written[batch]
-    self._written[batch] += shard.num_pairs
-    self._num_shards[batch] += 1
-    if self._written[batch] // 1000 > before // 1000:
-      self._say_of(
-          batch,
-          f"Processed {self._written[batch]} of {self._totals[batch]} items in"
-          " thread batch.",
-      )
-    self._say_of(
-        batch, f"Wrote {shard.num_pairs} image-caption pairs to {shard.path}"
-    )
-    if self._num_shards[batch] == self._shards_a_batch:
-      self._say_of(
-          batch,
-          f"Wrote {self._written[batch]} image-caption pairs to"
-          f" {self._shards_a_batch} shards.",
-      )
-
-  def _say_of(self, batch: int, line: str) -> None:
-    self._say(f"{datetime.datetime.now()} [thread {batch}]: {line}")
-
-
 def _skipping(problem: jpeg_check.Problem) -> str:
   if problem.reason == jpeg_check.MISSING:
     return f"Skipping missing file: {problem.path}"
   return f"Skipping file with invalid JPEG data: {problem.path}"
 
 
-def _progress_bar(title: str, total: int) -> tqdm.tqdm:
+def _progress_bar(title: str, total: int, unit: str) -> tqdm.tqdm:
   """A bar on stderr, if that is a terminal."""
-  return tqdm.tqdm(desc=title, total=total, disable=None, leave=False)
+  return tqdm.tqdm(
+      desc=title, total=total, unit=unit, disable=None, leave=False
+  )
