@@ -83,12 +83,12 @@ def main(argv: list[str]) -> int:
   logging.info("Building model.")
   vocab = vocabulary.Vocabulary(_VOCAB_FILE.value)
   files, missing = input_files.find(_INPUT_FILES.value)
-  for pattern in missing:
-    _complain(pattern, "There is no such file.")
   if not files:
     raise FileNotFoundError(
         f"No file matches --input_files. Got: {_INPUT_FILES.value!r}."
     )
+  for pattern in missing:
+    _complain(pattern, "There is no such file.")
   logging.info(
       "Running caption generation on %d files matching %s",
       len(files),
