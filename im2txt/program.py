@@ -40,7 +40,7 @@ def run(
     if {"--help", "--helpshort", "-h"}.intersection(argv):
       module = sys.modules[main.__module__]
       flags_help = flags.FLAGS.module_help(module).partition(":\n")[2]
-      print(f"{module.__doc__}\nFlags:\n{flags_help}")
+      print(f"{module.__doc__}\nFlags:\n{flags_help}", flush=True)
       sys.exit()
     try:
       return flags.FLAGS(argv)
@@ -49,7 +49,11 @@ def run(
 
   formatter = standard_logging.Formatter(_LOG_FORMAT)
   logging.get_absl_handler().setFormatter(formatter)
-  app.run(lambda argv: _guarded(main, argv, positional), flags_parser=parse)
+  try:
+    app.run(lambda argv: _guarded(main, argv, positional), flags_parser=parse)
+  except BrokenPipeError:  # As in `program | head`: nobody reads on.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(128 + 13)  # As the shell says of a program that SIGPIPE ended.
 
 
 def require(*holders: flags.FlagHolder) -> None:
@@ -68,9 +72,8 @@ def _guarded(main, argv: list[str], positional: int) -> int | None:
     return status
   except app.UsageError as error:
     return _report(error, 2)
-  except BrokenPipeError:  # As in `program | head`: nobody reads on.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 128 + 13  # As the shell says of a program that SIGPIPE ended.
+  except BrokenPipeError:
+    raise
   except KeyboardInterrupt:
     return _report("Interrupted.", 128 + 2)
   except _reported_errors() as error:
