@@ -152,21 +152,22 @@ def restore(
     reader = tf.train.load_checkpoint(checkpoint)
     shapes = reader.get_variable_to_shape_map()
     stored = {name: _stored_name(name, shapes) for name in variables}
-    missing = [name for name in variables if stored[name] is None]
+    missing = [name for name, stored_name in stored.items() if not stored_name]
     _check_missing(missing, optional, checkpoint)
     present = {name: stored[name] for name in variables if stored[name]}
     for name, stored_name in present.items():
       _check_shape(name, variables[name], shapes[stored_name], checkpoint)
-    for name, stored_name in present.items():
-      variable = variables[name]
-      value = reader.get_tensor(stored_name)
-      variable.assign(value.astype(variable.dtype.as_numpy_dtype))
-  except (tf.errors.NotFoundError, tf.errors.OutOfRangeError) as error:
+    values = {name: reader.get_tensor(n) for name, n in present.items()}
+  except tf.errors.NotFoundError as error:
     raise FileNotFoundError(f"No checkpoint found at: {checkpoint}") from error
-  except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+  except (tf.errors.OpError, RuntimeError, IndexError) as error:
+    # What the reader raises for files that are damaged or cut short.
     raise ValueError(
-        f"The checkpoint {checkpoint} can't be read: {error.message}"
+        f"The checkpoint {checkpoint} can't be read: {error}"
     ) from error
+  for name, value in values.items():
+    variable = variables[name]
+    variable.assign(value.astype(variable.dtype.as_numpy_dtype))
   return missing
 
 

@@ -99,7 +99,7 @@ class EvaluationLoop:
       # Training deletes old checkpoints, even while they are being read.
       logging.info("Skipping evaluation. %s", error)
       return None
-    step = int(self._model.global_step)
+    step = int(self._model.global_step.numpy())
     logging.info(
         "Successfully loaded %s at global step = %d.", checkpoint, step
     )

@@ -72,7 +72,7 @@ class Trainer(tf.Module):
   @property
   def global_step(self) -> int:
     """The number of steps trained, earlier runs' included."""
-    return int(self.model.global_step)
+    return int(self.model.global_step.numpy())
 
   def checkpoint_variables(self) -> dict[str, tf.Variable]:
     """All that a resumed run needs, by checkpoint name."""

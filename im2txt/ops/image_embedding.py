@@ -75,13 +75,12 @@ class ImageEncoder(tf.Module):
     self._dropout_keep_prob = dropout_keep_prob
     self._trainable = trainable
     self._seed = seed
-    # Traced once here, which makes the variables; inference goes on using it.
-    inference = tf.function(
+    # Traced here, which makes the variables; inference goes on using it. A
+    # tf.function that makes variables would be traced twice, seconds each.
+    self._inference = tf.compat.v1.wrap_function(
         lambda images: self.features_and_end_points(images)[0],
-        input_signature=[tf.TensorSpec([None, *self._image_shape])],
-        autograph=False,
+        [tf.TensorSpec([None, *self._image_shape])],
     )
-    self._inference = inference.get_concrete_function()
     self.feature_size: int = self._inference.output_shapes[-1]
 
   def __call__(self, images: tf.Tensor) -> tf.Tensor:

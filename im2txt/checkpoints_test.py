@@ -1,0 +1,201 @@
+"""Tests of saving and restoring by name."""
+
+import os
+
+from absl.testing import parameterized
+import tensorflow as tf
+
+from im2txt import checkpoints
+from im2txt import configuration
+
+_KERNEL = "lstm/basic_lstm_cell/kernel"
+
+
+def _write(path, values):
+  """Writes a checkpoint without this project's code."""
+  os.makedirs(os.path.dirname(path), exist_ok=True)
+  tf.raw_ops.SaveV2(
+      prefix=path,
+      tensor_names=list(values),
+      shape_and_slices=[""] * len(values),
+      tensors=[tf.constant(value) for value in values.values()],
+  )
+  return path
+
+
+class CheckpointsTestCase(parameterized.TestCase, tf.test.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self.dir = self.create_tempdir().full_path
+    self.variables = {
+        _KERNEL: tf.Variable([[1.0, 2.0]]),
+        "global_step": tf.Variable(3, dtype=tf.int32),
+    }
+
+  def _path(self, name):
+    return os.path.join(self.dir, name)
+
+  def _saver(self, max_to_keep=2):
+    return checkpoints.Saver(self.variables, self.dir, max_to_keep=max_to_keep)
+
+
+class SaverTest(CheckpointsTestCase):
+
+  def test_files_and_contents(self):
+    path = self._saver().save(3)
+    self.assertEqual(self._path("model.ckpt-3"), path)
+    self.assertCountEqual(
+        ["checkpoint", "model.ckpt-3.index", "model.ckpt-3.data-00000-of-00001"],
+        os.listdir(self.dir),
+    )
+    reader = tf.train.load_checkpoint(path)
+    self.assertEqual(
+        {_KERNEL: tf.float32, "global_step": tf.int32},
+        reader.get_variable_to_dtype_map(),
+    )
+    self.assertAllEqual([[1.0, 2.0]], reader.get_tensor(_KERNEL))
+
+  def test_keeps_the_newest_across_runs(self):
+    self._saver().save(1)
+    saver = self._saver()
+    saver.save(2)
+    saver.save(3)
+    names = [n for n in os.listdir(self.dir) if n.endswith(".index")]
+    self.assertCountEqual(["model.ckpt-2.index", "model.ckpt-3.index"], names)
+
+  def test_removes_what_a_killed_run_left(self):
+    half = self._path("model.ckpt-7.data-00000-of-00001.tempstate123")
+    tf.io.gfile.GFile(half, "w").close()
+    self._saver()
+    self.assertFalse(os.path.exists(half))
+
+
+class FindTest(CheckpointsTestCase):
+
+  def test_newest_of_a_folder(self):
+    saver = self._saver()
+    saver.save(1)
+    saver.save(2)
+    self.assertEqual(self._path("model.ckpt-2"), checkpoints.find(self.dir))
+
+  @parameterized.parameters("", ".index", ".data-00000-of-00001")
+  def test_prefix_or_one_of_the_files(self, suffix):
+    path = self._saver().save(1)
+    self.assertEqual(path, checkpoints.find(path + suffix))
+
+  def test_moved_folder(self):
+    self._saver().save(1)
+    moved = self.dir + "_moved"
+    os.rename(self.dir, moved)
+    self.assertEqual(
+        os.path.join(moved, "model.ckpt-1"), checkpoints.find(moved)
+    )
+
+  def test_falls_back_to_an_older_one(self):
+    saver = self._saver()
+    saver.save(1)
+    saver.save(2)
+    os.remove(self._path("model.ckpt-2.index"))
+    self.assertEqual(self._path("model.ckpt-1"), checkpoints.find(self.dir))
+
+  def test_nothing_left(self):
+    self._saver().save(1)
+    os.remove(self._path("model.ckpt-1.index"))
+    with self.assertRaisesRegex(FileNotFoundError, "names .*model.ckpt-1"):
+      checkpoints.find(self.dir)
+
+  def test_empty_folder(self):
+    self.assertIsNone(checkpoints.find_latest(self.dir))
+    with self.assertRaisesRegex(FileNotFoundError, "in folder"):
+      checkpoints.find(self.dir)
+
+  def test_missing_path(self):
+    self.assertIsNone(checkpoints.find_latest(self._path("missing")))
+    with self.assertRaisesRegex(FileNotFoundError, "found at: .*model.ckpt-9"):
+      checkpoints.find(self._path("model.ckpt-9"))
+
+
+class RestoreTest(CheckpointsTestCase):
+
+  def test_values(self):
+    path = _write(
+        self._path("model.ckpt-5"),
+        {_KERNEL: [[3.0, 4.0]], "global_step": 5, "other": [1.0]},
+    )
+    self.assertEmpty(checkpoints.restore(self.variables, path))
+    self.assertAllEqual([[3.0, 4.0]], self.variables[_KERNEL])
+    self.assertEqual(5, self.variables["global_step"].numpy())
+
+  @parameterized.parameters(
+      "lstm/basic_lstm_cell/weights", "lstm/BasicLSTMCell/Linear/Matrix"
+  )
+  def test_older_names_and_wider_step(self, name):
+    step = tf.constant(2_000_000, tf.int64)
+    path = _write(
+        self._path("model.ckpt"), {name: [[3.0, 4.0]], "global_step": step}
+    )
+    checkpoints.restore(self.variables, path)
+    self.assertAllEqual([[3.0, 4.0]], self.variables[_KERNEL])
+    self.assertEqual(2_000_000, self.variables["global_step"].numpy())
+
+  def test_lacking_variable(self):
+    path = _write(self._path("model.ckpt"), {"global_step": 5})
+    with self.assertRaisesRegex(ValueError, f"lacks 1 .*{_KERNEL}"):
+      checkpoints.restore(self.variables, path)
+    self.assertEqual(3, self.variables["global_step"].numpy())  # As it was.
+
+  def test_lacking_optional_variable(self):
+    path = _write(self._path("model.ckpt"), {"global_step": 5})
+    missing = checkpoints.restore(self.variables, path, optional=[_KERNEL])
+    self.assertEqual([_KERNEL], missing)
+    self.assertAllEqual([[1.0, 2.0]], self.variables[_KERNEL])
+
+  def test_other_shape(self):
+    path = _write(
+        self._path("model.ckpt"), {_KERNEL: [1.0], "global_step": 5}
+    )
+    with self.assertRaisesRegex(ValueError, r"shape \[1\], .* it \[1, 2\]"):
+      checkpoints.restore(self.variables, path)
+
+  def test_checkpoint_that_disappeared(self):
+    with self.assertRaisesRegex(FileNotFoundError, "model.ckpt-9"):
+      checkpoints.restore(self.variables, self._path("model.ckpt-9"))
+
+  @parameterized.parameters(".index", ".data-00000-of-00001")
+  def test_damaged_file(self, suffix):
+    path = self._saver().save(1)
+    with open(path + suffix, "r+b") as file:
+      file.truncate(5)
+    with self.assertRaisesRegex(ValueError, "model.ckpt-1 can't be read"):
+      checkpoints.restore(self.variables, path)
+
+
+class ConfigTest(CheckpointsTestCase):
+
+  def test_round_trip_from_folder_and_checkpoint(self):
+    configs = (
+        configuration.ModelConfig(vocab_size=9),
+        configuration.TrainingConfig(optimizer="adam"),
+    )
+    checkpoints.save_config(self.dir, *configs)
+    self.assertEqual(configs, checkpoints.load_config(self.dir))
+    self.assertEqual(
+        configs, checkpoints.load_config(self._path("model.ckpt-1"))
+    )
+
+  def test_defaults_without_a_file(self):
+    self.assertEqual(
+        (configuration.ModelConfig(), configuration.TrainingConfig()),
+        checkpoints.load_config(self.dir),
+    )
+
+  def test_error_names_the_file(self):
+    with open(self._path("config.json"), "w") as file:
+      file.write("{")
+    with self.assertRaisesRegex(ValueError, "config.json can't be used"):
+      checkpoints.load_config(self.dir)
+
+
+if __name__ == "__main__":
+  tf.test.main()

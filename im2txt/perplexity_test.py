@@ -1,0 +1,70 @@
+"""Tests of perplexity, with a model of known losses."""
+
+import math
+import types
+
+import numpy as np
+import tensorflow as tf
+
+from im2txt import caption_data
+from im2txt import perplexity
+from im2txt import show_and_tell_model
+from im2txt.testing import tiny
+
+
+class FakeModel:
+  """Every word costs its id times ln 2."""
+
+  encoder = types.SimpleNamespace(feature_size=tiny.FEATURE_SIZE)
+
+  def losses(self, batch):
+    words = tf.boolean_mask(batch.target_seqs, batch.input_mask > 0)
+    return show_and_tell_model.Losses(
+        tf.cast(words, tf.float32) * math.log(2), tf.zeros([])
+    )
+
+
+class PerplexityTest(tf.test.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self.evaluator = perplexity.PerplexityEvaluator(FakeModel())
+    self.dir = self.create_tempdir().full_path
+
+  def _data(self, **kwargs):
+    return caption_data.CaptionData(
+        files=[tiny.write_features(self.dir, "features", 5, **kwargs)],
+        config=tiny.CONFIG,
+        are_features=True,
+    )
+
+  def test_every_word_once(self):
+    # Ten captions in batches of four; start words cost nothing.
+    targets = [caption[1:] for caption in tiny.captions(10)]
+    num_words = sum(map(len, targets))
+    total = sum(map(sum, targets))
+    result = self.evaluator.evaluate(self._data(), max_examples=100)
+    self.assertEqual(num_words, result.num_words)
+    self.assertAllClose(2 ** (total / num_words), result.perplexity)
+    self.assertEqual(2, result.last_batch.images.shape[0])
+
+  def test_first_batches_only(self):
+    result = self.evaluator.evaluate(self._data(), max_examples=5)
+    captions = tiny.captions(8)  # Two batches of four.
+    self.assertEqual(sum(len(c) - 1 for c in captions), result.num_words)
+
+  def test_infinite_perplexity(self):
+    result = perplexity.Result(1e6, 1, None)
+    self.assertEqual(math.inf, result.perplexity)
+    self.assertAllClose(np.e, perplexity.Result(3.0, 3, None).perplexity)
+
+  def test_empty_file(self):
+    data = caption_data.CaptionData(
+        files=[self.create_tempfile("empty").full_path], config=tiny.CONFIG
+    )
+    with self.assertRaisesRegex(ValueError, "holds no caption: .*empty"):
+      self.evaluator.evaluate(data, max_examples=5)
+
+
+if __name__ == "__main__":
+  tf.test.main()

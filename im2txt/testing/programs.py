@@ -1,0 +1,26 @@
+"""Runs programs as a shell would."""
+
+import os
+import subprocess
+import sys
+
+
+def command(name: str, *arguments: str) -> list[str]:
+  """The command line of the program `im2txt/<name>.py`."""
+  return [sys.executable, "-m", f"im2txt.{name}", *arguments]
+
+
+def environment() -> dict[str, str]:
+  """This process' environment, in which its modules can be imported."""
+  return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+
+def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+  """Runs a program to its end, with its output captured as text."""
+  return subprocess.run(
+      command(name, *arguments),
+      env=environment(),
+      capture_output=True,
+      check=False,
+      text=True,
+  )

@@ -1,0 +1,98 @@
+"""Tests of the program train, as its users run it."""
+
+import os
+import signal
+import subprocess
+
+from absl.testing import parameterized
+import tensorflow as tf
+
+from im2txt import checkpoints
+from im2txt import configuration
+from im2txt.testing import programs
+from im2txt.testing import tiny
+
+
+class TrainTest(parameterized.TestCase, tf.test.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self.dir = self.create_tempdir().full_path
+    self.train_dir = os.path.join(self.dir, "train")
+    os.mkdir(self.train_dir)
+    training_config = configuration.TrainingConfig(save_checkpoint_secs=0.0)
+    checkpoints.save_config(self.train_dir, tiny.CONFIG, training_config)
+
+  def _arguments(self, steps, pattern=None):
+    pattern = pattern or tiny.write_pairs(self.dir, "train-00000-of-00001", 6)
+    return (
+        f"--input_file_pattern={pattern}",
+        f"--train_dir={self.train_dir}",
+        f"--number_of_steps={steps}",
+    )
+
+  def test_killed_run_goes_on_from_its_last_checkpoint(self):
+    seen = 0
+    with subprocess.Popen(
+        programs.command("train", *self._arguments(10_000)),
+        env=programs.environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+      for line in process.stderr:
+        if "global step 3:" in line:
+          process.kill()
+          seen = 3
+          break
+    self.assertEqual(3, seen)
+    self.assertEqual(-signal.SIGKILL, process.returncode)
+    step = int(checkpoints.find_latest(self.train_dir).rpartition("-")[2])
+    # A checkpoint was written after every step but the one under way.
+    self.assertGreaterEqual(step, 2)
+    ran = programs.run("train", *self._arguments(step + 1))
+    self.assertEqual(0, ran.returncode, ran.stderr)
+    self.assertIn(f"model.ckpt-{step}\n", ran.stderr)
+    self.assertIn(f"global step {step + 1}: loss = ", ran.stderr)
+    self.assertNotIn(f"global step {step}:", ran.stderr)
+    self.assertEqual("", ran.stdout)
+
+  @parameterized.named_parameters(
+      ("no_folder", ["--input_file_pattern=x"], "--train_dir is required."),
+      ("no_input", ["--train_dir=x"], "Give either --input_file_pattern or --"),
+      (
+          "features_cannot_fine_tune",
+          ["--train_dir=x", "--input_feature_pattern=x", "--train_inception"],
+          "--train_inception needs --input_file_pattern.",
+      ),
+  )
+  def test_wrong_flags(self, arguments, message):
+    ran = programs.run("train", *arguments)
+    self.assertEqual(2, ran.returncode)
+    self.assertStartsWith(ran.stderr, f"train: {message}")
+    self.assertLen(ran.stderr.splitlines(), 1)
+
+  @parameterized.named_parameters(
+      ("no_file", "/no/train-*", [], "No TFRecord matches --input_file_pat"),
+      ("field", None, ["--config_overrides=layers=2"], "No config field is cal"),
+      (
+          "inception",
+          None,
+          ["--inception_checkpoint_file=/no/inception.ckpt"],
+          "No checkpoint found at: /no/inception.ckpt",
+      ),
+  )
+  def test_wrong_input(self, pattern, arguments, message):
+    ran = programs.run("train", *self._arguments(1, pattern), *arguments)
+    self.assertEqual(1, ran.returncode)
+    self.assertStartsWith(ran.stderr.splitlines()[-1], f"train: {message}")
+    self.assertNotIn("Traceback", ran.stderr)
+
+  def test_help_teaches(self):
+    ran = programs.run("train", "--help")
+    self.assertEqual(0, ran.returncode)
+    self.assertIn("--train_inception=true --number_of_steps=3000000", ran.stdout)
+    self.assertIn("--config_overrides", ran.stdout)
+
+
+if __name__ == "__main__":
+  tf.test.main()

@@ -1,0 +1,95 @@
+"""Tests of the tags and values written for TensorBoard."""
+
+import os
+
+import tensorflow as tf
+
+from im2txt import caption_data
+from im2txt import show_and_tell_model
+from im2txt import training
+from im2txt import training_summaries
+from im2txt.testing import tiny
+
+
+def _events(folder):
+  """The values by tag of all event files, as they are stored."""
+  values = {}
+  for file in tf.io.gfile.glob(os.path.join(folder, "events*")):
+    for record in tf.data.TFRecordDataset(file):
+      event = tf.compat.v1.Event.FromString(record.numpy())
+      for value in event.summary.value:
+        values[value.tag] = (event.step, value)
+  return values
+
+
+class SummaryWriterTest(tf.test.TestCase):
+
+  def test_tags_of_the_original(self):
+    folder = self.create_tempdir().full_path
+    model = show_and_tell_model.ShowAndTellModel(tiny.CONFIG, "eval")
+    data = caption_data.CaptionData(
+        files=[tiny.write_pairs(folder, "records", 4)], config=tiny.CONFIG
+    )
+    batch = next(iter(data.evaluation_batches(feature_size=108)))
+    metrics = training.StepMetrics(
+        *map(tf.constant, (1.5, 2.5, 0.25, 8.0, 5.0))
+    )
+    writer = training_summaries.SummaryWriter(folder, model)
+    writer.write_metrics(metrics, steps_per_second=3.0, step=9)
+    writer.write_batch(batch, step=9)
+    writer.write_parameters(step=9)
+    writer.write_first_image(data, step=9)
+    writer.close()
+
+    events = _events(folder)
+    self.assertEqual({9}, {step for step, _ in events.values()})
+    scalars = {
+        tag: float(tf.make_ndarray(value.tensor))
+        for tag, (_, value) in events.items()
+        if value.tensor.tensor_shape.ByteSize() == 0 and value.tensor.dtype == 1
+    }
+    lengths = [len(caption) - 1 for caption in tiny.captions(4)]
+    expected = {
+        "losses/batch_loss": 1.5,
+        "losses/total_loss": 2.5,
+        "OptimizeLoss/loss": 2.5,
+        "OptimizeLoss/learning_rate": 0.25,
+        "OptimizeLoss/global_norm/gradient_norm": 8.0,
+        "OptimizeLoss/global_norm/clipped_gradient_norm": 5.0,
+        "global_step/sec": 3.0,
+        "caption_length/batch_mean": sum(lengths) / 4,
+    }
+    self.assertAllClose(expected, {tag: scalars[tag] for tag in expected})
+    self.assertEqual(5, sum(tag.endswith("/Relu/zeros") for tag in scalars))
+
+    self.assertEqual(18, sum(tag.endswith("/activation") for tag in events))
+    self.assertContainsSubset(
+        [
+            "InceptionV3/InceptionV3/Mixed_7c/activation",
+            "caption_length/batch_max",
+            "caption_length/batch_min",
+            "final_image/image/0",
+            "original_image/image/0",
+            "parameters/logits/biases",
+            "resized_image/image/0",
+        ],
+        events,
+    )
+    original = events["original_image/image/0"][1].tensor.string_val
+    self.assertEqual([b"80", b"90"], original[:2])  # Width and height.
+
+  def test_histogram_counts_every_value(self):
+    folder = self.create_tempdir().full_path
+    writer = training_summaries.SummaryWriter(
+        folder, show_and_tell_model.ShowAndTellModel(tiny.CONFIG, "eval")
+    )
+    writer.write_parameters(step=0)
+    writer.close()
+    _, value = _events(folder)["parameters/seq_embedding/map"]
+    buckets = tf.make_ndarray(value.tensor)
+    self.assertEqual(12 * 8, buckets[:, 2].sum())
+    self.assertAllInRange(buckets[:, :2], -0.08, 0.08)
+
+
+if __name__ == "__main__":
+  tf.test.main()
