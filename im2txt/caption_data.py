@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 import dataclasses
 import functools
+from typing import Any
 
 from absl import logging
 import tensorflow as tf
@@ -57,7 +58,7 @@ class CaptionData:
       A Dataset of `inputs.Batch`.
     """
     config = self.config
-    common = {
+    common: dict[str, Any] = {
         "batch_size": config.batch_size,
         "seed": seed,
         "start_example": start_step * config.batch_size,
@@ -103,7 +104,7 @@ class CaptionData:
       *,
       batch: inputs.Batch | None = None,
       seed: int = 0,
-      start_step: int = 0,
+      start_step: int | None = None,
   ) -> Exception:
     """Finds what in the files made reading or using them fail.
 
@@ -111,7 +112,7 @@ class CaptionData:
       error: What TensorFlow raised; it names no file.
       batch: The batch that could be read but not used, if so it was.
       seed: As given to `training_batches`.
-      start_step: The step that failed.
+      start_step: The step of training that failed; None in evaluation.
 
     Returns:
       An error that names the cause, or `error` itself if none is found.
@@ -120,18 +121,21 @@ class CaptionData:
       return self._unknown_word(batch) or error
     logging.info("Looking for the cause in the input: %s", error.message)
     if self.are_features:
-      found = cached_features.find_corrupt_record(self.files)
-    else:
+      return cached_features.find_corrupt_record(self.files) or error
+    suspects = None
+    if start_step is not None:
       suspects = inputs.training_records(
           self.files,
           seed=seed,
           start_example=start_step * self.config.batch_size,
           shuffle_buffer_size=self.config.shuffle_buffer_size,
       ).take(_SUSPECT_BATCHES * self.config.batch_size)
-      found = inputs.find_corrupt_record(
-          self.files, suspects=suspects, **self._image_arguments()
-      )
-    return found or error
+    return (
+        inputs.find_corrupt_record(
+            self.files, suspects=suspects, **self._image_arguments()
+        )
+        or error
+    )
 
   def _unknown_word(self, batch: inputs.Batch) -> ValueError | None:
     largest = int(tf.reduce_max(batch.input_seqs))
@@ -139,11 +143,11 @@ class CaptionData:
     if largest < self.config.vocab_size:
       return None
     return ValueError(
-        f"The captions hold word id {largest}, but the model has a vocab_size of"
-        f" {self.config.vocab_size}; see --config_overrides."
+        f"The captions hold word id {largest}, but the model has a vocab_size"
+        f" of {self.config.vocab_size}; see --config_overrides."
     )
 
-  def _image_arguments(self):
+  def _image_arguments(self) -> dict[str, Any]:
     return {
         "process": process_image(self.config),
         "image_feature": self.config.image_feature_name,

@@ -12,23 +12,26 @@ Images are decoded in threads while the model captions those before them:
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
 from concurrent import futures
 import functools
 import itertools
-from typing import Any, TypedDict, Unpack
+from typing import Any
+from typing import TypedDict
+from typing import Unpack
 
 import numpy as np
 import tensorflow as tf
 
-from im2txt import (
-    caption_data,
-    captions,
-    checkpoints,
-    configuration,
-    show_and_tell_model,
-)
-from im2txt.inference_utils import inference_wrapper_base, vocabulary
+from im2txt import caption_data
+from im2txt import captions
+from im2txt import checkpoints
+from im2txt import configuration
+from im2txt import show_and_tell_model
+from im2txt.inference_utils import inference_wrapper_base
+from im2txt.inference_utils import vocabulary
 from im2txt.ops import beam_search
 
 # How many kinds of search (beam size and so on) are kept traced.

@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from im2txt import captioning
 from im2txt.inference_utils import vocabulary
-from im2txt.testing import tiny, tiny_captioning
+from im2txt.testing import tiny
+from im2txt.testing import tiny_captioning
 
 
 class CaptioningTest(parameterized.TestCase, tf.test.TestCase):

@@ -46,7 +46,11 @@ class SaverTest(CheckpointsTestCase):
     path = self._saver().save(3)
     self.assertEqual(self._path("model.ckpt-3"), path)
     self.assertCountEqual(
-        ["checkpoint", "model.ckpt-3.index", "model.ckpt-3.data-00000-of-00001"],
+        [
+            "checkpoint",
+            "model.ckpt-3.index",
+            "model.ckpt-3.data-00000-of-00001",
+        ],
         os.listdir(self.dir),
     )
     reader = tf.train.load_checkpoint(path)
@@ -152,9 +156,7 @@ class RestoreTest(CheckpointsTestCase):
     self.assertAllEqual([[1.0, 2.0]], self.variables[_KERNEL])
 
   def test_other_shape(self):
-    path = _write(
-        self._path("model.ckpt"), {_KERNEL: [1.0], "global_step": 5}
-    )
+    path = _write(self._path("model.ckpt"), {_KERNEL: [1.0], "global_step": 5})
     with self.assertRaisesRegex(ValueError, r"shape \[1\], .* it \[1, 2\]"):
       checkpoints.restore(self.variables, path)
 

@@ -10,6 +10,7 @@ training left beside its checkpoints, and then applies the user's overrides:
 from collections.abc import Mapping
 import dataclasses
 import json
+import typing
 from typing import Any
 
 
@@ -231,7 +232,9 @@ def _from_mapping(config_class: type, values: Mapping[str, Any]) -> Any:
 
 
 def _field_types(config: Any) -> dict[str, type]:
-  return {field.name: field.type for field in dataclasses.fields(config)}
+  return typing.get_type_hints(
+      config if isinstance(config, type) else type(config)
+  )
 
 
 def _parse(name: str, field_type: type, text: str) -> Any:

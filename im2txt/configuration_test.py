@@ -19,7 +19,8 @@ class ConfigurationTest(parameterized.TestCase):
 
   def test_overrides(self):
     model, training = configuration.apply_overrides(
-        *self.configs, "batch_size=64, optimizer=adam,initial_learning_rate=1e-3"
+        *self.configs,
+        "batch_size=64, optimizer=adam,initial_learning_rate=1e-3",
     )
     self.assertEqual(64, model.batch_size)
     self.assertEqual(12000, model.vocab_size)

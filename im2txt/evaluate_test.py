@@ -26,9 +26,7 @@ class EvaluateTest(parameterized.TestCase, tf.test.TestCase):
   def test_newest_checkpoint_once(self):
     folder = self.create_tempdir().full_path
     model = show_and_tell_model.ShowAndTellModel(tiny.CONFIG, "eval")
-    checkpoints.save_config(
-        folder, tiny.CONFIG, configuration.TrainingConfig()
-    )
+    checkpoints.save_config(folder, tiny.CONFIG, configuration.TrainingConfig())
     saver = checkpoints.Saver(
         model.checkpoint_variables(), folder, max_to_keep=1
     )
@@ -38,7 +36,9 @@ class EvaluateTest(parameterized.TestCase, tf.test.TestCase):
     )
     self.assertEqual(0, ran.returncode, ran.stderr)
     self.assertRegex(ran.stdout, r"^Perplexity = 1[12]\.\d{6}\n$")
-    self.assertIn("Finished processing evaluation at global step 0.", ran.stderr)
+    self.assertIn(
+        "Finished processing evaluation at global step 0.", ran.stderr
+    )
 
   def test_no_checkpoint(self):
     folder = self.create_tempdir().full_path

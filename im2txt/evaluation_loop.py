@@ -124,9 +124,7 @@ class EvaluationLoop:
         self._data, max_examples=self._max_examples
     )
     value = result.perplexity
-    logging.info(
-        "Perplexity = %f (%.2g sec)", value, time.monotonic() - start
-    )
+    logging.info("Perplexity = %f (%.2g sec)", value, time.monotonic() - start)
     loss = result.sum_losses / result.num_words
     scalars = {
         "Perplexity": value,

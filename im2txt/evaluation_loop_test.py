@@ -88,7 +88,9 @@ class EvaluationLoopTest(tf.test.TestCase):
       self._save(4)
       self.assertIsNone(loop.run_once())
     text = "\n".join(logs.output)
-    self.assertIn(f"Skipping evaluation. No checkpoint found in: {self.dir}", text)
+    self.assertIn(
+        f"Skipping evaluation. No checkpoint found in: {self.dir}", text
+    )
     self.assertIn("Skipping evaluation. Global step = 4 < 5", text)
     self.assertEmpty(self._perplexities())
 

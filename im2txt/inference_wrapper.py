@@ -17,7 +17,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from im2txt import caption_data, configuration, show_and_tell_model
+from im2txt import caption_data
+from im2txt import configuration
+from im2txt import show_and_tell_model
 from im2txt.inference_utils import inference_wrapper_base
 
 

@@ -3,9 +3,12 @@
 import numpy as np
 import tensorflow as tf
 
-from im2txt import captioning, inference_wrapper
-from im2txt.inference_utils import caption_generator, vocabulary
-from im2txt.testing import tiny, tiny_captioning
+from im2txt import captioning
+from im2txt import inference_wrapper
+from im2txt.inference_utils import caption_generator
+from im2txt.inference_utils import vocabulary
+from im2txt.testing import tiny
+from im2txt.testing import tiny_captioning
 
 
 class InferenceWrapperTest(tf.test.TestCase):

@@ -29,7 +29,7 @@ class Result:
 
   @property
   def perplexity(self) -> float:
-    """exp of the mean cross-entropy of a word; 1 is perfect."""
+    """Exp of the mean cross-entropy of a word; 1 is perfect."""
     try:
       return math.exp(self.sum_losses / self.num_words)
     except OverflowError:

@@ -15,7 +15,9 @@ import os
 from pathlib import Path
 import sys
 
-from absl import app, flags, logging
+from absl import app
+from absl import flags
+from absl import logging
 
 # TensorFlow greets at length; whoever wants to read that sets the variable.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

@@ -5,7 +5,8 @@ from pathlib import Path
 import subprocess
 import sys
 
-from absl.testing import absltest, parameterized
+from absl.testing import absltest
+from absl.testing import parameterized
 
 _PROGRAM = '''"""Greets a thing.
 

@@ -19,7 +19,8 @@ from collections.abc import Iterable
 import os
 import sys
 
-from absl import flags, logging
+from absl import flags
+from absl import logging
 
 from im2txt import program
 
@@ -77,7 +78,8 @@ def main(argv: list[str]) -> int:
   program.require(_CHECKPOINT_PATH, _VOCAB_FILE, _INPUT_FILES)
 
   # Only now, as TensorFlow takes seconds to import.
-  from im2txt import captioning, input_files
+  from im2txt import captioning
+  from im2txt import input_files
   from im2txt.inference_utils import vocabulary
 
   logging.info("Building model.")

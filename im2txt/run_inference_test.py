@@ -9,12 +9,15 @@ import sys
 from unittest import mock
 
 from absl import flags
-from absl.testing import flagsaver, parameterized
+from absl.testing import flagsaver
+from absl.testing import parameterized
 import tensorflow as tf
 
-from im2txt import captioning, run_inference
+from im2txt import captioning
+from im2txt import run_inference
 from im2txt.inference_utils import vocabulary
-from im2txt.testing import tiny, tiny_captioning
+from im2txt.testing import tiny
+from im2txt.testing import tiny_captioning
 
 
 class RunInferenceTest(parameterized.TestCase, tf.test.TestCase):

@@ -64,9 +64,13 @@ class ShowAndTellModelTest(parameterized.TestCase, tf.test.TestCase):
     batch = _batch(_images())
     word_losses, batch_loss, total_loss = _losses(self.eval_model, batch)
     features = self.eval_model.encoder(batch.images)
-    logits = self.eval_model.decoder.word_logits(
-        features, batch.input_seqs, batch.input_mask
-    ).numpy().astype(np.float64)
+    logits = (
+        self.eval_model.decoder.word_logits(
+            features, batch.input_seqs, batch.input_mask
+        )
+        .numpy()
+        .astype(np.float64)
+    )
     targets = batch.target_seqs.numpy()[batch.input_mask.numpy() == 1]
     shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     expected = -np.log(shares[np.arange(len(targets)), targets])
@@ -85,9 +89,10 @@ class ShowAndTellModelTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_weight_decay(self):
     _, batch_loss, total_loss = _losses(self.finetuned_model, _batch(_images()))
+    variables = self.finetuned_model.checkpoint_variables()
     kernels = [
         variable.numpy()
-        for name, variable in self.finetuned_model.checkpoint_variables().items()
+        for name, variable in variables.items()
         if name.startswith("InceptionV3/") and name.endswith("/weights")
     ]
     squares = sum(np.sum(kernel.astype(np.float64) ** 2) for kernel in kernels)
@@ -102,9 +107,7 @@ class ShowAndTellModelTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_features_cannot_train_the_encoder(self):
     with self.assertRaisesRegex(ValueError, "can't be trained on cached"):
-      _losses(
-          self.finetuned_model, _batch(tf.zeros([2, tiny.FEATURE_SIZE]))
-      )
+      _losses(self.finetuned_model, _batch(tf.zeros([2, tiny.FEATURE_SIZE])))
 
   def test_training_needs_a_seed(self):
     with self.assertRaisesRegex(ValueError, "needs a dropout_seed"):

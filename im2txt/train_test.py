@@ -73,7 +73,12 @@ class TrainTest(parameterized.TestCase, tf.test.TestCase):
 
   @parameterized.named_parameters(
       ("no_file", "/no/train-*", [], "No TFRecord matches --input_file_pat"),
-      ("field", None, ["--config_overrides=layers=2"], "No config field is cal"),
+      (
+          "field",
+          None,
+          ["--config_overrides=layers=2"],
+          "No config field is cal",
+      ),
       (
           "inception",
           None,
@@ -90,7 +95,9 @@ class TrainTest(parameterized.TestCase, tf.test.TestCase):
   def test_help_teaches(self):
     ran = programs.run("train", "--help")
     self.assertEqual(0, ran.returncode)
-    self.assertIn("--train_inception=true --number_of_steps=3000000", ran.stdout)
+    self.assertIn(
+        "--train_inception=true --number_of_steps=3000000", ran.stdout
+    )
     self.assertIn("--config_overrides", ran.stdout)
 
 

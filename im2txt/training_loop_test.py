@@ -127,7 +127,8 @@ class TrainingLoopTest(parameterized.TestCase, tf.test.TestCase):
     loop.run(self._data(), number_of_steps=2)
     loop.trainer.model.decoder.lstm_bias.assign(float("nan") * tf.ones([24]))
     with self.assertRaisesRegex(
-        training_loop.DivergedError, "global step 3: .*good checkpoint, of step 2"
+        training_loop.DivergedError,
+        "global step 3: .*good checkpoint, of step 2",
     ):
       loop.run(self._data(), number_of_steps=9)
     values = self._values(self.train_dir)
@@ -143,7 +144,9 @@ class TrainingLoopTest(parameterized.TestCase, tf.test.TestCase):
     )
     self._loop(training=training).run(self._data(), number_of_steps=3)
     names = os.listdir(self.train_dir)
-    self.assertContainsSubset(["model.ckpt-2.index", "model.ckpt-3.index"], names)
+    self.assertContainsSubset(
+        ["model.ckpt-2.index", "model.ckpt-3.index"], names
+    )
     self.assertNotIn("model.ckpt-1.index", names)
     tags = set()
     for file in tf.io.gfile.glob(self.train_dir + "/events*"):

@@ -111,9 +111,7 @@ class SummaryWriter:
       tag = f"InceptionV3/InceptionV3/{name}"
       _write_histogram(f"{tag}/activation", activations)
       if name.startswith(_CONVOLUTION):
-        tf.summary.scalar(
-            f"{tag}/Relu/zeros", tf.nn.zero_fraction(activations)
-        )
+        tf.summary.scalar(f"{tag}/Relu/zeros", tf.nn.zero_fraction(activations))
 
 
 def _write_histogram(tag: str, values: tf.Tensor) -> None:

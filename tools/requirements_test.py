@@ -9,7 +9,8 @@ from pathlib import Path
 import tomllib
 
 from absl.testing import absltest
-from packaging import requirements, utils
+from packaging import requirements
+from packaging import utils
 
 
 def read_pins(file_name: str) -> list[requirements.Requirement]:

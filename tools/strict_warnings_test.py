@@ -4,7 +4,8 @@ import os
 import subprocess
 import sys
 
-from absl.testing import absltest, parameterized
+from absl.testing import absltest
+from absl.testing import parameterized
 
 _WARN = """
 import warnings

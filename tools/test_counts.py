@@ -14,7 +14,8 @@ import json
 from pathlib import Path
 import sys
 from typing import Any
-from urllib import parse, request
+from urllib import parse
+from urllib import request
 from xml.etree import ElementTree
 
 # Bazel's exit status when everything was built and some test failed.

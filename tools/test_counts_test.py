@@ -1,6 +1,7 @@
 """Test counts of made-up runs."""
 
-from absl.testing import absltest, parameterized
+from absl.testing import absltest
+from absl.testing import parameterized
 
 from tools import test_counts
 

@@ -4,7 +4,8 @@ There a thread wrote a batch of shards; here any process writes any shard, and
 "thread 0" stands for the first batch.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from collections.abc import Sequence
 import datetime
 
 from im2txt.data import caption_dataset

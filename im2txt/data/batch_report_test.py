@@ -4,7 +4,8 @@ import re
 
 from absl.testing import absltest
 
-from im2txt.data import batch_report, caption_dataset
+from im2txt.data import batch_report
+from im2txt.data import caption_dataset
 
 
 class BatchReportTest(absltest.TestCase):

@@ -30,7 +30,9 @@ from absl import flags
 import tqdm
 
 from im2txt import program
-from im2txt.data import dataset_builder, whole_file, worker_pool
+from im2txt.data import dataset_builder
+from im2txt.data import whole_file
+from im2txt.data import worker_pool
 
 _TRAIN_IMAGE_DIR = flags.DEFINE_string(
     "train_image_dir", "/tmp/train2014/", "Folder of the training images."

@@ -7,18 +7,17 @@ in five records, anywhere in the data set. The workers read its file for each of
 them; the system has it in memory still if the images fit there.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 import random
 from typing import NamedTuple
 
-from im2txt.data import (
-    sequence_example,
-    tfrecord,
-    whole_file,
-    word_counts,
-    worker_pool,
-)
+from im2txt.data import sequence_example
+from im2txt.data import tfrecord
+from im2txt.data import whole_file
+from im2txt.data import word_counts
+from im2txt.data import worker_pool
 
 # What the released data set was shuffled with.
 _SHUFFLE_SEED = 12345

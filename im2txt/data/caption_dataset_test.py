@@ -3,15 +3,14 @@
 import io
 from pathlib import Path
 
-from absl.testing import absltest, parameterized
+from absl.testing import absltest
+from absl.testing import parameterized
 
-from im2txt.data import (
-    caption_dataset,
-    sequence_example,
-    tfrecord,
-    word_counts,
-    worker_pool,
-)
+from im2txt.data import caption_dataset
+from im2txt.data import sequence_example
+from im2txt.data import tfrecord
+from im2txt.data import word_counts
+from im2txt.data import worker_pool
 
 
 class CaptionDatasetTest(parameterized.TestCase):

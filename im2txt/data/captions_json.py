@@ -8,7 +8,8 @@ Other fields are ignored.
 
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+from typing import NamedTuple
 
 
 class CaptionedImage(NamedTuple):

@@ -2,7 +2,8 @@
 
 import json
 
-from absl.testing import absltest, parameterized
+from absl.testing import absltest
+from absl.testing import parameterized
 
 from im2txt.data import captions_json
 

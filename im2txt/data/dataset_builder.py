@@ -10,23 +10,22 @@
 Each step says what it does in the released program's words.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from collections.abc import Sequence
 import datetime
 import itertools
 from pathlib import Path
 
 import tqdm
 
-from im2txt.data import (
-    batch_report,
-    caption_dataset,
-    captions_json,
-    jpeg_check,
-    tokenizer,
-    whole_file,
-    word_counts,
-    worker_pool,
-)
+from im2txt.data import batch_report
+from im2txt.data import caption_dataset
+from im2txt.data import captions_json
+from im2txt.data import jpeg_check
+from im2txt.data import tokenizer
+from im2txt.data import whole_file
+from im2txt.data import word_counts
+from im2txt.data import worker_pool
 
 SKIPPED_IMAGES = "skipped_images.txt"
 

@@ -5,15 +5,14 @@ import json
 from pathlib import Path
 import re
 
-from absl.testing import absltest, parameterized
+from absl.testing import absltest
+from absl.testing import parameterized
 from PIL import Image
 
-from im2txt.data import (
-    caption_dataset,
-    dataset_builder,
-    word_counts,
-    worker_pool,
-)
+from im2txt.data import caption_dataset
+from im2txt.data import dataset_builder
+from im2txt.data import word_counts
+from im2txt.data import worker_pool
 
 
 def _jpeg() -> bytes:

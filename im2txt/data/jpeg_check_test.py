@@ -4,7 +4,8 @@ import io
 from pathlib import Path
 import random
 
-from absl.testing import absltest, parameterized
+from absl.testing import absltest
+from absl.testing import parameterized
 from PIL import Image
 
 from im2txt.data import jpeg_check

@@ -62,7 +62,8 @@ def nltk_words(text: str) -> list[str]:
 def _nltk_splitters() -> tuple[_Splitter, _Splitter]:
   # Not above, for programs that need no tokenizer.
   with nltk_modules.imported_alone("nltk", "nltk.tokenize"):
-    from nltk.tokenize import destructive, punkt
+    from nltk.tokenize import destructive
+    from nltk.tokenize import punkt
 
   parameters = punkt.PunktParameters()
   parameters.abbrev_types.update(_ABBREVIATIONS.split())

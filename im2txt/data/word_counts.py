@@ -1,7 +1,8 @@
 """Makes a vocabulary of the words in captions."""
 
 import collections
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from collections.abc import Sequence
 import dataclasses
 
 from im2txt.data import whole_file

@@ -11,7 +11,8 @@ a process that was killed, and that of concurrent.futures may do so as it ends,
 before Python 3.12.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from collections.abc import Iterator
 import multiprocessing
 from multiprocessing import connection
 import os

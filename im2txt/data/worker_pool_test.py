@@ -8,7 +8,8 @@ import signal
 import time
 from unittest import mock
 
-from absl.testing import absltest, parameterized
+from absl.testing import absltest
+from absl.testing import parameterized
 
 from im2txt.data import worker_pool
 

@@ -19,7 +19,10 @@ import dataclasses
 import functools
 import heapq
 import math
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any
+from typing import Generic
+from typing import Protocol
+from typing import TypeVar
 
 import numpy as np
 

@@ -3,7 +3,8 @@
 import math
 import types
 
-from absl.testing import absltest, parameterized
+from absl.testing import absltest
+from absl.testing import parameterized
 import numpy as np
 
 from im2txt.inference_utils import caption_generator

@@ -9,15 +9,19 @@ TensorFlow has no sessions any more: `sess` may be anything, and is not used.
 """
 
 import abc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
 import os
-from typing import Any, Protocol
+from typing import Any
+from typing import Protocol
 
 from absl import logging
 import numpy as np
 import tensorflow as tf
 
-from im2txt import checkpoints, configuration
+from im2txt import checkpoints
+from im2txt import configuration
 
 
 class Model(Protocol):

@@ -1,6 +1,7 @@
 """Tests of vocabulary."""
 
-from absl.testing import absltest, parameterized
+from absl.testing import absltest
+from absl.testing import parameterized
 
 from im2txt.inference_utils import vocabulary
 

@@ -26,7 +26,8 @@ its image's k best is dropped, which changes nothing in the result:
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf

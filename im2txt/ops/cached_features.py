@@ -13,7 +13,9 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from im2txt.ops import feature_records, inputs, records
+from im2txt.ops import feature_records
+from im2txt.ops import inputs
+from im2txt.ops import records
 
 # Records that are parsed at once: many times faster than one by one.
 _RECORDS_AT_ONCE = 64

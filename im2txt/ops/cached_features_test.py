@@ -7,7 +7,9 @@ from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
 
-from im2txt.ops import cached_features, feature_records, records
+from im2txt.ops import cached_features
+from im2txt.ops import feature_records
+from im2txt.ops import records
 
 
 def _image(number, num_captions, num_views=3):

@@ -144,9 +144,7 @@ class CaptionDecoder(tf.Module):
       The probabilities of the next word, a float32 Tensor of shape
       [batch_size, vocab_size], and the new state, of the shape of `state`.
     """
-    state = self._step(
-        tf.nn.embedding_lookup(self.word_map, input_ids), state
-    )
+    state = self._step(tf.nn.embedding_lookup(self.word_map, input_ids), state)
     return tf.nn.softmax(self._logits(state[:, self._num_units :])), state
 
   def _step(self, step_inputs: tf.Tensor, state: tf.Tensor) -> tf.Tensor:

@@ -95,9 +95,7 @@ class CaptionDecoderTest(parameterized.TestCase, tf.test.TestCase):
     )
 
   def test_steps_equal_logits(self):
-    logits = self.decoder.word_logits(
-        self.features, self.input_seqs, self.mask
-    )
+    logits = self.decoder.word_logits(self.features, self.input_seqs, self.mask)
     state = self.decoder.initial_state(self.features)
     self.assertEqual((2, 6), state.shape)
     for step in range(2):

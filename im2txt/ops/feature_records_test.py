@@ -6,7 +6,8 @@ from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
 
-from im2txt.ops import feature_records, records
+from im2txt.ops import feature_records
+from im2txt.ops import records
 
 # Two views of three values, all of which float16 holds exactly.
 _FEATURES = np.array([[1, -2.5, 0], [3, 4, 65504]])

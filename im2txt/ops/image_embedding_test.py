@@ -41,7 +41,9 @@ class ImageEncoderTest(tf.test.TestCase):
         "InceptionV3/Mixed_5c/Branch_1/Conv_1_0c_5x5/BatchNorm/beta",
         kinds["beta"],
     )
-    weights = self.encoder.variables_by_name["InceptionV3/Conv2d_1a_3x3/weights"]
+    weights = self.encoder.variables_by_name[
+        "InceptionV3/Conv2d_1a_3x3/weights"
+    ]
     self.assertEqual((3, 3, 3, 16), weights.shape)
 
   def test_moving_averages_are_not_trained(self):
@@ -98,7 +100,9 @@ class ImageEncoderTest(tf.test.TestCase):
     expected = tf.random.stateless_truncated_normal(
         (3, 3, 3, 16), seed=(3, 0xDA0E161A), stddev=0.1
     )
-    weights = self.encoder.variables_by_name["InceptionV3/Conv2d_1a_3x3/weights"]
+    weights = self.encoder.variables_by_name[
+        "InceptionV3/Conv2d_1a_3x3/weights"
+    ]
     self.assertAllClose(expected, weights)
 
   def test_small_images(self):

@@ -7,7 +7,8 @@ how each image is distorted follow from the seed alone, so training resumes with
 exactly the batch at which it stopped. Evaluation goes through the files once.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from collections.abc import Sequence
 import functools
 from typing import NamedTuple
 

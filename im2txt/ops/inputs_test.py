@@ -8,7 +8,8 @@ from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
 
-from im2txt.ops import image_processing, inputs
+from im2txt.ops import image_processing
+from im2txt.ops import inputs
 
 _PROCESS = functools.partial(
     image_processing.process_image,

@@ -98,9 +98,7 @@ class LstmTest(parameterized.TestCase, tf.test.TestCase):
       outputs = lstm.lstm_outputs(inputs, kernel=kernel, bias=bias)
       return tf.reduce_sum(outputs**2)
 
-    theoretical, numerical = tf.test.compute_gradient(
-        loss, weights, delta=1e-5
-    )
+    theoretical, numerical = tf.test.compute_gradient(loss, weights, delta=1e-5)
     self.assertAllClose(numerical, theoretical, atol=1e-8)
 
   def test_any_number_of_steps_in_one_trace(self):

@@ -82,9 +82,7 @@ class Sgd(Optimizer):
 class Momentum(Optimizer):
   """SGD with momentum: v = momentum * v + g; w -= rate * v."""
 
-  def __init__(
-      self, variables: Mapping[str, tf.Variable], *, momentum: float
-  ):
+  def __init__(self, variables: Mapping[str, tf.Variable], *, momentum: float):
     """See `Optimizer`; `momentum` is how much of the velocity is kept."""
     super().__init__(variables)
     self._momentum = momentum

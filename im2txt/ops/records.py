@@ -5,7 +5,8 @@ that resumes therefore goes on with the very record at which it stopped,
 whatever the number of threads, without a state to save.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from collections.abc import Sequence
 from concurrent import futures
 import os
 from pathlib import Path
