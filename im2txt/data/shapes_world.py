@@ -17,15 +17,20 @@ in many training scenes, but the two are never together in one. A caption of
 such a scene can't be remembered; it has to be read off the picture.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
 import itertools
 import json
 import math
 import pathlib
-from typing import Any, NamedTuple
+from typing import Any
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
+from PIL import ImageDraw
 
 SIZES = ("small", "large")
 
@@ -310,9 +315,7 @@ def write(
     image_dir = output_dir / name
     image_dir.mkdir(parents=True, exist_ok=True)
     for scene in scenes:
-      draw_scene(scene, seed=seed).save(
-          image_dir / scene.file_name, quality=92
-      )
+      draw_scene(scene, seed=seed).save(image_dir / scene.file_name, quality=92)
       yield scene
   for name, scenes in sets.items():
     path = output_dir / f"captions_{name}.json"

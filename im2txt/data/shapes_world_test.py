@@ -144,11 +144,13 @@ class WriteTest(absltest.TestCase):
     captions = shapes_world.captions_json([_SCENE])
     self.assertEqual(
         captions["images"],
-        [{
-            "id": 7,
-            "file_name": "scene_000007.jpg",
-            "labels": list(_SCENE.labels),
-        }],
+        [
+            {
+                "id": 7,
+                "file_name": "scene_000007.jpg",
+                "labels": list(_SCENE.labels),
+            }
+        ],
     )
     self.assertEqual(
         captions["annotations"][1],

@@ -1,0 +1,119 @@
+r"""Encodes each distinct image of a data set once, for training to reuse.
+
+    bazel-bin/im2txt/cache_image_features \
+      --input_file_pattern="${MSCOCO_DIR}/train-?????-of-00256" \
+      --inception_checkpoint_file="${INCEPTION_DIR}/inception_v3.ckpt" \
+      --output_dir="${MSCOCO_DIR}/features" --output_prefix=train
+
+    bazel-bin/im2txt/train \
+      --input_feature_pattern="${MSCOCO_DIR}/features/train-?????-of-00008" \
+      --inception_checkpoint_file="${INCEPTION_DIR}/inception_v3.ckpt" ...
+
+While the encoder is frozen, it sees the same in an image at every step, so most
+of the work of a step is done here, once. The features are those of the central
+crop; --views_per_image adds some of crops that are distorted as in training.
+"""
+
+from absl import app
+from absl import flags
+import tqdm
+
+from im2txt import program
+
+_INPUT_FILE_PATTERN = flags.DEFINE_string(
+    "input_file_pattern",
+    "",
+    "Comma-separated patterns of TFRecord files with images and captions, made"
+    " by build_mscoco_data.",
+)
+_INCEPTION_CHECKPOINT_FILE = flags.DEFINE_string(
+    "inception_checkpoint_file",
+    "",
+    "Checkpoint of Inception v3 with the encoder's weights. If a config.json is"
+    " beside it, that is used.",
+)
+_CHECKPOINT_PATH = flags.DEFINE_string(
+    "checkpoint_path",
+    "",
+    "Instead of --inception_checkpoint_file: a checkpoint of a model, or its"
+    " folder, with the encoder's weights and configuration.",
+)
+_OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir", "", "Folder to write the features to."
+)
+_OUTPUT_PREFIX = flags.DEFINE_string(
+    "output_prefix", "train", "First part of the names of the files."
+)
+_OUTPUT_SHARDS = flags.DEFINE_integer(
+    "output_shards", 8, "Number of files to write.", lower_bound=1
+)
+_VIEWS_PER_IMAGE = flags.DEFINE_integer(
+    "views_per_image",
+    1,
+    "How often to encode an image: once as it is, and otherwise distorted as in"
+    " training.",
+    lower_bound=1,
+)
+_CONFIG_OVERRIDES = flags.DEFINE_string(
+    "config_overrides",
+    "",
+    "Changes to the configuration, such as image_height=299,seed=1. A wrong"
+    " name lists all the fields.",
+)
+
+
+def main(argv: list[str]) -> None:
+  """Caches features as the flags say."""
+  del argv
+  program.require(_INPUT_FILE_PATTERN, _OUTPUT_DIR)
+  weights = _INCEPTION_CHECKPOINT_FILE.value, _CHECKPOINT_PATH.value
+  if all(weights) or not any(weights):
+    raise app.UsageError(
+        "Give either --inception_checkpoint_file or --checkpoint_path."
+    )
+  # Here, so that --help and wrong flags need not wait for TensorFlow.
+  from im2txt import checkpoints
+  from im2txt import configuration
+  from im2txt import encoders
+  from im2txt import feature_cache
+  from im2txt.ops import inputs
+  from im2txt.ops import records
+
+  files = inputs.input_files(_INPUT_FILE_PATTERN.value)
+  checkpoint = checkpoints.find(weights[0] or weights[1])
+  model_config, training_config = configuration.apply_overrides(
+      *checkpoints.load_config(checkpoint), _CONFIG_OVERRIDES.value
+  )
+  encoder = encoders.make_encoder(model_config)
+  checkpoints.restore(encoder.variables_by_name, checkpoint)
+  num_records = records.count_records(files)
+  with tqdm.tqdm(desc="Reading captions", total=num_records) as bar:
+    images = feature_cache.scan(files, model_config, progress=bar.update)
+  with tqdm.tqdm(desc="Encoding images", total=len(images.image_ids)) as bar:
+    feature_cache.write(
+        files,
+        images,
+        encoder,
+        model_config,
+        output_dir=_OUTPUT_DIR.value,
+        prefix=_OUTPUT_PREFIX.value,
+        options=feature_cache.Options(
+            num_views=_VIEWS_PER_IMAGE.value,
+            num_shards=_OUTPUT_SHARDS.value,
+            seed=training_config.seed,
+        ),
+        progress=bar.update,
+    )
+  print(
+      f"Wrote the features of {len(images.image_ids)} images with"
+      f" {num_records} captions to {_OUTPUT_DIR.value}."
+  )
+
+
+def run() -> None:
+  """Runs the program."""
+  program.run(main)
+
+
+if __name__ == "__main__":
+  run()

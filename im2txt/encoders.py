@@ -1,0 +1,68 @@
+"""The image encoder of a configuration, and what tells two of them apart."""
+
+import dataclasses
+import hashlib
+import json
+from typing import Any
+
+from im2txt import configuration
+from im2txt.ops import image_embedding
+
+# What an encoder sees of an image depends on these, besides its weights.
+_PREPROCESSING_FIELDS = (
+    "image_format",
+    "image_height",
+    "image_width",
+    "resize_height",
+    "resize_width",
+)
+
+
+def make_encoder(
+    config: configuration.ModelConfig, *, trainable: bool = False, seed: int = 0
+) -> image_embedding.ImageEncoder:
+  """Builds the encoder, with initial weights.
+
+  Args:
+    config: The model's configuration.
+    trainable: Whether its weights can be trained.
+    seed: Of the initial weights.
+
+  Returns:
+    The encoder.
+  """
+  return image_embedding.ImageEncoder(
+      height=config.image_height,
+      width=config.image_width,
+      depth_multiplier=config.inception_depth_multiplier,
+      batch_norm_decay=config.batch_norm_decay,
+      dropout_keep_prob=config.inception_dropout_keep_prob,
+      trainable=trainable,
+      seed=seed,
+  )
+
+
+def preprocessing(config: configuration.ModelConfig) -> dict[str, Any]:
+  """The fields of the configuration that decide what an encoder sees."""
+  values = dataclasses.asdict(config)
+  return {name: values[name] for name in _PREPROCESSING_FIELDS}
+
+
+def fingerprint(
+    encoder: image_embedding.ImageEncoder, config: configuration.ModelConfig
+) -> str:
+  """Identifies the features that an encoder gives of any image.
+
+  Args:
+    encoder: The encoder, with the weights to use.
+    config: The configuration with which images are prepared for it.
+
+  Returns:
+    A hexadecimal text that changes with any weight and with the preprocessing.
+  """
+  digest = hashlib.sha256()
+  digest.update(json.dumps(preprocessing(config), sort_keys=True).encode())
+  for name, variable in sorted(encoder.variables_by_name.items()):
+    digest.update(name.encode())
+    digest.update(variable.numpy().tobytes())
+  return digest.hexdigest()

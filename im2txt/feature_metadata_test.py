@@ -1,0 +1,91 @@
+"""Tests of feature_metadata."""
+
+import dataclasses
+import os
+
+from absl.testing import parameterized
+import tensorflow as tf
+
+from im2txt import configuration
+from im2txt import feature_metadata
+
+_CONFIG = configuration.ModelConfig()
+
+
+class FakeEncoder:
+  """Weights without a network."""
+
+  def __init__(self, weight=1.0):
+    self.variables_by_name = {"weight": tf.Variable(weight)}
+
+
+class FeatureMetadataTest(parameterized.TestCase, tf.test.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self._dir = self.create_tempdir().full_path
+
+  def _files(self, prefix):
+    return [
+        os.path.join(self._dir, f"{prefix}-0000{i}-of-00002") for i in (0, 1)
+    ]
+
+  def _write(self, prefix, encoder):
+    metadata = feature_metadata.begin_set(self._dir, prefix, encoder, _CONFIG)
+    metadata["sets"][prefix] = {"images": 3}
+    feature_metadata.write(self._dir, metadata)
+
+  def test_accepts_the_same_encoder(self):
+    self._write("train", FakeEncoder())
+    self._write("val", FakeEncoder())
+    feature_metadata.check_encoder(
+        self._files("train") + self._files("val"), FakeEncoder(), _CONFIG
+    )
+
+  def test_refuses_other_weights(self):
+    self._write("train", FakeEncoder())
+    with self.assertRaisesRegex(ValueError, "an encoder with other weights"):
+      feature_metadata.check_encoder(
+          self._files("train"), FakeEncoder(2.0), _CONFIG
+      )
+
+  def test_refuses_another_preprocessing(self):
+    self._write("train", FakeEncoder())
+    config = dataclasses.replace(_CONFIG, resize_width=400)
+    with self.assertRaisesRegex(
+        ValueError, "made with resize_width=346, but the model has .*=400"
+    ):
+      feature_metadata.check_encoder(
+          self._files("train"), FakeEncoder(), config
+      )
+
+  def test_refuses_files_it_does_not_know(self):
+    for prefix in ("train", "val"):
+      with self.assertRaisesRegex(ValueError, f"says nothing of '{prefix}'"):
+        feature_metadata.check_encoder(
+            self._files(prefix), FakeEncoder(), _CONFIG
+        )
+      self._write("train", FakeEncoder())
+
+  def test_refuses_files_that_are_being_replaced(self):
+    self._write("train", FakeEncoder())
+    self._write("val", FakeEncoder())
+    feature_metadata.begin_set(self._dir, "train", FakeEncoder(), _CONFIG)
+    feature_metadata.check_encoder(self._files("val"), FakeEncoder(), _CONFIG)
+    with self.assertRaisesRegex(ValueError, "says nothing of 'train'"):
+      feature_metadata.check_encoder(
+          self._files("train"), FakeEncoder(), _CONFIG
+      )
+
+  def test_a_set_alone_may_change_its_encoder(self):
+    self._write("train", FakeEncoder())
+    self._write("train", FakeEncoder(2.0))
+    feature_metadata.check_encoder(
+        self._files("train"), FakeEncoder(2.0), _CONFIG
+    )
+    with self.assertRaisesRegex(ValueError, r"another encoder \(train\)"):
+      self._write("val", FakeEncoder())
+
+
+if __name__ == "__main__":
+  tf.test.main()
