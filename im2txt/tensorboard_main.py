@@ -1,0 +1,20 @@
+r"""Shows the curves of training and evaluation in a browser.
+
+    bazel-bin/im2txt/tensorboard --logdir="${MODEL_DIR}"
+
+This is the TensorBoard of the environment that Bazel made, so that none has to
+be installed; its own --help lists its flags.
+"""
+
+import sys
+
+from tensorboard import main as tensorboard
+
+
+def run() -> None:
+  """Runs the program."""
+  sys.exit(tensorboard.run_main())
+
+
+if __name__ == "__main__":
+  run()
