@@ -5,8 +5,9 @@
 
 prints a line such as "212 passed, 0 failed". A case is one of a test.xml, which
 is a method in a Python test and the whole of any other; a skipped one is not
-counted. A test that fails without a failed case (it crashed, or took too long)
-counts as one failure, and so does a build that fails.
+counted. A test that fails without a failed case (it crashed, took too long or
+could not be built) counts as one failure; so does a run that ends in any other
+error.
 """
 
 from collections.abc import Iterable
@@ -31,25 +32,29 @@ def count(events: Iterable[dict[str, Any]]) -> tuple[int, int]:
   Returns:
     The number of cases that passed and that failed.
   """
-  results = {}
+  results: dict[tuple, dict[str, Any]] = {}
+  unrun = set()
   exit_status = None
   for event in events:
-    if "testResult" in event:
+    if event.get("configured", {}).get("targetKind", "").endswith("_test rule"):
+      unrun.add(event["id"]["targetConfigured"]["label"])
+    elif "testResult" in event:
       name = event["id"]["testResult"]
       # A later attempt of the same test takes the place of the earlier one.
       shard = (name["label"], name.get("run"), name.get("shard"))
       results[shard] = event["testResult"]
+      unrun.discard(name["label"])
     elif "finished" in event:
       exit_status = event["finished"].get("exitCode", {}).get("code", 0)
-  passed = failed = 0
+  passed, failed = 0, len(unrun)
   for result in results.values():
     passed_here, failed_here = _count_cases(result)
     if result["status"] not in ("PASSED", "FLAKY"):
       failed_here = max(failed_here, 1)
     passed += passed_here
     failed += failed_here
-  if exit_status not in (0, _TESTS_FAILED):
-    failed += 1
+  if exit_status not in (0, _TESTS_FAILED) and not failed:
+    failed = 1
   return passed, failed
 
 

@@ -17,6 +17,14 @@ _SHELL_XML = """<testsuites><testsuite>
 </testsuite></testsuites>"""
 
 
+def configured(label, kind):
+  """The event of a target that is to be built."""
+  return {
+      "id": {"targetConfigured": {"label": label}},
+      "configured": {"targetKind": kind},
+  }
+
+
 def finished(exit_status):
   """The event of a build's end; Bazel leaves out a status of 0."""
   code = {"code": exit_status} if exit_status else {}
@@ -66,6 +74,18 @@ class TestCountsTest(parameterized.TestCase):
     events = [self.result("//:t", status), finished(3)]
 
     self.assertEqual(test_counts.count(events), (0, 1))
+
+  def test_each_test_that_is_not_built_counts_once(self):
+    events = [
+        configured("//:a_test", "py_test rule"),
+        configured("//:b_test", "sh_test rule"),
+        configured("//:c_test", "py_test rule"),
+        configured("//:program", "py_binary rule"),
+        self.result("//:b_test", "PASSED", _SHELL_XML),
+        finished(1),
+    ]
+
+    self.assertEqual(test_counts.count(events), (1, 2))
 
   def test_failed_build_counts_once(self):
     events = [self.result("//:t", "PASSED", _SHELL_XML), finished(1)]
