@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from im2txt import caption_data
 from im2txt import checkpoints
+from im2txt import encoders
 from im2txt import evaluation_loop
 from im2txt import feature_metadata
 from im2txt import show_and_tell_model
@@ -16,22 +17,15 @@ from im2txt.testing import tiny
 
 class EvaluationLoopTest(tf.test.TestCase):
 
-  @classmethod
-  def setUpClass(cls):
-    super().setUpClass()
-    cls.model = show_and_tell_model.ShowAndTellModel(
-        tiny.CONFIG, "eval", seed=5
-    )
-
   def setUp(self):
     super().setUp()
     self.dir = self.create_tempdir().full_path
     self.enter_context(mock.patch.object(feature_metadata, "check_encoder"))
-    # One model serves all tests: making one takes seconds.
     self.enter_context(
-        mock.patch.object(
-            show_and_tell_model, "ShowAndTellModel", return_value=self.model
-        )
+        mock.patch.object(encoders, "make_encoder", tiny.FeatureEncoder)
+    )
+    self.model = show_and_tell_model.ShowAndTellModel(
+        tiny.CONFIG, "eval", seed=5
     )
 
   def _save(self, step):

@@ -49,7 +49,6 @@ class PerplexityEvaluator:
     self._losses = tf.function(
         lambda batch: _sum_and_count(model.losses(batch).word_losses),
         autograph=False,
-        reduce_retracing=True,
     )
 
   def evaluate(
@@ -71,10 +70,12 @@ class PerplexityEvaluator:
     batches = data.evaluation_batches(
         feature_size=self._model.encoder.feature_size
     ).take(num_batches)
+    # One trace for captions of any length and for the smaller last batch.
+    losses = self._losses.get_concrete_function(batches.element_spec)
     sum_losses, num_words, batch = 0.0, 0, None
     try:
       for number, batch in enumerate(batches):
-        batch_loss, batch_words = self._batch_losses(batch, data)
+        batch_loss, batch_words = _call(losses, batch, data)
         sum_losses += batch_loss
         num_words += batch_words
         if number % _LOG_EVERY_N_BATCHES == 0:
@@ -87,12 +88,13 @@ class PerplexityEvaluator:
       raise ValueError(f"The input holds no caption: {', '.join(data.files)}.")
     return Result(sum_losses, num_words, batch)
 
-  def _batch_losses(self, batch, data) -> tuple[float, int]:
-    try:
-      batch_loss, batch_words = self._losses(batch)
-      return float(batch_loss), int(batch_words)
-    except tf.errors.InvalidArgumentError as error:
-      raise data.explain(error, batch=batch) from error
+
+def _call(losses, batch: inputs.Batch, data) -> tuple[float, int]:
+  try:
+    batch_loss, batch_words = losses(batch)
+  except tf.errors.InvalidArgumentError as error:
+    raise data.explain(error, batch=batch) from error
+  return float(batch_loss), int(batch_words)
 
 
 def _sum_and_count(word_losses: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -1,5 +1,6 @@
 """One step of training, under any `tf.distribute` strategy."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -67,7 +68,6 @@ class Trainer(tf.Module):
           self._trained,
           momentum=training_config.momentum,
       )
-    self._run = tf.function(self._distributed_step, autograph=False)
 
   @property
   def global_step(self) -> int:
@@ -78,16 +78,22 @@ class Trainer(tf.Module):
     """All that a resumed run needs, by checkpoint name."""
     return {**self.model.checkpoint_variables(), **self.optimizer.slots}
 
-  def step(self, batch: inputs.Batch) -> StepMetrics:
-    """Trains on a batch and counts the global step.
+  def step_function(
+      self, batch_spec: inputs.Batch
+  ) -> Callable[[inputs.Batch], StepMetrics]:
+    """Compiles the step, which trains on a batch and counts the global step.
 
     Args:
-      batch: A batch, or a distributed one of the strategy.
+      batch_spec: The `element_spec` of the batches' iterator, a distributed one
+        of the strategy. A step compiled for one length of captions only would
+        be traced anew, seconds each time, for every other.
 
     Returns:
-      The step's `StepMetrics`.
+      A function of a batch that returns the step's `StepMetrics`.
     """
-    return self._run(batch)
+    return tf.function(
+        self._distributed_step, input_signature=[batch_spec], autograph=False
+    )
 
   def learning_rate(self, step: tf.Tensor) -> tf.Tensor:
     """The learning rate of a step.

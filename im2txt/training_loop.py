@@ -9,6 +9,7 @@ import tensorflow as tf
 from im2txt import caption_data
 from im2txt import checkpoints
 from im2txt import configuration
+from im2txt import encoder_weights
 from im2txt import feature_metadata
 from im2txt import stop_signals
 from im2txt import training
@@ -49,7 +50,7 @@ class TrainingLoop:
         missing.
       train_inception: Whether to train the encoder as well as the decoder.
       inception_checkpoint_file: The encoder's start, read only if `train_dir`
-        has no checkpoint; random if empty.
+        has no checkpoint; see `encoder_weights`. Random if empty.
       strategy: How to distribute steps; on one device if None.
     """
     self._config = training_config
@@ -67,13 +68,8 @@ class TrainingLoop:
     if checkpoint:
       self._resume(checkpoint)
     elif inception_checkpoint_file:
-      logging.info(
-          "Restoring Inception variables from checkpoint file %s",
-          inception_checkpoint_file,
-      )
-      checkpoints.restore(
-          self.trainer.model.encoder.variables_by_name,
-          checkpoints.find(inception_checkpoint_file),
+      encoder_weights.restore(
+          self.trainer.model.encoder, inception_checkpoint_file
       )
     checkpoints.save_config(train_dir, model_config, training_config)
     self._saver = checkpoints.Saver(
@@ -143,10 +139,11 @@ class TrainingLoop:
             )
         )
     )
+    run_step = self.trainer.step_function(batches.element_spec)
     while step < number_of_steps and not request.signal:
       start = time.monotonic()
       batch = self._next_batch(batches, data, step)
-      metrics = self._step(batch, data)
+      metrics = self._step(run_step, batch, data)
       step += 1
       loss = self._check_finite(metrics, step)
       if step % log_every_n_steps == 0:
@@ -173,9 +170,9 @@ class TrainingLoop:
           error, seed=self._config.seed, start_step=step
       ) from error
 
-  def _step(self, batch: inputs.Batch, data) -> training.StepMetrics:
+  def _step(self, run_step, batch, data) -> training.StepMetrics:
     try:
-      return self.trainer.step(batch)
+      return run_step(batch)
     except tf.errors.InvalidArgumentError as error:
       raise data.explain(error, batch=batch) from error
 

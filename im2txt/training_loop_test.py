@@ -11,6 +11,7 @@ import tensorflow as tf
 from im2txt import caption_data
 from im2txt import checkpoints
 from im2txt import configuration
+from im2txt import encoders
 from im2txt import feature_metadata
 from im2txt import training_loop
 from im2txt.testing import tiny
@@ -28,6 +29,9 @@ class TrainingLoopTest(parameterized.TestCase, tf.test.TestCase):
     self.train_dir = os.path.join(self.dir, "train")
     # Features made up for the tests come from no encoder.
     self.enter_context(mock.patch.object(feature_metadata, "check_encoder"))
+    self.enter_context(
+        mock.patch.object(encoders, "make_encoder", tiny.FeatureEncoder)
+    )
 
   def _data(self, config=tiny.CONFIG, **kwargs):
     return caption_data.CaptionData(
@@ -94,7 +98,7 @@ class TrainingLoopTest(parameterized.TestCase, tf.test.TestCase):
   def test_inception_checkpoint_is_for_the_first_start_only(self):
     encoder = self._loop(os.path.join(self.dir, "other")).trainer.model.encoder
     name = "InceptionV3/Conv2d_1a_3x3/weights"
-    encoder.variables_by_name[name].assign(tf.ones([3, 3, 3, 16]))
+    encoder.variables_by_name[name].assign([7.0])
     folder = self.create_tempdir().full_path
     path = checkpoints.Saver(
         encoder.variables_by_name, folder, max_to_keep=1
@@ -103,19 +107,26 @@ class TrainingLoopTest(parameterized.TestCase, tf.test.TestCase):
     # Now there is a checkpoint, and the file need not even exist.
     loop = self._loop(inception_checkpoint_file="missing")
     weights = loop.trainer.model.encoder.variables_by_name[name]
-    self.assertAllEqual(tf.ones([3, 3, 3, 16]), weights)
+    self.assertAllEqual([7.0], weights)
 
   @parameterized.parameters(signal.SIGTERM, signal.SIGINT)
   def test_signal_stops_with_a_checkpoint(self, number):
     loop = self._loop()
-    step = loop.trainer.step
+    step_function = loop.trainer.step_function
 
-    def step_and_signal(batch):
-      if loop.trainer.global_step == 1:
-        signal.raise_signal(number)
-      return step(batch)
+    def signalling_step_function(batch_spec):
+      step = step_function(batch_spec)
 
-    with mock.patch.object(loop.trainer, "step", step_and_signal):
+      def step_and_signal(batch):
+        if loop.trainer.global_step == 1:
+          signal.raise_signal(number)
+        return step(batch)
+
+      return step_and_signal
+
+    with mock.patch.object(
+        loop.trainer, "step_function", signalling_step_function
+    ):
       request = loop.run(self._data(), number_of_steps=1000)
     self.assertEqual(128 + number, request.exit_status)
     # The step that was under way is finished.
