@@ -3,29 +3,28 @@
 A model's folder holds `model.ckpt-N.{index,data-00000-of-00001}`, the index
 file `checkpoint` and `config.json`. Variables go by the names of the released
 model (`InceptionV3/...`, `lstm/basic_lstm_cell/kernel`, ...), so that the
-original's checkpoints load here and ours load there.
+original's checkpoints load here and ours load there. `checkpoint_names` knows
+the older names, TensorFlow's reader the older format.
 """
 
 from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
+import contextlib
+import dataclasses
 import os
 
 from absl import logging
 import tensorflow as tf
 
+from im2txt import checkpoint_names
 from im2txt import configuration
 
 _CONFIG_FILE = "config.json"
 _CHECKPOINT_NAME = "model.ckpt"
 _FILE_SUFFIXES = (".index", ".meta", ".data-00000-of-00001")
-
-# What TensorFlow before 1.0 and what 1.0 and 1.1 called the LSTM's variables.
-_LSTM = "lstm/basic_lstm_cell/"
-_OLDER_NAMES = {
-    _LSTM + "kernel": (_LSTM + "weights", "lstm/BasicLSTMCell/Linear/Matrix"),
-    _LSTM + "bias": (_LSTM + "biases", "lstm/BasicLSTMCell/Linear/Bias"),
-}
+KERAS_SUFFIXES = (".h5", ".hdf5", ".keras")
 
 
 class Saver:
@@ -47,7 +46,10 @@ class Saver:
     """
     self._folder = folder
     self._saver = tf.compat.v1.train.Saver(
-        dict(variables), max_to_keep=max_to_keep
+        dict(variables),
+        max_to_keep=max_to_keep,
+        # The folder may be moved, and the original's code find them still.
+        save_relative_paths=True,
     )
     state = tf.train.get_checkpoint_state(folder)
     if state is not None:
@@ -148,27 +150,52 @@ def restore(
     FileNotFoundError: If the checkpoint is not there (any more).
     ValueError: If it is damaged, lacks a variable, or has one of another shape.
   """
-  try:
+  with _explained(checkpoint):
     reader = tf.train.load_checkpoint(checkpoint)
     shapes = reader.get_variable_to_shape_map()
-    stored = {name: _stored_name(name, shapes) for name in variables}
+    stored = {n: checkpoint_names.stored_name(n, shapes) for n in variables}
     missing = [name for name, stored_name in stored.items() if not stored_name]
-    _check_missing(missing, optional, checkpoint)
+    _check_missing(missing, optional, checkpoint, shapes)
     present = {name: stored[name] for name in variables if stored[name]}
     for name, stored_name in present.items():
-      _check_shape(name, variables[name], shapes[stored_name], checkpoint)
+      check_shape(name, variables[name], shapes[stored_name], checkpoint)
     values = {name: reader.get_tensor(n) for name, n in present.items()}
-  except tf.errors.NotFoundError as error:
-    raise FileNotFoundError(f"No checkpoint found at: {checkpoint}") from error
-  except (tf.errors.OpError, RuntimeError, IndexError) as error:
-    # What the reader raises for files that are damaged or cut short.
-    raise ValueError(
-        f"The checkpoint {checkpoint} can't be read: {error}"
-    ) from error
   for name, value in values.items():
     variable = variables[name]
     variable.assign(value.astype(variable.dtype.as_numpy_dtype))
   return missing
+
+
+def check_shape(
+    name: str,
+    variable: tf.Variable,
+    stored_shape: Sequence[int],
+    checkpoint: str,
+) -> None:
+  """Raises a ValueError if what is stored doesn't fit a variable."""
+  if list(variable.shape) != list(stored_shape):
+    raise ValueError(
+        f"The checkpoint {checkpoint} has {name} with shape"
+        f" {list(stored_shape)}, but the model's configuration makes it"
+        f" {list(variable.shape)}; see --config_overrides."
+    )
+
+
+def shapes_by_name(checkpoint: str) -> Mapping[str, Sequence[int]]:
+  """The shapes of all that a checkpoint holds.
+
+  Args:
+    checkpoint: The checkpoint's path, without suffix.
+
+  Returns:
+    The shapes by name.
+
+  Raises:
+    FileNotFoundError: If the checkpoint is not there (any more).
+    ValueError: If it is damaged.
+  """
+  with _explained(checkpoint):
+    return tf.train.load_checkpoint(checkpoint).get_variable_to_shape_map()
 
 
 def save_config(
@@ -192,11 +219,13 @@ def load_config(
     path: The model's folder, or a checkpoint in it.
 
   Returns:
-    The configurations saved beside the model; the defaults, which are the
-    released model's, if there are none.
+    The configurations saved beside the model. If there are none, the defaults,
+    which are the released model's, with the sizes of the vocabulary, the
+    embedding and the LSTM as the checkpoint has them.
 
   Raises:
-    ValueError: If the file does not hold a configuration.
+    ValueError: If the file does not hold a configuration, or the checkpoint is
+      damaged.
   """
   folders = [path, os.path.dirname(path)]
   for file in (os.path.join(folder, _CONFIG_FILE) for folder in folders):
@@ -207,7 +236,39 @@ def load_config(
         return configuration.from_json(text)
       except ValueError as error:
         raise ValueError(f"{file} can't be used: {error}") from error
-  return configuration.ModelConfig(), configuration.TrainingConfig()
+  sizes = _sizes(path)
+  if sizes:
+    logging.info("No %s: the checkpoint's shapes say %s.", _CONFIG_FILE, sizes)
+  return (
+      dataclasses.replace(configuration.ModelConfig(), **sizes),
+      configuration.TrainingConfig(),
+  )
+
+
+def _sizes(path: str) -> dict[str, int]:
+  try:
+    return checkpoint_names.sizes(shapes_by_name(find(path)))
+  except FileNotFoundError:
+    return {}  # A new model's folder.
+
+
+@contextlib.contextmanager
+def _explained(checkpoint: str) -> Iterator[None]:
+  """Turns what TensorFlow's reader raises into what a user can act on."""
+  try:
+    yield
+  except tf.errors.NotFoundError as error:
+    raise FileNotFoundError(f"No checkpoint found at: {checkpoint}") from error
+  except (tf.errors.OpError, RuntimeError, IndexError) as error:
+    if checkpoint.endswith(KERAS_SUFFIXES):
+      raise ValueError(
+          f"{checkpoint} is a file of Keras, not a checkpoint. Keras' Inception"
+          " v3 can be an encoder's start: --inception_checkpoint_file."
+      ) from error
+    # What the reader raises for files that are damaged or cut short.
+    raise ValueError(
+        f"The checkpoint {checkpoint} can't be read: {error}"
+    ) from error
 
 
 def _exists(prefix: str) -> bool:
@@ -219,26 +280,16 @@ def _exists(prefix: str) -> bool:
   )
 
 
-def _stored_name(name: str, stored: Collection[str]) -> str | None:
-  candidates: Iterator[str] = iter((name, *_OLDER_NAMES.get(name, ())))
-  return next((c for c in candidates if c in stored), None)
-
-
 def _check_missing(
-    missing: Collection[str], optional: Collection[str], checkpoint: str
+    missing: Collection[str],
+    optional: Collection[str],
+    checkpoint: str,
+    stored: Collection[str],
 ) -> None:
   lacking = [name for name in missing if name not in optional]
-  if lacking:
-    raise ValueError(
-        f"The checkpoint {checkpoint} lacks {len(lacking)} variables of the"
-        f" model, such as {lacking[0]}."
-    )
-
-
-def _check_shape(name, variable, stored_shape, checkpoint: str) -> None:
-  if list(variable.shape) != list(stored_shape):
-    raise ValueError(
-        f"The checkpoint {checkpoint} has {name} with shape"
-        f" {list(stored_shape)}, but the model's configuration makes it"
-        f" {list(variable.shape)}; see --config_overrides."
-    )
+  if not lacking:
+    return
+  raise ValueError(
+      f"The checkpoint {checkpoint}"
+      f" {checkpoint_names.describe_lack(lacking, stored)}"
+  )

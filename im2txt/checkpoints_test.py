@@ -5,6 +5,7 @@ import os
 from absl.testing import parameterized
 import tensorflow as tf
 
+from im2txt import checkpoint_names
 from im2txt import checkpoints
 from im2txt import configuration
 
@@ -59,6 +60,11 @@ class SaverTest(CheckpointsTestCase):
         reader.get_variable_to_dtype_map(),
     )
     self.assertAllEqual([[1.0, 2.0]], reader.get_tensor(_KERNEL))
+
+  def test_the_folder_may_be_copied_for_the_originals_code(self):
+    self._saver().save(3)
+    with open(self._path("checkpoint")) as file:
+      self.assertIn('model_checkpoint_path: "model.ckpt-3"', file.read())
 
   def test_keeps_the_newest_across_runs(self):
     self._saver().save(1)
@@ -149,6 +155,35 @@ class RestoreTest(CheckpointsTestCase):
       checkpoints.restore(self.variables, path)
     self.assertEqual(3, self.variables["global_step"].numpy())  # As it was.
 
+  def test_inception_alone_says_what_it_is_for(self):
+    names = [
+        "InceptionV3/Conv2d_1a_3x3/weights",
+        "InceptionV3/Logits/Conv2d_1c_1x1/weights",
+    ]
+    path = _write(self._path("inception.ckpt"), dict.fromkeys(names, [1.0]))
+    variables = {
+        name: tf.Variable([1.0])
+        for name in (names[0], *checkpoint_names.DECODER_NAMES)
+    }
+    with self.assertRaisesRegex(
+        ValueError, "inception.ckpt holds an Inception v3 alone, .*_file"
+    ):
+      checkpoints.restore(variables, path)
+
+  def test_file_of_keras_says_what_it_is_for(self):
+    path = self.create_tempfile("inception_v3.h5", "HDF").full_path
+    with self.assertRaisesRegex(ValueError, "is a file of Keras, .*_file"):
+      checkpoints.restore(self.variables, checkpoints.find(path))
+
+  def test_slots_of_older_names(self):
+    slot = tf.Variable([[0.0, 0.0]])
+    path = _write(
+        self._path("model.ckpt"),
+        {"OptimizeLoss/lstm/basic_lstm_cell/weights/Adam": [[5.0, 6.0]]},
+    )
+    checkpoints.restore({f"{_KERNEL}/Adam": slot}, path)
+    self.assertAllEqual([[5.0, 6.0]], slot)
+
   def test_lacking_optional_variable(self):
     path = _write(self._path("model.ckpt"), {"global_step": 5})
     missing = checkpoints.restore(self.variables, path, optional=[_KERNEL])
@@ -191,6 +226,26 @@ class ConfigTest(CheckpointsTestCase):
         (configuration.ModelConfig(), configuration.TrainingConfig()),
         checkpoints.load_config(self.dir),
     )
+
+  @parameterized.parameters(
+      "lstm/basic_lstm_cell/kernel", "lstm/BasicLSTMCell/Linear/Matrix"
+  )
+  def test_sizes_by_shapes_without_a_file(self, kernel):
+    path = _write(
+        self._path("model.ckpt-3"),
+        {"seq_embedding/map": tf.zeros([9, 5]), kernel: tf.zeros([12, 28])},
+    )
+    tf.compat.v1.train.update_checkpoint_state(self.dir, path)
+    expected = configuration.ModelConfig(
+        vocab_size=9, embedding_size=5, num_lstm_units=7
+    )
+    for each in (path, self.dir):
+      self.assertEqual(expected, checkpoints.load_config(each)[0])
+
+  def test_damaged_checkpoint_without_a_file(self):
+    path = self.create_tempfile("model.ckpt", "damaged").full_path
+    with self.assertRaisesRegex(ValueError, "model.ckpt can't be read"):
+      checkpoints.load_config(path)
 
   def test_error_names_the_file(self):
     with open(self._path("config.json"), "w") as file:
