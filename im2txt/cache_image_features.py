@@ -30,7 +30,7 @@ _INCEPTION_CHECKPOINT_FILE = flags.DEFINE_string(
     "inception_checkpoint_file",
     "",
     "Checkpoint of Inception v3 with the encoder's weights. If a config.json is"
-    " beside it, that is used.",
+    " beside it, that is used. Or what else train takes.",
 )
 _CHECKPOINT_PATH = flags.DEFINE_string(
     "checkpoint_path",
@@ -72,20 +72,20 @@ def main(argv: list[str]) -> None:
         "Give either --inception_checkpoint_file or --checkpoint_path."
     )
   # Here, so that --help and wrong flags need not wait for TensorFlow.
-  from im2txt import checkpoints
   from im2txt import configuration
+  from im2txt import encoder_weights
   from im2txt import encoders
   from im2txt import feature_cache
   from im2txt.ops import inputs
   from im2txt.ops import records
 
   files = inputs.input_files(_INPUT_FILE_PATTERN.value)
-  checkpoint = checkpoints.find(weights[0] or weights[1])
+  source = weights[0] or weights[1]
   model_config, training_config = configuration.apply_overrides(
-      *checkpoints.load_config(checkpoint), _CONFIG_OVERRIDES.value
+      *encoder_weights.load_config(source), _CONFIG_OVERRIDES.value
   )
   encoder = encoders.make_encoder(model_config)
-  checkpoints.restore(encoder.variables_by_name, checkpoint)
+  encoder_weights.restore(encoder, source)
   num_records = records.count_records(files)
   with tqdm.tqdm(desc="Reading captions", total=num_records) as bar:
     images = feature_cache.scan(files, model_config, progress=bar.update)

@@ -40,8 +40,10 @@ _INPUT_FEATURE_PATTERN = flags.DEFINE_string(
 _INCEPTION_CHECKPOINT_FILE = flags.DEFINE_string(
     "inception_checkpoint_file",
     "",
-    "Checkpoint of Inception v3 to start from. Used only if --train_dir has no"
-    " checkpoint yet; the encoder starts at random if neither is there.",
+    "Checkpoint of Inception v3 to start from; or a .h5 or .keras file of"
+    " Keras' InceptionV3; or the word keras, for Keras' ImageNet weights. Used"
+    " only if --train_dir has no checkpoint yet; the encoder starts at random"
+    " if neither is there.",
 )
 _TRAIN_DIR = flags.DEFINE_string(
     "train_dir", "", "Where checkpoints and events are written and looked for."
