@@ -1,0 +1,113 @@
+"""Makes the variables of a GraphDef constants, and drops what is not needed.
+
+TensorFlow's public functions for this want a session, or a SavedModel; here it
+is a matter of a few nodes:
+
+    VariableV2, VarHandleOp, ...  ->  Const       of the same name
+    ReadVariableOp                ->  Identity    of the same name
+    ResourceGather                ->  Gather      of the same name
+"""
+
+from collections.abc import Collection
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+
+# TensorFlow 1's own two, and the one of today's resource variables.
+_VARIABLE_OPS = ("Variable", "VariableV2", "VarHandleOp")
+
+
+def variables(
+    graph_def: tf.compat.v1.GraphDef, outputs: Collection[str]
+) -> dict[str, tf.TensorSpec]:
+  """The variables that the outputs of a graph depend on.
+
+  Args:
+    graph_def: The graph.
+    outputs: Names of nodes.
+
+  Returns:
+    Shape and dtype of each variable by its name, which is its node's.
+  """
+  return {
+      node.name: tf.TensorSpec(
+          tf.TensorShape(node.attr["shape"].shape),
+          tf.as_dtype(node.attr["dtype"].type),
+          node.name,
+      )
+      for node in _needed(graph_def, outputs, ())
+      if node.op in _VARIABLE_OPS
+  }
+
+
+def freeze(
+    graph_def: tf.compat.v1.GraphDef,
+    outputs: Collection[str],
+    values: Mapping[str, np.ndarray],
+) -> tf.compat.v1.GraphDef:
+  """The part of a graph that its outputs need, with constants for variables.
+
+  Args:
+    graph_def: The graph.
+    outputs: Names of nodes, which must all be there.
+    values: The values of the variables by the names of their nodes. A resource
+      that the graph is fed with may stand for a variable too.
+
+  Returns:
+    A graph that names no devices.
+  """
+  frozen = tf.compat.v1.GraphDef(
+      library=graph_def.library, versions=graph_def.versions
+  )
+  for node in _needed(graph_def, outputs, values):
+    if node.name in values:
+      frozen.node.append(_constant(node.name, values[node.name]))
+    else:
+      frozen.node.append(_without_resources(node))
+  return frozen
+
+
+def _needed(
+    graph_def: tf.compat.v1.GraphDef,
+    outputs: Collection[str],
+    leaves: Collection[str],
+) -> list[tf.compat.v1.NodeDef]:
+  """The nodes that the outputs depend on, but for what leaves depend on."""
+  inputs = {
+      node.name: [] if node.name in leaves else node.input
+      for node in graph_def.node
+  }
+  needed: set[str] = set()
+  waiting = list(outputs)
+  while waiting:
+    name = waiting.pop()
+    if name not in needed:
+      needed.add(name)
+      # "^name" is a control input, "name:1" a node's second output.
+      waiting += [i.removeprefix("^").partition(":")[0] for i in inputs[name]]
+  return [node for node in graph_def.node if node.name in needed]
+
+
+def _constant(name: str, value: np.ndarray) -> tf.compat.v1.NodeDef:
+  tensor = tf.make_tensor_proto(value)
+  node = tf.compat.v1.NodeDef(name=name, op="Const")
+  node.attr["dtype"].type = tensor.dtype
+  node.attr["value"].tensor.CopyFrom(tensor)
+  return node
+
+
+def _without_resources(node: tf.compat.v1.NodeDef) -> tf.compat.v1.NodeDef:
+  """A node for constants that does what `node` does for variables."""
+  result = tf.compat.v1.NodeDef(name=node.name, op=node.op, input=node.input)
+  if node.op == "ReadVariableOp":
+    result.op = "Identity"
+    result.attr["T"].CopyFrom(node.attr["dtype"])
+  elif node.op == "ResourceGather":
+    result.op = "Gather"
+    result.attr["Tparams"].CopyFrom(node.attr["dtype"])
+    result.attr["Tindices"].CopyFrom(node.attr["Tindices"])
+  else:
+    for name, value in node.attr.items():
+      result.attr[name].CopyFrom(value)
+  return result
