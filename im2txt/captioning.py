@@ -9,6 +9,9 @@
 Images are decoded in threads while the model captions those before them:
 
     images --threads--> batches of pixels --encoder--> states --search--> words
+
+The model may be a frozen graph, `Captioner.load("model.pb", ...)`, which takes
+one image and gives its state: there the threads encode too.
 """
 
 from collections import deque
@@ -19,16 +22,17 @@ from concurrent import futures
 import functools
 import itertools
 from typing import Any
+from typing import Protocol
 from typing import TypedDict
 from typing import Unpack
 
 import numpy as np
 import tensorflow as tf
 
-from im2txt import caption_data
 from im2txt import captions
 from im2txt import checkpoints
 from im2txt import configuration
+from im2txt import frozen_graph
 from im2txt import show_and_tell_model
 from im2txt.inference_utils import inference_wrapper_base
 from im2txt.inference_utils import vocabulary
@@ -40,6 +44,39 @@ _MAX_SEARCHES = 16
 
 class ImageError(ValueError):
   """An image can't be read or decoded; says why."""
+
+
+class Model(Protocol):
+  """What captions images: a `ShowAndTellModel` or a `FrozenGraph`."""
+
+  @property
+  def vocab_size(self) -> int:
+    """The number of words that the model knows."""
+
+  def prepare_image(self, encoded_image: tf.Tensor) -> tf.Tensor:
+    """Does what is done with each image alone; called in threads.
+
+    Args:
+      encoded_image: A scalar string Tensor, a whole image file.
+
+    Returns:
+      What `image_states` takes of the image, of always the same shape.
+    """
+
+  def image_states(self, images: tf.Tensor) -> tf.Tensor:
+    """The states of captions before the start word.
+
+    Args:
+      images: Prepared images, in a Tensor of shape [batch_size, ...].
+
+    Returns:
+      A float32 Tensor of shape [batch_size, state_size].
+    """
+
+  def decode_step(
+      self, input_ids: tf.Tensor, state: tf.Tensor
+  ) -> tuple[tf.Tensor, tf.Tensor]:
+    """See `CaptionDecoder.decode_step`."""
 
 
 class SearchOptions(TypedDict, total=False):
@@ -54,33 +91,27 @@ class Captioner:
   """Captions images with one model.
 
   Attributes:
-    model: The `ShowAndTellModel`, with its variables restored.
+    model: The `Model`, with its variables restored.
     vocab: The `Vocabulary`.
   """
 
-  def __init__(
-      self,
-      model: show_and_tell_model.ShowAndTellModel,
-      vocab: vocabulary.Vocabulary,
-  ):
+  def __init__(self, model: Model, vocab: vocabulary.Vocabulary):
     """Takes a model that is ready for use; `load` makes one.
 
     Args:
-      model: The model, of the mode "inference".
+      model: The model; a `ShowAndTellModel` of the mode "inference".
       vocab: The vocabulary it was trained with. It may have fewer words than
         the model: the others are shown as the unknown word.
 
     Raises:
       ValueError: If the vocabulary has more words than the model.
     """
-    check_vocabulary_size(vocab, model.config)
+    check_vocabulary_size(vocab, model.vocab_size)
     self.model = model
     self.vocab = vocab
     self._search = functools.lru_cache(_MAX_SEARCHES)(self._make_search)
-    self._decode = tf.function(
-        functools.partial(
-            caption_data.process_image(model.config), is_training=False
-        ),
+    self._prepare = tf.function(
+        model.prepare_image,
         input_signature=[tf.TensorSpec([], tf.string)],
         autograph=False,
     )
@@ -96,7 +127,8 @@ class Captioner:
 
     Args:
       checkpoint: A checkpoint, or a folder, whose newest one is taken. The
-        `config.json` beside it says how the model is made.
+        `config.json` beside it says how the model is made. Or a frozen graph,
+        a file whose name ends in ".pb", which has all that in it.
       vocab: The vocabulary, or the path of its file.
       config_overrides: "field=value,field=value", for what `config.json` lacks
         or has otherwise.
@@ -108,14 +140,21 @@ class Captioner:
       FileNotFoundError: If there is no such checkpoint or vocabulary.
       ValueError: If these don't fit each other or the configuration.
     """
+    if isinstance(vocab, str):
+      vocab = vocabulary.Vocabulary(vocab)
+    if checkpoint.endswith(frozen_graph.SUFFIX):
+      if config_overrides:
+        raise ValueError(
+            "A frozen graph can't be configured any more: leave"
+            f" --config_overrides out. Got: {config_overrides!r}."
+        )
+      return cls(frozen_graph.FrozenGraph.load(checkpoint), vocab)
     path = checkpoints.find(checkpoint)
     config, _ = configuration.apply_overrides(
         *checkpoints.load_config(path), config_overrides
     )
-    if isinstance(vocab, str):
-      vocab = vocabulary.Vocabulary(vocab)
     # Before the model is made, which takes a while.
-    check_vocabulary_size(vocab, config)
+    check_vocabulary_size(vocab, config.vocab_size)
     model = show_and_tell_model.ShowAndTellModel(config, "inference")
     inference_wrapper_base.restore(model, path)
     return cls(model, vocab)
@@ -197,37 +236,36 @@ class Captioner:
     except tf.errors.OpError as error:
       return ImageError(f"It can't be read: {error.message}.")
     try:
-      return self._decode(encoded_image).numpy()
+      return self._prepare(encoded_image).numpy()
     except tf.errors.OpError:
       return ImageError("It is no JPEG or PNG image, or a damaged one.")
 
   def _make_search(self, **search_options: Unpack[SearchOptions]) -> Callable:
-    config = self.model.config
-
     def search(images: tf.Tensor) -> beam_search.BeamSearchResult:
       return beam_search.beam_search(
           self.model.decode_step,
-          self.model.initial_state(self.model.image_features(images)),
+          self.model.image_states(images),
           start_id=self.vocab.start_id,
           end_id=self.vocab.end_id,
           **search_options,
       )
 
+    image = self._prepare.get_concrete_function().structured_outputs
     # Without a batch size, so that there is one trace for batches of any.
-    images = tf.TensorSpec([None, config.image_height, config.image_width, 3])
+    images = tf.TensorSpec([None, *image.shape], image.dtype)
     return tf.function(search, input_signature=[images], autograph=False)
 
 
 def check_vocabulary_size(
-    vocab: vocabulary.Vocabulary, config: configuration.ModelConfig
+    vocab: vocabulary.Vocabulary, vocab_size: int
 ) -> None:
   """Raises a ValueError if the vocabulary has more words than the model."""
   num_words = len(vocab.reverse_vocab)
-  if num_words > config.vocab_size:
+  if num_words > vocab_size:
     raise ValueError(
         f"The vocabulary has {num_words} words, the unknown word included, but"
-        f" the model has vocab_size={config.vocab_size}. Use the vocabulary"
-        " that the model was trained with."
+        f" the model has vocab_size={vocab_size}. Use the vocabulary that the"
+        " model was trained with."
     )
 
 

@@ -11,54 +11,38 @@
 `captioning.Captioner` finds the same captions several times faster.
 """
 
-import functools
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from im2txt import caption_data
+from im2txt import captioning
 from im2txt import configuration
+from im2txt import frozen_graph
 from im2txt import show_and_tell_model
 from im2txt.inference_utils import inference_wrapper_base
 
 
 class InferenceWrapper(inference_wrapper_base.InferenceWrapperBase):
-  """Feeds images and words to a `ShowAndTellModel`.
+  """Feeds images and words to a model.
 
   Attributes:
-    model: The `ShowAndTellModel`, once it is built.
+    model: The `ShowAndTellModel` or the `FrozenGraph`, once it is there.
   """
 
-  model: show_and_tell_model.ShowAndTellModel
+  model: captioning.Model
 
   def build_model(
       self, model_config: configuration.ModelConfig
   ) -> show_and_tell_model.ShowAndTellModel:
     """See the base class."""
-    self.model = show_and_tell_model.ShowAndTellModel(model_config, "inference")
-    process_image = functools.partial(
-        caption_data.process_image(model_config), is_training=False
-    )
+    model = show_and_tell_model.ShowAndTellModel(model_config, "inference")
+    self._use(model)
+    return model
 
-    def feed_image(encoded_image: tf.Tensor) -> tf.Tensor:
-      images = process_image(encoded_image)[tf.newaxis]
-      return self.model.initial_state(self.model.image_features(images))
-
-    self._feed_image = tf.function(
-        feed_image,
-        input_signature=[tf.TensorSpec([], tf.string)],
-        autograph=False,
-    )
-    self._inference_step = tf.function(
-        self.model.decode_step,
-        input_signature=[
-            tf.TensorSpec([None], tf.int64),
-            tf.TensorSpec([None, 2 * model_config.num_lstm_units]),
-        ],
-        autograph=False,
-    )
-    return self.model
+  def use_graph(self, graph: frozen_graph.FrozenGraph) -> None:
+    """See the base class."""
+    self._use(graph)
 
   def feed_image(self, sess: Any, encoded_image: bytes) -> np.ndarray:
     """See the base class; the state is c, then h, of the LSTM."""
@@ -74,3 +58,22 @@ class InferenceWrapper(inference_wrapper_base.InferenceWrapperBase):
         tf.constant(input_feed, tf.int64), tf.constant(state_feed, tf.float32)
     )
     return softmax.numpy(), states.numpy(), None
+
+  def _use(self, model: captioning.Model) -> None:
+    def feed_image(encoded_image: tf.Tensor) -> tf.Tensor:
+      return model.image_states(model.prepare_image(encoded_image)[tf.newaxis])
+
+    self.model = model
+    self._feed_image = tf.function(
+        feed_image,
+        input_signature=[tf.TensorSpec([], tf.string)],
+        autograph=False,
+    )
+    self._inference_step = tf.function(
+        model.decode_step,
+        input_signature=[
+            tf.TensorSpec([None], tf.int64),
+            tf.TensorSpec([None, None]),
+        ],
+        autograph=False,
+    )

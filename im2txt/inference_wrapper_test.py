@@ -1,5 +1,6 @@
 """Tests of inference_wrapper and its base class."""
 
+from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
 
@@ -7,11 +8,12 @@ from im2txt import captioning
 from im2txt import inference_wrapper
 from im2txt.inference_utils import caption_generator
 from im2txt.inference_utils import vocabulary
+from im2txt.testing import original_graph
 from im2txt.testing import tiny
 from im2txt.testing import tiny_captioning
 
 
-class InferenceWrapperTest(tf.test.TestCase):
+class InferenceWrapperTest(parameterized.TestCase, tf.test.TestCase):
 
   @classmethod
   def setUpClass(cls):
@@ -68,6 +70,43 @@ class InferenceWrapperTest(tf.test.TestCase):
           [(caption.log_probability, caption.score) for caption in captions],
           [(caption.logprob, caption.score) for caption in expected],
       )
+
+  @parameterized.parameters(True, False)
+  def test_a_graph_from_a_file(self, is_frozen):
+    files = original_graph.write(self.create_tempdir().full_path)
+    wrapper = inference_wrapper.InferenceWrapper()
+    arguments = (
+        (files.frozen_graph, None, "")
+        if is_frozen
+        else (files.graph, "saver.pb", files.checkpoint)
+    )
+    wrapper.build_graph_from_proto(*arguments)(None)
+    image = tiny_captioning.jpeg(1)
+    found, expected = (
+        caption_generator.CaptionGenerator(model, self.vocab).beam_search(
+            sess, image
+        )
+        for model, sess in (
+            (wrapper, None),
+            (
+                original_graph.Client(),
+                original_graph.session(files.frozen_graph),
+            ),
+        )
+    )
+    self.assertEqual(
+        [caption.sentence for caption in found],
+        [caption.sentence for caption in expected],
+    )
+    self.assertAllClose(
+        [caption.logprob for caption in found],
+        [caption.logprob for caption in expected],
+    )
+
+  def test_a_graph_without_its_checkpoint(self):
+    wrapper = inference_wrapper.InferenceWrapper()
+    with self.assertRaisesRegex(FileNotFoundError, "No checkpoint found"):
+      wrapper.build_graph_from_proto("graph.pb", "saver.pb", "/no/model.ckpt")
 
   def _words(self, word_ids):
     if word_ids[-1] == self.vocab.end_id:

@@ -16,6 +16,7 @@ import tensorflow as tf
 from im2txt import captioning
 from im2txt import run_inference
 from im2txt.inference_utils import vocabulary
+from im2txt.testing import original_graph
 from im2txt.testing import tiny
 from im2txt.testing import tiny_captioning
 
@@ -117,6 +118,7 @@ class RunInferenceTest(parameterized.TestCase, tf.test.TestCase):
       ("no_vocabulary", {"vocab_file": "/no/x.txt"}, "no vocabulary file"),
       ("too_many_words", {"config_overrides": "vocab_size=9"}, "has 11 words"),
       ("no_checkpoint", {"checkpoint_path": "/no/x"}, "No checkpoint found"),
+      ("no_graph", {"checkpoint_path": "/no/x.pb"}, "No frozen graph found"),
       ("no_field", {"config_overrides": "x=1"}, "No config field"),
   )
   def test_wrong_use(self, wrong, message):
@@ -127,6 +129,18 @@ class RunInferenceTest(parameterized.TestCase, tf.test.TestCase):
     folder = self.create_tempdir().full_path
     with self.assertRaisesRegex(FileNotFoundError, "No checkpoint found"):
       self._run("0.jpg", checkpoint_path=folder)
+
+  def test_a_frozen_graph(self):
+    path = original_graph.write(self.create_tempdir().full_path).frozen_graph
+    status, stdout, stderr = self._run(
+        "1.jpg", "bad.jpg", checkpoint_path=path, num_captions=2
+    )
+    self.assertRegex(
+        stdout,
+        r"^Captions for image 1.jpg:\n( +[01]\) .* \(p=0\.\d{6}\)\n){2}$",
+    )
+    self.assertLen(stderr, 1)
+    self.assertEqual(status, 1)
 
   def test_as_a_program(self):
     folder = str(self.folder)

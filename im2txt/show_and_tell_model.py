@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from im2txt import caption_data
 from im2txt import configuration
 from im2txt import encoders
 from im2txt.ops import caption_decoder
@@ -112,6 +113,11 @@ class ShowAndTellModel(tf.Module):
     """Whether `losses` uses dropout."""
     return self.mode == "train"
 
+  @property
+  def vocab_size(self) -> int:
+    """The number of words that the model knows."""
+    return self.config.vocab_size
+
   def checkpoint_variables(self) -> dict[str, tf.Variable]:
     """All 383 variables by the names of the released checkpoints."""
     return {
@@ -181,6 +187,29 @@ class ShowAndTellModel(tf.Module):
         tf.boolean_mask(batch.target_seqs, batch.input_mask > 0), logits
     )
     return Losses(word_losses, self._regularization_loss())
+
+  def prepare_image(self, encoded_image: tf.Tensor) -> tf.Tensor:
+    """Decodes an image for `image_states`, as in evaluation.
+
+    Args:
+      encoded_image: A scalar string Tensor, a whole image file.
+
+    Returns:
+      A float32 Tensor of shape [height, width, 3].
+    """
+    process = caption_data.process_image(self.config)
+    return process(encoded_image, is_training=False)
+
+  def image_states(self, images: tf.Tensor) -> tf.Tensor:
+    """The decoder's states after images, before the start words.
+
+    Args:
+      images: A float32 Tensor of shape [batch_size, height, width, 3].
+
+    Returns:
+      A float32 Tensor of shape [batch_size, 2 * num_lstm_units].
+    """
+    return self.initial_state(self.image_features(images))
 
   def initial_state(self, features: tf.Tensor) -> tf.Tensor:
     """See `CaptionDecoder.initial_state`."""

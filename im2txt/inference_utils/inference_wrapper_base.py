@@ -5,6 +5,7 @@ A wrapper is made ready in two steps, as it always was:
     restore_fn = wrapper.build_graph_from_config(model_config, checkpoint_path)
     restore_fn(sess)
 
+or, for a graph in a file, with `build_graph_from_proto` for the first.
 TensorFlow has no sessions any more: `sess` may be anything, and is not used.
 """
 
@@ -22,6 +23,7 @@ import tensorflow as tf
 
 from im2txt import checkpoints
 from im2txt import configuration
+from im2txt import frozen_graph
 
 
 class Model(Protocol):
@@ -37,6 +39,10 @@ class InferenceWrapperBase(abc.ABC):
   @abc.abstractmethod
   def build_model(self, model_config: configuration.ModelConfig) -> Model:
     """Builds the model, with initial values."""
+
+  def use_graph(self, graph: frozen_graph.FrozenGraph) -> None:
+    """Takes a graph for the model, in place of `build_model`."""
+    raise NotImplementedError(f"{type(self).__name__} takes no graphs.")
 
   @abc.abstractmethod
   def feed_image(self, sess: Any, encoded_image: bytes) -> np.ndarray:
@@ -86,6 +92,35 @@ class InferenceWrapperBase(abc.ABC):
     logging.info("Building model.")
     model = self.build_model(model_config)
     return lambda sess: restore(model, path)
+
+  def build_graph_from_proto(
+      self,
+      graph_def_file: str,
+      saver_def_file: str | None = None,
+      checkpoint_path: str = "",
+  ) -> Callable[[Any], None]:
+    """Takes the model from a graph in a file.
+
+    Args:
+      graph_def_file: A binary GraphDef with the tensors of `frozen_graph`, that
+        is the original's inference graph.
+      saver_def_file: Not used: how to read a checkpoint is known.
+      checkpoint_path: A checkpoint, or a folder, whose newest one is taken. A
+        frozen graph needs none.
+
+    Returns:
+      A function of `sess` that reads the graph and gives it the checkpoint's
+      values. It raises a FileNotFoundError or a ValueError if the files are not
+      there or not those of a model.
+
+    Raises:
+      FileNotFoundError: If there is no checkpoint.
+    """
+    del saver_def_file
+    path = checkpoints.find(checkpoint_path) if checkpoint_path else None
+    return lambda sess: self.use_graph(
+        frozen_graph.FrozenGraph.load(graph_def_file, path)
+    )
 
 
 def restore(model: Model, checkpoint: str) -> None:
