@@ -4,27 +4,26 @@ A model's folder holds `model.ckpt-N.{index,data-00000-of-00001}`, the index
 file `checkpoint` and `config.json`. Variables go by the names of the released
 model (`InceptionV3/...`, `lstm/basic_lstm_cell/kernel`, ...), so that the
 original's checkpoints load here and ours load there. `checkpoint_names` knows
-the older names, TensorFlow's reader the older format.
+the older names, `checkpoint_reader` the older format.
 """
 
 from collections.abc import Collection
-from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
-import contextlib
 import dataclasses
 import os
+from typing import Any
 
 from absl import logging
 import tensorflow as tf
 
 from im2txt import checkpoint_names
+from im2txt import checkpoint_reader
 from im2txt import configuration
 
 _CONFIG_FILE = "config.json"
 _CHECKPOINT_NAME = "model.ckpt"
 _FILE_SUFFIXES = (".index", ".meta", ".data-00000-of-00001")
-KERAS_SUFFIXES = (".h5", ".hdf5", ".keras")
 
 
 class Saver:
@@ -53,7 +52,9 @@ class Saver:
     )
     state = tf.train.get_checkpoint_state(folder)
     if state is not None:
-      self._saver.recover_last_checkpoints(state.all_model_checkpoint_paths)
+      earlier = filter(_exists, state.all_model_checkpoint_paths)
+      # Their ages don't matter: none is kept for its age here.
+      self._saver.set_last_checkpoints_with_time([(p, 0.0) for p in earlier])
     for name in tf.io.gfile.listdir(folder):
       if name.startswith(_CHECKPOINT_NAME) and ".tempstate" in name:
         tf.io.gfile.remove(os.path.join(folder, name))
@@ -150,16 +151,21 @@ def restore(
     FileNotFoundError: If the checkpoint is not there (any more).
     ValueError: If it is damaged, lacks a variable, or has one of another shape.
   """
-  with _explained(checkpoint):
-    reader = tf.train.load_checkpoint(checkpoint)
-    shapes = reader.get_variable_to_shape_map()
-    stored = {n: checkpoint_names.stored_name(n, shapes) for n in variables}
-    missing = [name for name, stored_name in stored.items() if not stored_name]
-    _check_missing(missing, optional, checkpoint, shapes)
-    present = {name: stored[name] for name in variables if stored[name]}
-    for name, stored_name in present.items():
-      check_shape(name, variables[name], shapes[stored_name], checkpoint)
-    values = {name: reader.get_tensor(n) for name, n in present.items()}
+  shapes = checkpoint_reader.shapes(checkpoint)
+  stored = {
+      name: checkpoint_names.stored_name(name, shapes) for name in variables
+  }
+  present = {name: n for name, n in stored.items() if n}
+  missing = [name for name in variables if name not in present]
+  lacking = [name for name in missing if name not in optional]
+  if lacking:
+    raise ValueError(
+        f"The checkpoint {checkpoint}"
+        f" {checkpoint_names.describe_lack(lacking, shapes)}"
+    )
+  for name, stored_name in present.items():
+    check_shape(name, variables[name], shapes[stored_name], checkpoint)
+  values = checkpoint_reader.read(checkpoint, present)
   for name, value in values.items():
     variable = variables[name]
     variable.assign(value.astype(variable.dtype.as_numpy_dtype))
@@ -179,23 +185,6 @@ def check_shape(
         f" {list(stored_shape)}, but the model's configuration makes it"
         f" {list(variable.shape)}; see --config_overrides."
     )
-
-
-def shapes_by_name(checkpoint: str) -> Mapping[str, Sequence[int]]:
-  """The shapes of all that a checkpoint holds.
-
-  Args:
-    checkpoint: The checkpoint's path, without suffix.
-
-  Returns:
-    The shapes by name.
-
-  Raises:
-    FileNotFoundError: If the checkpoint is not there (any more).
-    ValueError: If it is damaged.
-  """
-  with _explained(checkpoint):
-    return tf.train.load_checkpoint(checkpoint).get_variable_to_shape_map()
 
 
 def save_config(
@@ -245,30 +234,11 @@ def load_config(
   )
 
 
-def _sizes(path: str) -> dict[str, int]:
+def _sizes(path: str) -> dict[str, Any]:
   try:
-    return checkpoint_names.sizes(shapes_by_name(find(path)))
+    return checkpoint_names.sizes(checkpoint_reader.shapes(find(path)))
   except FileNotFoundError:
     return {}  # A new model's folder.
-
-
-@contextlib.contextmanager
-def _explained(checkpoint: str) -> Iterator[None]:
-  """Turns what TensorFlow's reader raises into what a user can act on."""
-  try:
-    yield
-  except tf.errors.NotFoundError as error:
-    raise FileNotFoundError(f"No checkpoint found at: {checkpoint}") from error
-  except (tf.errors.OpError, RuntimeError, IndexError) as error:
-    if checkpoint.endswith(KERAS_SUFFIXES):
-      raise ValueError(
-          f"{checkpoint} is a file of Keras, not a checkpoint. Keras' Inception"
-          " v3 can be an encoder's start: --inception_checkpoint_file."
-      ) from error
-    # What the reader raises for files that are damaged or cut short.
-    raise ValueError(
-        f"The checkpoint {checkpoint} can't be read: {error}"
-    ) from error
 
 
 def _exists(prefix: str) -> bool:
@@ -277,19 +247,4 @@ def _exists(prefix: str) -> bool:
       tf.io.gfile.exists(prefix)
       and not tf.io.gfile.isdir(prefix)
       and not prefix.endswith(_FILE_SUFFIXES)
-  )
-
-
-def _check_missing(
-    missing: Collection[str],
-    optional: Collection[str],
-    checkpoint: str,
-    stored: Collection[str],
-) -> None:
-  lacking = [name for name in missing if name not in optional]
-  if not lacking:
-    return
-  raise ValueError(
-      f"The checkpoint {checkpoint}"
-      f" {checkpoint_names.describe_lack(lacking, stored)}"
   )

@@ -14,6 +14,7 @@ from absl import logging
 import numpy as np
 
 from im2txt import checkpoint_names
+from im2txt import checkpoint_reader
 from im2txt import checkpoints
 from im2txt import configuration
 from im2txt import keras_weights
@@ -62,7 +63,7 @@ def restore(encoder: image_embedding.ImageEncoder, source: str) -> None:
     _assign(encoder, keras_weights.read(source), source)
   else:
     checkpoint = checkpoints.find(source)
-    if checkpoint_names.has_decoder(checkpoints.shapes_by_name(checkpoint)):
+    if checkpoint_names.has_decoder(checkpoint_reader.shapes(checkpoint)):
       logging.info(
           "%s is of an im2txt model: only its encoder is taken.", checkpoint
       )
@@ -70,7 +71,7 @@ def restore(encoder: image_embedding.ImageEncoder, source: str) -> None:
 
 
 def _is_of_keras(source: str) -> bool:
-  return source == _FETCH or source.endswith(checkpoints.KERAS_SUFFIXES)
+  return source == _FETCH or source.endswith(checkpoint_reader.KERAS_SUFFIXES)
 
 
 def _assign(

@@ -1,4 +1,4 @@
-"""Checkpoints as earlier TensorFlows wrote them, through a session's Saver."""
+"""Checkpoints as earlier TensorFlows wrote them, through their Saver."""
 
 from collections.abc import Mapping
 import os
@@ -37,16 +37,17 @@ def with_extras(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
   Returns:
     These, an int64 `global_step` among them, with slots of Adam, which are 1 in
-    `Adam` and 2 in `Adam_1`, moving averages and a learning rate.
+    `Adam` and 2 in `Adam_1`, and moving averages, both of the decoder, and a
+    learning rate.
   """
   extras: dict[str, Any] = {"OptimizeLoss/learning_rate": np.float32(2.0)}
   for name, value in values.items():
-    if name == "global_step":
+    # Of the encoder's variables there would be hundreds, slow to write.
+    if name == "global_step" or name.startswith("InceptionV3/"):
       continue
     extras[f"{name}/ExponentialMovingAverage"] = np.zeros_like(value)
-    if not name.startswith("InceptionV3/"):
-      for slot, fill in (("Adam", 1.0), ("Adam_1", 2.0)):
-        extras[f"OptimizeLoss/{name}/{slot}"] = np.full_like(value, fill)
+    for slot, fill in (("Adam", 1.0), ("Adam_1", 2.0)):
+      extras[f"OptimizeLoss/{name}/{slot}"] = np.full_like(value, fill)
   extras["OptimizeLoss/beta1_power"] = np.float32(0.81)
   extras["OptimizeLoss/beta2_power"] = np.float32(0.998)
   step = np.int64(values["global_step"])
@@ -73,15 +74,10 @@ def write(
   Returns:
     The checkpoint's path, without suffix.
   """
-  with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-    variables = {
-        name: tf.compat.v1.get_variable(name, initializer=np.asarray(value))
-        for name, value in values.items()
-    }
-    session.run(tf.compat.v1.global_variables_initializer())
-    definition = tf.compat.v1.train.SaverDef
-    saver = tf.compat.v1.train.Saver(
-        variables,
-        write_version=definition.V1 if version == 1 else definition.V2,
-    )
-    return saver.save(session, os.path.join(folder, name), global_step=step)
+  definition = tf.compat.v1.train.SaverDef
+  saver = tf.compat.v1.train.Saver(
+      {name: tf.Variable(value) for name, value in values.items()},
+      write_version=definition.V1 if version == 1 else definition.V2,
+  )
+  path = os.path.join(folder, name)
+  return saver.save(None, path, global_step=step, write_meta_graph=False)

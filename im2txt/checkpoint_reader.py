@@ -1,0 +1,70 @@
+"""Reads checkpoints of any age by name, saying in words what is wrong.
+
+TensorFlow's reader knows both formats: the one file of 2016, and today's
+`.index` and `.data-00000-of-00001`.
+"""
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+import contextlib
+
+import numpy as np
+import tensorflow as tf
+
+KERAS_SUFFIXES = (".h5", ".hdf5", ".keras")
+
+
+def shapes(checkpoint: str) -> Mapping[str, Sequence[int]]:
+  """The shapes of all that a checkpoint holds.
+
+  Args:
+    checkpoint: The checkpoint's path, without suffix.
+
+  Returns:
+    The shapes by name.
+
+  Raises:
+    FileNotFoundError: If the checkpoint is not there (any more).
+    ValueError: If it is damaged.
+  """
+  with _explained(checkpoint):
+    return tf.train.load_checkpoint(checkpoint).get_variable_to_shape_map()
+
+
+def read(checkpoint: str, names: Mapping[str, str]) -> dict[str, np.ndarray]:
+  """The values of some of what a checkpoint holds.
+
+  Args:
+    checkpoint: The checkpoint's path, without suffix.
+    names: The names in the checkpoint by those to return.
+
+  Returns:
+    The values by name.
+
+  Raises:
+    FileNotFoundError: If the checkpoint is not there (any more).
+    ValueError: If it is damaged.
+  """
+  with _explained(checkpoint):
+    reader = tf.train.load_checkpoint(checkpoint)
+    return {name: reader.get_tensor(n) for name, n in names.items()}
+
+
+@contextlib.contextmanager
+def _explained(checkpoint: str) -> Iterator[None]:
+  """Turns what TensorFlow's reader raises into what a user can act on."""
+  try:
+    yield
+  except tf.errors.NotFoundError as error:
+    raise FileNotFoundError(f"No checkpoint found at: {checkpoint}") from error
+  except (tf.errors.OpError, RuntimeError, IndexError) as error:
+    if checkpoint.endswith(KERAS_SUFFIXES):
+      raise ValueError(
+          f"{checkpoint} is a file of Keras, not a checkpoint. Keras' Inception"
+          " v3 can be an encoder's start: --inception_checkpoint_file."
+      ) from error
+    # What the reader raises for files that are damaged or cut short.
+    raise ValueError(
+        f"The checkpoint {checkpoint} can't be read: {error}"
+    ) from error
