@@ -23,6 +23,7 @@ output nodes softmax, lstm/initial_state and lstm/state of the original.
 from collections.abc import Mapping
 import errno
 import os
+from typing import Any
 
 from absl import logging
 from google.protobuf import message
@@ -44,14 +45,8 @@ _STATE = "lstm/state"
 _EMBEDDING_SIZE = "embedding_size"
 _GLOBAL_STEP = "global_step"
 
-_TENSORS = {
-    _IMAGE_FEED: tf.TensorSpec([], tf.string),
-    _INPUT_FEED: tf.TensorSpec([None], tf.int64),
-    _STATE_FEED: tf.TensorSpec([None, None], tf.float32),
-    _INITIAL_STATE: tf.TensorSpec([1, None], tf.float32),
-    _SOFTMAX: tf.TensorSpec([None, None], tf.float32),
-    _STATE: tf.TensorSpec([None, None], tf.float32),
-}
+_FEEDS = (_IMAGE_FEED, _INPUT_FEED, _STATE_FEED)
+_FETCHES = (_INITIAL_STATE, _SOFTMAX, _STATE)
 
 
 class FrozenGraph:
@@ -71,28 +66,18 @@ class FrozenGraph:
     Raises:
       ValueError: If it is another graph, or not one for this TensorFlow.
     """
-    # Without what captions don't need, such as a queue of records.
-    graph_def = graph_freezing.freeze(graph_def, _TENSORS, {})
-    try:
-      imported = tf.compat.v1.wrap_function(
-          lambda: tf.compat.v1.import_graph_def(graph_def, name=""), []
-      )
-    except tf.errors.OpError as error:  # An operation that is not known.
-      raise ValueError(error.message) from error
-    for name, spec in _TENSORS.items():
-      tensor = imported.graph.get_tensor_by_name(f"{name}:0")
-      if not spec.is_compatible_with(tensor):
-        raise ValueError(
-            f"{name}:0 is {tensor.dtype.name} {tensor.shape}, but an im2txt"
-            f" model's is {spec.dtype.name} {spec.shape}."
-        )
-    self.vocab_size: int = _last_dimension(imported.graph, _SOFTMAX)
-    self._state_size = _last_dimension(imported.graph, _INITIAL_STATE)
-    self._feed_image = imported.prune(f"{_IMAGE_FEED}:0", f"{_INITIAL_STATE}:0")
-    self._inference_step = imported.prune(
-        [f"{_INPUT_FEED}:0", f"{_STATE_FEED}:0"],
-        [f"{_SOFTMAX}:0", f"{_STATE}:0"],
+    initial_state = {_INITIAL_STATE: tf.TensorSpec([1, None])}
+    self._feed_image = _function(
+        graph_def, {_IMAGE_FEED: tf.TensorSpec([], tf.string)}, initial_state
     )
+    self._state_size = self._feed_image.output_shapes[0][-1]
+    states = tf.TensorSpec([None, self._state_size])
+    self._inference_step = _function(
+        graph_def,
+        {_INPUT_FEED: tf.TensorSpec([None], tf.int64), _STATE_FEED: states},
+        {_SOFTMAX: tf.TensorSpec([None, None]), _STATE: states},
+    )
+    self.vocab_size: int = self._inference_step.output_shapes[0][-1]
 
   @classmethod
   def load(cls, path: str, checkpoint: str | None = None) -> "FrozenGraph":
@@ -113,7 +98,7 @@ class FrozenGraph:
     """
     logging.info("Loading model from frozen graph: %s", path)
     graph_def = _read(path)
-    variables = graph_freezing.variables(graph_def, _TENSORS)
+    variables = graph_freezing.variables(graph_def, _FETCHES)
     if variables:
       if checkpoint is None:
         raise ValueError(
@@ -137,7 +122,7 @@ class FrozenGraph:
       A float32 Tensor of shape [state_size].
     """
     return tf.ensure_shape(
-        self._feed_image(encoded_image)[0], [self._state_size]
+        self._feed_image(encoded_image)[0][0], [self._state_size]
     )
 
   def image_states(self, images: tf.Tensor) -> tf.Tensor:
@@ -189,10 +174,9 @@ def build(
 
   graph = tf.compat.v1.wrap_function(add_nodes, []).graph
   values = {name: variable.numpy() for name, variable in variables.items()}
-  outputs = (*_TENSORS, _EMBEDDING_SIZE, _GLOBAL_STEP)
-  return _without_defaults(
-      graph_freezing.freeze(graph.as_graph_def(), outputs, values)
-  )
+  outputs = (*_FEEDS, *_FETCHES, _EMBEDDING_SIZE, _GLOBAL_STEP)
+  graph_def = _without_defaults(graph.as_graph_def())
+  return graph_freezing.freeze(graph_def, outputs, values)
 
 
 def write(graph_def: tf.compat.v1.GraphDef, path: str) -> None:
@@ -229,7 +213,7 @@ def _read(path: str) -> tf.compat.v1.GraphDef:
     raise ValueError(
         f"The file {path} is no frozen graph, or a damaged one."
     ) from error
-  missing = _TENSORS.keys() - {node.name for node in graph_def.node}
+  missing = {*_FEEDS, *_FETCHES} - {node.name for node in graph_def.node}
   if missing:
     raise ValueError(
         f"The file {path} is no frozen graph of an im2txt model: it has no"
@@ -250,14 +234,39 @@ def _restore(
   }
   checkpoints.restore(variables, checkpoint)
   values = {name: variable.numpy() for name, variable in variables.items()}
-  return graph_freezing.freeze(graph_def, _TENSORS, values)
+  return graph_freezing.freeze(graph_def, (*_FEEDS, *_FETCHES), values)
 
 
-def _last_dimension(graph: tf.Graph, name: str) -> int:
-  size = graph.get_tensor_by_name(f"{name}:0").shape[-1]
-  if size is None:
-    raise ValueError(f"It does not say how long the rows of {name}:0 are.")
-  return size
+def _function(
+    graph_def: tf.compat.v1.GraphDef,
+    feeds: Mapping[str, tf.TensorSpec],
+    fetches: Mapping[str, tf.TensorSpec],
+) -> Any:
+  """The part of a graph from some nodes to others, as a function."""
+  part, weights = graph_freezing.take_weights(
+      graph_freezing.freeze(graph_def, (*feeds, *fetches), {})
+  )
+
+  def compute(*values: tf.Tensor) -> list[tf.Tensor]:
+    inputs = {f"{n}:0": v for n, v in zip(feeds, values, strict=True)}
+    inputs |= {name: tf.identity(weight) for name, weight in weights.items()}
+    return tf.compat.v1.import_graph_def(
+        part, inputs, [f"{name}:0" for name in fetches], name=""
+    )
+
+  try:
+    function = tf.compat.v1.wrap_function(compute, list(feeds.values()))
+  except tf.errors.OpError as error:  # An operation that is not known.
+    raise ValueError(error.message) from error
+  for (name, spec), tensor in zip(
+      fetches.items(), function.outputs, strict=True
+  ):
+    if not spec.is_compatible_with(tensor) or tensor.shape[-1] is None:
+      raise ValueError(
+          f"{name}:0 is {tensor.dtype.name} {tensor.shape}, but an im2txt"
+          f" model's is {spec.dtype.name} {spec.shape} with a known last size."
+      )
+  return function
 
 
 def _placeholder(name: str, dtype: tf.DType, shape: list) -> tf.Tensor:

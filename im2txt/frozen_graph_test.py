@@ -215,16 +215,18 @@ class OriginalGraphTest(parameterized.TestCase, tf.test.TestCase):
       captioning.Captioner.load(path, self.vocab)
 
   def test_tensors_of_other_types(self):
-    with tf.Graph().as_default() as graph:
-      v1.placeholder(tf.string, [], name="image_feed")
-      v1.placeholder(tf.int32, [None], name="input_feed")
-      for name in ("state_feed", "initial_state", "state"):
-        v1.placeholder(tf.float32, [1, 4], name=f"lstm/{name}")
-      v1.placeholder(tf.float32, [None, 9], name="softmax")
+    path = original_graph.write(self.folder).frozen_graph
+    with open(path, "rb") as file:
+      graph_def = v1.GraphDef.FromString(file.read())
+    for node in graph_def.node:
+      if node.op == "Softmax":
+        node.op = "ArgMax"
+        node.input.append("lstm/concat/axis")
+        node.attr["Tidx"].type = tf.int32.as_datatype_enum
     with self.assertRaisesRegex(
-        ValueError, r"input_feed:0 is int32 \(None,\), but .* int64 \(None,\)"
+        ValueError, r"softmax:0 is int64 \(None,\), but .* float32 \(None, None"
     ):
-      frozen_graph.FrozenGraph(graph.as_graph_def())
+      frozen_graph.FrozenGraph(graph_def)
 
   def test_unknown_operation(self):
     path = original_graph.write(self.folder).frozen_graph

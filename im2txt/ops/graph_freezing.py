@@ -17,6 +17,10 @@ import tensorflow as tf
 # TensorFlow 1's own two, and the one of today's resource variables.
 _VARIABLE_OPS = ("Variable", "VariableV2", "VarHandleOp")
 
+# From how many elements on a constant is one of the model's weights, and not a
+# shape or an axis, whose values TensorFlow may have to know in advance.
+_LARGE = 256
+
 
 def variables(
     graph_def: tf.compat.v1.GraphDef, outputs: Collection[str]
@@ -68,6 +72,33 @@ def freeze(
   return frozen
 
 
+def take_weights(
+    frozen: tf.compat.v1.GraphDef,
+) -> tuple[tf.compat.v1.GraphDef, dict[str, tf.Tensor]]:
+  """Takes large constants out of a graph, as TensorFlow copies graphs a lot.
+
+  Args:
+    frozen: A graph without variables.
+
+  Returns:
+    The graph with placeholders for the constants; and the constants by the
+    names of their tensors, as the argument `input_map` of `import_graph_def`.
+  """
+  graph_def = tf.compat.v1.GraphDef(
+      library=frozen.library, versions=frozen.versions
+  )
+  weights = {}
+  for node in frozen.node:
+    if _is_large(node):
+      value = tf.make_ndarray(node.attr["value"].tensor)
+      weights[f"{node.name}:0"] = tf.constant(value)
+      placeholder = graph_def.node.add(name=node.name, op="Placeholder")
+      placeholder.attr["dtype"].CopyFrom(node.attr["dtype"])
+    else:
+      graph_def.node.append(node)
+  return graph_def, weights
+
+
 def _needed(
     graph_def: tf.compat.v1.GraphDef,
     outputs: Collection[str],
@@ -87,6 +118,13 @@ def _needed(
       # "^name" is a control input, "name:1" a node's second output.
       waiting += [i.removeprefix("^").partition(":")[0] for i in inputs[name]]
   return [node for node in graph_def.node if node.name in needed]
+
+
+def _is_large(node: tf.compat.v1.NodeDef) -> bool:
+  if node.op != "Const":
+    return False
+  shape = tf.TensorShape(node.attr["value"].tensor.tensor_shape)
+  return shape.num_elements() >= _LARGE
 
 
 def _constant(name: str, value: np.ndarray) -> tf.compat.v1.NodeDef:
@@ -109,5 +147,6 @@ def _without_resources(node: tf.compat.v1.NodeDef) -> tf.compat.v1.NodeDef:
     result.attr["Tindices"].CopyFrom(node.attr["Tindices"])
   else:
     for name, value in node.attr.items():
-      result.attr[name].CopyFrom(value)
+      if not name.startswith("_"):  # Hints, such as what to keep together.
+        result.attr[name].CopyFrom(value)
   return result

@@ -52,6 +52,21 @@ class GraphFreezingTest(parameterized.TestCase, tf.test.TestCase):
     self.assertLen(graph_freezing.variables(graph_def, ["y", "not_needed"]), 2)
     self.assertEmpty(graph_freezing.variables(graph_def, ["x"]))
 
+  def test_takes_large_constants_out(self):
+    large = np.arange(600, dtype=np.float32).reshape([2, 300])
+    with tf.Graph().as_default() as graph:
+      x = v1.placeholder(tf.float32, [None, 2], name="x")
+      y = tf.matmul(x, tf.constant(large, name="large"))
+      tf.reshape(y, [-1, 3, 100], name="y")
+    graph_def, weights = graph_freezing.take_weights(graph.as_graph_def())
+    self.assertLess(graph_def.ByteSize(), 1000)
+    self.assertEqual(list(weights), ["large:0"])
+    with tf.Graph().as_default() as graph, v1.Session(graph=graph) as sess:
+      inputs = {name: tf.constant(w.numpy()) for name, w in weights.items()}
+      v1.import_graph_def(graph_def, inputs, name="")
+      y = sess.run("y:0", {"x:0": [[1.0, 2.0]]})
+    self.assertAllEqual(y, (large[0] + 2 * large[1]).reshape([1, 3, 100]))
+
 
 if __name__ == "__main__":
   tf.test.main()
