@@ -29,8 +29,8 @@ _CHECKPOINT_PATH = flags.DEFINE_string(
     "",
     "A checkpoint (.../model.ckpt-2000000), or a folder, whose newest one is"
     " taken. A config.json beside it says how the model is made; without one it"
-    " is the released model, with the sizes that the checkpoint has. Or a frozen"
-    " graph (.../model.pb).",
+    " is the released model, with the sizes that the checkpoint has. Or a"
+    " frozen graph (.../model.pb).",
 )
 _VOCAB_FILE = flags.DEFINE_string(
     "vocab_file", "", "The word_counts.txt that the model was trained with."
