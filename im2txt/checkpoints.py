@@ -227,7 +227,8 @@ def load_config(
         raise ValueError(f"{file} can't be used: {error}") from error
   sizes = _sizes(path)
   if sizes:
-    logging.info("No %s: the checkpoint's shapes say %s.", _CONFIG_FILE, sizes)
+    text = ", ".join(f"{name}={size}" for name, size in sizes.items())
+    logging.info("No %s: the checkpoint's shapes say %s", _CONFIG_FILE, text)
   return (
       dataclasses.replace(configuration.ModelConfig(), **sizes),
       configuration.TrainingConfig(),
