@@ -6,7 +6,9 @@ given and keeps the scorers quiet. METEOR and SPICE, which need Java, are not
 among them.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable
+from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from pycocoevalcap.bleu import bleu

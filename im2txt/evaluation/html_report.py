@@ -6,7 +6,8 @@ The report is a folder that opens from disk and needs nothing from elsewhere:
     report_dir/images/...
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from collections.abc import Sequence
 import pathlib
 import shutil
 from typing import NamedTuple
