@@ -3,32 +3,43 @@
 Run it from the top of the source tree: python -m tools.requirements_test
 """
 
+import ast
 import importlib
 from importlib import metadata
+from importlib import util
 from pathlib import Path
 import tomllib
+from typing import Any
 
 from absl.testing import absltest
 from packaging import requirements
 from packaging import utils
 
 
-def read_pins(file_name: str) -> list[requirements.Requirement]:
-  """The requirements that a file of pip's lists."""
-  lines = Path(file_name).read_text(encoding="utf-8").splitlines()
-  return [
-      requirements.Requirement(line)
-      for line in lines
-      if line and not line.startswith("#")
+def read_pins(file_name: str) -> list[list[requirements.Requirement]]:
+  """The requirements of each block that a file of pip's lists."""
+  blocks = Path(file_name).read_text(encoding="utf-8").split("\n\n")
+  pins = [
+      [
+          requirements.Requirement(line)
+          for line in block.splitlines()
+          if not line.startswith("#")
+      ]
+      for block in blocks
   ]
+  return [block for block in pins if block]
+
+
+def read_project() -> dict[str, Any]:
+  """What pyproject.toml says of the project."""
+  text = Path("pyproject.toml").read_text(encoding="utf-8")
+  return tomllib.loads(text)["project"]
 
 
 def read_project_dependencies() -> list[requirements.Requirement]:
-  """What pyproject.toml says that im2txt itself depends on."""
-  project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
+  """What im2txt itself depends on."""
   return [
-      requirements.Requirement(line)
-      for line in project["project"]["dependencies"]
+      requirements.Requirement(line) for line in read_project()["dependencies"]
   ]
 
 
@@ -44,10 +55,14 @@ class RequirementsTest(absltest.TestCase):
 
   def setUp(self):
     super().setUp()
-    self.pins = {
-        utils.canonicalize_name(pin.name): pinned_version(pin)
-        for pin in read_pins("requirements.txt")
-    }
+    self.direct, self.indirect = (
+        {
+            utils.canonicalize_name(pin.name): pinned_version(pin)
+            for pin in block
+        }
+        for block in read_pins("requirements.txt")
+    )
+    self.pins = {**self.direct, **self.indirect}
 
   def test_venv_holds_the_pinned_versions(self):
     installed = {name: metadata.version(name) for name in self.pins}
@@ -55,12 +70,16 @@ class RequirementsTest(absltest.TestCase):
     self.assertEqual(installed, self.pins)
 
   def test_project_dependencies_accept_the_pins(self):
-    for dependency in read_project_dependencies():
-      name = utils.canonicalize_name(dependency.name)
-      self.assertIn(name, self.pins)
+    dependencies = {
+        utils.canonicalize_name(dependency.name): dependency
+        for dependency in read_project_dependencies()
+    }
+
+    self.assertCountEqual(dependencies, self.direct)
+    for name, dependency in dependencies.items():
       self.assertTrue(
-          dependency.specifier.contains(self.pins[name]),
-          f"{dependency} does not accept {self.pins[name]}.",
+          dependency.specifier.contains(self.direct[name]),
+          f"{dependency} does not accept {self.direct[name]}.",
       )
 
   def test_pins_are_the_dependencies_and_what_they_bring(self):
@@ -99,8 +118,21 @@ class RequirementsTest(absltest.TestCase):
     self.assertEqual(imported, names)
 
   def test_developers_tools_are_pinned(self):
-    for pin in read_pins("requirements_dev.txt"):
-      self.assertNotEmpty(pinned_version(pin))
+    for block in read_pins("requirements_dev.txt"):
+      for pin in block:
+        self.assertNotEmpty(pinned_version(pin))
+
+  def test_console_scripts_are_there(self):
+    for script in read_project()["scripts"].values():
+      module, _, function = script.partition(":")
+      # Not imported: programs define flags of the same names.
+      spec = util.find_spec(module)
+      source = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+      self.assertIn(
+          function,
+          [node.name for node in source.body if hasattr(node, "name")],
+          script,
+      )
 
 
 if __name__ == "__main__":
