@@ -36,7 +36,7 @@ _SEED = flags.DEFINE_integer(
     "seed", 1, "Of the scenes and of all training.", lower_bound=0
 )
 _ENCODER_STEPS = flags.DEFINE_integer(
-    "encoder_steps", 1000, "Steps to train the encoder.", lower_bound=1
+    "encoder_steps", 1500, "Steps to train the encoder.", lower_bound=1
 )
 _DECODER_STEPS = flags.DEFINE_integer(
     "decoder_steps", 3000, "Steps of phase 1.", lower_bound=1

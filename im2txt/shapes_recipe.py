@@ -33,7 +33,7 @@ _ENCODER_CONFIG = {
     "inception_dropout_keep_prob": 1.0,
 }
 
-# The world has 18 words. So few words and units need larger initial values than
+# The world has 17 words. So few words and units need larger initial values than
 # a full-size decoder for the image to be heard among them; and there is too
 # little to remember for dropout to be of use.
 _DECODER_CONFIG = {
@@ -68,7 +68,7 @@ class Recipe:
   folder: pathlib.Path
   num_scenes: int = 3000
   seed: int = 1
-  encoder_steps: int = 1000
+  encoder_steps: int = 1500
   decoder_steps: int = 3000
   fine_tuning_steps: int = 20
   config_overrides: str = ""

@@ -11,15 +11,15 @@ from im2txt.evaluation import html_report
 
 _PRINTED = """\
 Captions for image held_out_000001.jpg:
-  0) a red star above a blue circle . (p=0.250000)
+  0) a red triangle above a blue circle . (p=0.250000)
   1) a (odd) caption (p=0.001000)
 Captions for image held_out_000002.jpg:
-  0) a red star above a blue square . (p=0.125000)
+  0) a red triangle above a blue square . (p=0.125000)
 """
 _SCENES = [
     shapes_world.Scene(
         image_id,
-        shapes_world.Thing("red", "star"),
+        shapes_world.Thing("red", "triangle"),
         shapes_world.Thing("blue", "circle"),
         is_held_out=True,
     )
@@ -38,7 +38,7 @@ class ShapesResultsTest(parameterized.TestCase):
     self.assertEqual(
         captions["held_out_000001.jpg"],
         [
-            html_report.Caption("a red star above a blue circle .", 0.25),
+            html_report.Caption("a red triangle above a blue circle .", 0.25),
             html_report.Caption("a (odd) caption", 0.001),
         ],
     )
@@ -75,10 +75,10 @@ class ShapesResultsTest(parameterized.TestCase):
     self.assertAlmostEqual(results.bleu_4, 1, places=6)
 
   @parameterized.parameters(
-      ("a blue circle below a red star .", True),
-      ("a red star above a blue circle", False),
-      ("a red star below a blue circle .", False),
-      ("a blue circle above a red star .", False),
+      ("a blue circle below a red triangle .", True),
+      ("a red triangle above a blue circle", False),
+      ("a red triangle below a blue circle .", False),
+      ("a blue circle above a red triangle .", False),
       ("", False),
   )
   def test_word_for_word(self, text, is_right):

@@ -72,13 +72,6 @@ def main(argv: list[str]) -> int:
   """Trains as the flags say."""
   del argv
   program.require(_TRAIN_DIR)
-  # Here, so that --help and wrong flags need not wait for TensorFlow.
-  from im2txt import caption_data
-  from im2txt import checkpoints
-  from im2txt import configuration
-  from im2txt import training_loop
-  from im2txt.ops import inputs
-
   patterns = _INPUT_FILE_PATTERN.value, _INPUT_FEATURE_PATTERN.value
   if all(patterns) or not any(patterns):
     raise app.UsageError(
@@ -86,6 +79,13 @@ def main(argv: list[str]) -> int:
     )
   if patterns[1] and _TRAIN_INCEPTION.value:
     raise app.UsageError("--train_inception needs --input_file_pattern.")
+  # Here, so that --help and wrong flags need not wait for TensorFlow.
+  from im2txt import caption_data
+  from im2txt import checkpoints
+  from im2txt import configuration
+  from im2txt import training_loop
+  from im2txt.ops import inputs
+
   model_config, training_config = configuration.apply_overrides(
       *checkpoints.load_config(_TRAIN_DIR.value), _CONFIG_OVERRIDES.value
   )

@@ -9,7 +9,7 @@
 The pictures and captions are laid out as MSCOCO's are. `labels.json` tells
 which properties of objects the training scenes show, for an encoder to learn:
 
-    {"weights": {"upper red": 1.0, ..., "lower star": 3.0},
+    {"weights": {"upper red": 1.0, ..., "lower triangle": 3.0},
      "images": [{"file_name": "train/scene_000000.jpg",
                  "labels": ["upper red", "upper circle", ...]}, ...]}
 """

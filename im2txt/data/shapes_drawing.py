@@ -25,7 +25,7 @@ _MARGIN = 10
 _GAP = 2
 
 # Radii in pixels.
-_RADII = (13.0, 19.0)
+_RADII = (15.0, 19.0)
 
 # No corner of a shape is farther from its centre than this many radii.
 _REACH = 1.25
@@ -52,7 +52,6 @@ _CORNERS: Mapping[str, Sequence[float]] = {
     "circle": [1.0] * 60,
     "square": [_REACH] * 4,
     "triangle": [_REACH] * 3,
-    "star": [_REACH, 0.55] * 5,
 }
 _STANDING = {"square": math.pi / 4}  # Turned to stand on a side.
 

@@ -13,7 +13,7 @@ from im2txt.data import shapes_world
 def _scene(
     image_id=1,
     upper=("red", "circle"),
-    lower=("blue", "star"),
+    lower=("blue", "square"),
 ):
   return shapes_world.Scene(
       image_id, shapes_world.Thing(*upper), shapes_world.Thing(*lower)

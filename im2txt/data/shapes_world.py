@@ -25,7 +25,7 @@ import numpy as np
 
 COLORS = ("red", "yellow", "green", "blue", "purple")
 
-SHAPES = ("circle", "square", "triangle", "star")
+SHAPES = ("circle", "square", "triangle")
 
 # The captions of a scene: all of them are right, and no others are.
 WORDINGS = (

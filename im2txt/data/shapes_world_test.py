@@ -42,7 +42,7 @@ class SceneTest(absltest.TestCase):
         ),
     )
     weights = shapes_world.label_weights()
-    self.assertLen(weights, 2 * (5 + 4))
+    self.assertLen(weights, 2 * (5 + 3))
     self.assertEqual([weights[label] for label in _SCENE.labels], [1, 3, 1, 3])
 
 
@@ -60,7 +60,7 @@ class MakeSplitTest(parameterized.TestCase):
         {_pair(s) for s in split.training} & {_pair(s) for s in split.held_out}
     )
     objects = set().union(*(_pair(scene) for scene in split.training))
-    self.assertLen(objects, 5 * 4)
+    self.assertLen(objects, 5 * 3)
 
   def test_held_out_scenes_are_the_builders_val_and_test(self):
     split = shapes_world.make_split(300, seed=1)
