@@ -75,9 +75,9 @@ class ShapesResultsTest(parameterized.TestCase):
     self.assertAlmostEqual(results.bleu_4, 1, places=6)
 
   @parameterized.parameters(
-      ("a blue circle below a red triangle .", True),
+      ("above a blue circle is a red triangle .", True),
       ("a red triangle above a blue circle", False),
-      ("a red triangle below a blue circle .", False),
+      ("above a red triangle is a blue circle .", False),
       ("a blue circle above a red triangle .", False),
       ("", False),
   )
