@@ -115,6 +115,17 @@ class FindTest(CheckpointsTestCase):
     with self.assertRaisesRegex(FileNotFoundError, "names .*model.ckpt-1"):
       checkpoints.find(self.dir)
 
+  def test_without_the_file_checkpoint(self):
+    saver = self._saver()
+    saver.save(9)
+    saver.save(10)
+    os.remove(self._path("checkpoint"))
+    for name in ("model.ckpt-99.meta", "inception_v3.ckpt", "config.json"):
+      open(self._path(name), "w").close()
+    self.assertEqual(self._path("model.ckpt-10"), checkpoints.find(self.dir))
+    open(self._path("model.ckpt-11"), "w").close()  # As of 2016: one file.
+    self.assertEqual(self._path("model.ckpt-11"), checkpoints.find(self.dir))
+
   def test_empty_folder(self):
     self.assertIsNone(checkpoints.find_latest(self.dir))
     with self.assertRaisesRegex(FileNotFoundError, "in folder"):
