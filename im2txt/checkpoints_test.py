@@ -181,9 +181,13 @@ class RestoreTest(CheckpointsTestCase):
     ):
       checkpoints.restore(variables, path)
 
-  def test_file_of_keras_says_what_it_is_for(self):
-    path = self.create_tempfile("inception_v3.h5", "HDF").full_path
-    with self.assertRaisesRegex(ValueError, "is a file of Keras, .*_file"):
+  @parameterized.parameters(
+      ("inception_v3.h5", "is a file of Keras, .*_file"),
+      ("frozen.pb", "is a graph, .*run_inference takes it"),
+  )
+  def test_another_file_says_what_it_is_for(self, name, message):
+    path = self.create_tempfile(name, "HDF").full_path
+    with self.assertRaisesRegex(ValueError, message):
       checkpoints.restore(self.variables, checkpoints.find(path))
 
   def test_slots_of_older_names(self):
