@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
 import os
+import re
 from typing import Any
 
 from absl import logging
@@ -24,6 +25,8 @@ from im2txt import configuration
 _CONFIG_FILE = "config.json"
 _CHECKPOINT_NAME = "model.ckpt"
 _FILE_SUFFIXES = (".index", ".meta", ".data-00000-of-00001")
+# A checkpoint by its index or, if it is of 2016's format, its only file.
+_NUMBERED_CHECKPOINT = re.compile(r"(.+\.ckpt-(\d+))(\.index)?")
 
 
 class Saver:
@@ -80,7 +83,7 @@ def find(path: str) -> str:
 
   Args:
     path: A checkpoint (`.../model.ckpt-2000000`, or one of its files), or a
-      folder with a `checkpoint` file, whose newest checkpoint is taken.
+      folder, whose newest checkpoint is taken; see `find_latest`.
 
   Returns:
     The checkpoint's path, without suffix.
@@ -101,11 +104,12 @@ def find(path: str) -> str:
 
 
 def find_latest(folder: str) -> str | None:
-  """The newest checkpoint of a folder.
+  """The newest checkpoint of a folder, as its file `checkpoint` says.
 
   Args:
     folder: A folder, which may have been moved since the checkpoint was
-      written, or not exist.
+      written, or not exist. If there is no file `checkpoint` in it, as in many
+      a download, the checkpoint of the highest step in a name is taken.
 
   Returns:
     The checkpoint's path, without suffix; None if the folder has no checkpoint.
@@ -116,7 +120,7 @@ def find_latest(folder: str) -> str | None:
   """
   state = tf.train.get_checkpoint_state(folder)
   if state is None or not state.model_checkpoint_path:
-    return None
+    return _find_by_name(folder)
   named = [
       state.model_checkpoint_path,
       *reversed(state.all_model_checkpoint_paths),
@@ -129,6 +133,20 @@ def find_latest(folder: str) -> str | None:
       f"The file {os.path.join(folder, 'checkpoint')} names {named[0]}, but no"
       " such checkpoint is there."
   )
+
+
+def _find_by_name(folder: str) -> str | None:
+  if not tf.io.gfile.isdir(folder):
+    return None
+  names = map(_NUMBERED_CHECKPOINT.fullmatch, tf.io.gfile.listdir(folder))
+  newest = max(
+      (name for name in names if name), key=lambda n: int(n[2]), default=None
+  )
+  if newest is None:
+    return None
+  path = os.path.join(folder, newest[1])
+  logging.info("No file `checkpoint` in %s: taking %s", folder, path)
+  return path
 
 
 def restore(

@@ -115,6 +115,17 @@ class FindTest(CheckpointsTestCase):
     with self.assertRaisesRegex(FileNotFoundError, "names .*model.ckpt-1"):
       checkpoints.find(self.dir)
 
+  def test_without_the_file_checkpoint(self):
+    saver = self._saver()
+    saver.save(9)
+    saver.save(10)
+    os.remove(self._path("checkpoint"))
+    for name in ("model.ckpt-99.meta", "inception_v3.ckpt", "config.json"):
+      open(self._path(name), "w").close()
+    self.assertEqual(self._path("model.ckpt-10"), checkpoints.find(self.dir))
+    open(self._path("model.ckpt-11"), "w").close()  # As of 2016: one file.
+    self.assertEqual(self._path("model.ckpt-11"), checkpoints.find(self.dir))
+
   def test_empty_folder(self):
     self.assertIsNone(checkpoints.find_latest(self.dir))
     with self.assertRaisesRegex(FileNotFoundError, "in folder"):
@@ -170,9 +181,13 @@ class RestoreTest(CheckpointsTestCase):
     ):
       checkpoints.restore(variables, path)
 
-  def test_file_of_keras_says_what_it_is_for(self):
-    path = self.create_tempfile("inception_v3.h5", "HDF").full_path
-    with self.assertRaisesRegex(ValueError, "is a file of Keras, .*_file"):
+  @parameterized.parameters(
+      ("inception_v3.h5", "is a file of Keras, .*_file"),
+      ("frozen.pb", "is a graph, .*run_inference takes it"),
+  )
+  def test_another_file_says_what_it_is_for(self, name, message):
+    path = self.create_tempfile(name, "HDF").full_path
+    with self.assertRaisesRegex(ValueError, message):
       checkpoints.restore(self.variables, checkpoints.find(path))
 
   def test_slots_of_older_names(self):
