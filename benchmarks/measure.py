@@ -155,6 +155,14 @@ def print_table(
     )
 
 
+def time_round(run: Run) -> Round:
+  """Does a round of work, in this process, and says what it took."""
+  wall, cpu = time.perf_counter(), _cpu_secs()
+  units = run()
+  wall, cpu = time.perf_counter() - wall, _cpu_secs() - cpu
+  return Round(wall / units, cpu / units)
+
+
 def machine() -> str:
   """The machine, and what Python runs on it, in a line."""
   processor = platform.processor() or platform.machine()
@@ -186,10 +194,7 @@ def _work(make_run: Callable[[], Run], pipe: connection.Connection) -> None:
   run = None
   while pipe.recv():
     run = run or make_run()
-    wall, cpu = time.perf_counter(), _cpu_secs()
-    units = run()
-    wall, cpu = time.perf_counter() - wall, _cpu_secs() - cpu
-    pipe.send((Round(wall / units, cpu / units), _peak_mib()))
+    pipe.send((time_round(run), _peak_mib()))
   sys.stdout.flush()
 
 

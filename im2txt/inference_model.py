@@ -35,6 +35,7 @@ class InferenceModel:
 
   Attributes:
     vocab_size: The number of words that the model knows.
+    encoder: The `FoldedEncoder`.
   """
 
   def __init__(
@@ -83,7 +84,7 @@ class InferenceModel:
     def value(name: str, shape: Sequence[int]) -> tf.Tensor:
       return tf.constant(checkpoints.read_value(reader, name, shape))
 
-    self._encoder = folded_encoder.FoldedEncoder(
+    self.encoder = folded_encoder.FoldedEncoder(
         value,
         height=config.image_height,
         width=config.image_width,
@@ -100,7 +101,7 @@ class InferenceModel:
 
   def image_states(self, images: tf.Tensor) -> tf.Tensor:
     """See `ShowAndTellModel.image_states`."""
-    return self._decoder.initial_state(self._encoder(images))
+    return self._decoder.initial_state(self.encoder(images))
 
   def decode_step(
       self, input_ids: tf.Tensor, state: tf.Tensor

@@ -23,6 +23,8 @@ class FoldedEncoder:
 
   Attributes:
     feature_size: The number of features of an image; 2048 at full width.
+    function: What a call of the encoder runs; its graph has all of the network
+      but the values, which it captures.
   """
 
   def __init__(
@@ -71,14 +73,14 @@ class FoldedEncoder:
       )
       return tf.reduce_mean(tf.cast(net, tf.float32), axis=[1, 2])
 
-    self._features = tf.compat.v1.wrap_function(
+    self.function = tf.compat.v1.wrap_function(
         features, [tf.TensorSpec([None, height, width, 3])]
     )
-    self.feature_size: int = self._features.output_shapes[-1]
+    self.feature_size: int = self.function.output_shapes[-1]
 
   def __call__(self, images: tf.Tensor) -> tf.Tensor:
     """See `ImageEncoder`."""
-    return self._features(images)
+    return self.function(images)
 
 
 def _scale(variance: tf.Tensor) -> tf.Tensor:

@@ -52,7 +52,7 @@ class FoldedEncoderTest(tf.test.TestCase):
 
   def test_has_no_constants_of_weights_in_the_graph(self):
     folded = folded_encoder.FoldedEncoder(self._value, **_SIZES)
-    graph = folded._features.graph.as_graph_def()
+    graph = folded.function.graph.as_graph_def()
     self.assertLess(graph.ByteSize(), 500_000)
 
   def test_small_images(self):
