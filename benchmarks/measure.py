@@ -183,10 +183,12 @@ def _ask(
 ) -> tuple[Round, float]:
   """Has a worker do a round; returns the round and the worker's peak memory."""
   pipe.send(True)
-  while not pipe.poll(1):
-    if not process.is_alive():
-      raise RuntimeError(f"The variant {name!r} failed; see above.")
-  return pipe.recv()
+  while process.is_alive() and not pipe.poll(1):
+    pass
+  try:
+    return pipe.recv()
+  except EOFError:
+    raise RuntimeError(f"The variant {name!r} failed; see above.") from None
 
 
 def _work(make_run: Callable[[], Run], pipe: connection.Connection) -> None:

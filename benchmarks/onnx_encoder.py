@@ -39,15 +39,15 @@ def convert(encoder: folded_encoder.FoldedEncoder) -> onnx.ModelProto:
   for operation in graph.get_operations():
     inputs = [names.get(t.name, t.name) for t in operation.inputs]
     outputs = [t.name for t in operation.outputs]
-    if operation.type in ("Identity", "Cast"):  # From float32 to float32.
+    if operation.type == "Const":
+      value = tf.make_ndarray(operation.get_attr("value"))
+      if value.dtype == np.float32:  # Few enough to be in the graph.
+        values[outputs[0]] = value
+    if outputs[0] in values:
+      weights.append(_weights(values[outputs[0]], outputs[0]))
+    elif operation.type in ("Identity", "Cast"):  # From float32 to float32.
       names[outputs[0]] = inputs[0]
-    elif operation.type == "Placeholder":
-      if outputs[0] in values:
-        value = values[outputs[0]]
-        if value.ndim == 4:
-          value = value.transpose([3, 2, 0, 1]).copy()
-        weights.append(numpy_helper.from_array(value, outputs[0]))
-    elif operation.type != "Const":
+    elif operation.type not in ("Const", "Placeholder"):
       nodes += _nodes(operation, inputs, outputs)
   features = names.get(graph.outputs[0].name, graph.outputs[0].name)
   nodes.append(helper.make_node("Flatten", [features], [OUTPUT]))
@@ -105,6 +105,12 @@ def _nodes(
     case "Mean":
       return [node("GlobalAveragePool", inputs[0])]
   raise ValueError(f"No ONNX for the operation {operation.type}.")
+
+
+def _weights(value: np.ndarray, name: str) -> onnx.TensorProto:
+  if value.ndim == 4:
+    value = value.transpose([3, 2, 0, 1]).copy()
+  return numpy_helper.from_array(value, name)
 
 
 def _tensor(name: str, shape: list[Any]) -> onnx.ValueInfoProto:
