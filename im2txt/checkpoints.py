@@ -16,6 +16,7 @@ import re
 from typing import Any
 
 from absl import logging
+import numpy as np
 import tensorflow as tf
 
 from im2txt import checkpoint_names
@@ -169,39 +170,62 @@ def restore(
     FileNotFoundError: If the checkpoint is not there (any more).
     ValueError: If it is damaged, lacks a variable, or has one of another shape.
   """
-  shapes = checkpoint_reader.shapes(checkpoint)
-  stored = {
-      name: checkpoint_names.stored_name(name, shapes) for name in variables
+  reader = checkpoint_reader.Reader(checkpoint)
+  present = {
+      name: stored
+      for name in variables
+      if (stored := checkpoint_names.stored_name(name, reader.shapes))
   }
-  present = {name: n for name, n in stored.items() if n}
   missing = [name for name in variables if name not in present]
   lacking = [name for name in missing if name not in optional]
   if lacking:
-    raise ValueError(
-        f"The checkpoint {checkpoint}"
-        f" {checkpoint_names.describe_lack(lacking, shapes)}"
-    )
-  for name, stored_name in present.items():
-    check_shape(name, variables[name], shapes[stored_name], checkpoint)
-  values = checkpoint_reader.read(checkpoint, present)
-  for name, value in values.items():
+    raise ValueError(_describe_lack(lacking, reader))
+  for name, stored in present.items():
+    check_shape(name, variables[name].shape, reader.shapes[stored], checkpoint)
+  # One by one, so that the values are not in memory twice.
+  for name, stored in present.items():
     variable = variables[name]
-    variable.assign(value.astype(variable.dtype.as_numpy_dtype))
+    value = reader.value(stored)
+    variable.assign(value.astype(variable.dtype.as_numpy_dtype, copy=False))
   return missing
+
+
+def read_value(
+    reader: checkpoint_reader.Reader, name: str, shape: Sequence[int]
+) -> np.ndarray:
+  """The value of one variable of a model.
+
+  Args:
+    reader: Of the checkpoint.
+    name: Today's name of the variable.
+    shape: Its shape by the model's configuration.
+
+  Returns:
+    The value.
+
+  Raises:
+    ValueError: If the checkpoint is damaged, lacks the variable, or has one of
+      another shape.
+  """
+  stored = checkpoint_names.stored_name(name, reader.shapes)
+  if stored is None:
+    raise ValueError(_describe_lack([name], reader))
+  check_shape(name, shape, reader.shapes[stored], reader.checkpoint)
+  return reader.value(stored)
 
 
 def check_shape(
     name: str,
-    variable: tf.Variable,
+    shape: Sequence[int],
     stored_shape: Sequence[int],
     checkpoint: str,
 ) -> None:
-  """Raises a ValueError if what is stored doesn't fit a variable."""
-  if list(variable.shape) != list(stored_shape):
+  """Raises a ValueError if what is stored doesn't fit a variable's shape."""
+  if list(shape) != list(stored_shape):
     raise ValueError(
         f"The checkpoint {checkpoint} has {name} with shape"
         f" {list(stored_shape)}, but the model's configuration makes it"
-        f" {list(variable.shape)}; see --config_overrides."
+        f" {list(shape)}; see --config_overrides."
     )
 
 
@@ -251,6 +275,13 @@ def load_config(
       dataclasses.replace(configuration.ModelConfig(), **sizes),
       configuration.TrainingConfig(),
   )
+
+
+def _describe_lack(
+    lacking: Sequence[str], reader: checkpoint_reader.Reader
+) -> str:
+  said = checkpoint_names.describe_lack(lacking, reader.shapes)
+  return f"The checkpoint {reader.checkpoint} {said}"
 
 
 def _sizes(path: str) -> dict[str, Any]:
