@@ -3,8 +3,9 @@
 A model's folder holds `model.ckpt-N.{index,data-00000-of-00001}`, the index
 file `checkpoint` and `config.json`. Variables go by the names of the released
 model (`InceptionV3/...`, `lstm/basic_lstm_cell/kernel`, ...), so that the
-original's checkpoints load here and ours load there. `checkpoint_names` knows
-the older names, `checkpoint_reader` the older format.
+original's checkpoints load here and ours load there. `checkpoint_saver` writes
+them, `checkpoint_names` knows the older names, `checkpoint_reader` the older
+format.
 """
 
 from collections.abc import Collection
@@ -24,59 +25,9 @@ from im2txt import checkpoint_reader
 from im2txt import configuration
 
 _CONFIG_FILE = "config.json"
-_CHECKPOINT_NAME = "model.ckpt"
 _FILE_SUFFIXES = (".index", ".meta", ".data-00000-of-00001")
 # A checkpoint by its index or, if it is of 2016's format, its only file.
 _NUMBERED_CHECKPOINT = re.compile(r"(.+\.ckpt-(\d+))(\.index)?")
-
-
-class Saver:
-  """Writes the checkpoints of a training run and deletes the oldest ones."""
-
-  def __init__(
-      self,
-      variables: Mapping[str, tf.Variable],
-      folder: str,
-      *,
-      max_to_keep: int,
-  ):
-    """Takes over the folder, removing what a killed run left half-written.
-
-    Args:
-      variables: What to save, by checkpoint name.
-      folder: An existing folder.
-      max_to_keep: How many checkpoints to keep, earlier runs' included.
-    """
-    self._folder = folder
-    self._saver = tf.compat.v1.train.Saver(
-        dict(variables),
-        max_to_keep=max_to_keep,
-        # The folder may be moved, and the original's code find them still.
-        save_relative_paths=True,
-    )
-    state = tf.train.get_checkpoint_state(folder)
-    if state is not None:
-      earlier = filter(_exists, state.all_model_checkpoint_paths)
-      # Their ages don't matter: none is kept for its age here.
-      self._saver.set_last_checkpoints_with_time([(p, 0.0) for p in earlier])
-    for name in tf.io.gfile.listdir(folder):
-      if name.startswith(_CHECKPOINT_NAME) and ".tempstate" in name:
-        tf.io.gfile.remove(os.path.join(folder, name))
-
-  def save(self, step: int) -> str:
-    """Writes a checkpoint; it appears in the `checkpoint` file when whole.
-
-    Args:
-      step: The global step, which becomes part of the name.
-
-    Returns:
-      The checkpoint's path, without suffix.
-    """
-    path = os.path.join(self._folder, _CHECKPOINT_NAME)
-    logging.info("Saving checkpoint to path %s", path)
-    return self._saver.save(
-        None, path, global_step=step, write_meta_graph=False
-    )
 
 
 def find(path: str) -> str:
@@ -99,7 +50,7 @@ def find(path: str) -> str:
     return checkpoint
   for suffix in ("", *_FILE_SUFFIXES):
     prefix = path.removesuffix(suffix)
-    if _exists(prefix):
+    if exists(prefix):
       return prefix
   raise FileNotFoundError(f"No checkpoint found at: {path}")
 
@@ -128,7 +79,7 @@ def find_latest(folder: str) -> str | None:
   ]
   for path in named:
     for candidate in (path, os.path.join(folder, os.path.basename(path))):
-      if _exists(candidate):
+      if exists(candidate):
         return candidate
   raise FileNotFoundError(
       f"The file {os.path.join(folder, 'checkpoint')} names {named[0]}, but no"
@@ -291,7 +242,7 @@ def _sizes(path: str) -> dict[str, Any]:
     return {}  # A new model's folder.
 
 
-def _exists(prefix: str) -> bool:
+def exists(prefix: str) -> bool:
   """Whether there is a checkpoint of today's format, or of 2016's one file."""
   return tf.io.gfile.exists(prefix + ".index") or (
       tf.io.gfile.exists(prefix)
