@@ -155,6 +155,14 @@ def print_table(
     )
 
 
+def time_round(run: Run) -> Round:
+  """Does a round of work, in this process, and says what it took."""
+  wall, cpu = time.perf_counter(), _cpu_secs()
+  units = run()
+  wall, cpu = time.perf_counter() - wall, _cpu_secs() - cpu
+  return Round(wall / units, cpu / units)
+
+
 def machine() -> str:
   """The machine, and what Python runs on it, in a line."""
   processor = platform.processor() or platform.machine()
@@ -175,10 +183,12 @@ def _ask(
 ) -> tuple[Round, float]:
   """Has a worker do a round; returns the round and the worker's peak memory."""
   pipe.send(True)
-  while not pipe.poll(1):
-    if not process.is_alive():
-      raise RuntimeError(f"The variant {name!r} failed; see above.")
-  return pipe.recv()
+  while process.is_alive() and not pipe.poll(1):
+    pass
+  try:
+    return pipe.recv()
+  except EOFError:
+    raise RuntimeError(f"The variant {name!r} failed; see above.") from None
 
 
 def _work(make_run: Callable[[], Run], pipe: connection.Connection) -> None:
@@ -186,10 +196,7 @@ def _work(make_run: Callable[[], Run], pipe: connection.Connection) -> None:
   run = None
   while pipe.recv():
     run = run or make_run()
-    wall, cpu = time.perf_counter(), _cpu_secs()
-    units = run()
-    wall, cpu = time.perf_counter() - wall, _cpu_secs() - cpu
-    pipe.send((Round(wall / units, cpu / units), _peak_mib()))
+    pipe.send((time_round(run), _peak_mib()))
   sys.stdout.flush()
 
 

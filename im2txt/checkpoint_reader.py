@@ -29,6 +29,37 @@ _OTHER_FILES = (
 )
 
 
+class Reader:
+  """Reads the values of one checkpoint, as they are asked for.
+
+  Attributes:
+    checkpoint: The checkpoint's path, without suffix.
+    shapes: The shapes of all that it holds, by name.
+  """
+
+  def __init__(self, checkpoint: str):
+    """Opens the checkpoint.
+
+    Args:
+      checkpoint: The checkpoint's path, without suffix.
+
+    Raises:
+      FileNotFoundError: If the checkpoint is not there (any more).
+      ValueError: If it is damaged.
+    """
+    self.checkpoint = checkpoint
+    with _explained(checkpoint):
+      self._reader = tf.train.load_checkpoint(checkpoint)
+      self.shapes: Mapping[str, Sequence[int]] = (
+          self._reader.get_variable_to_shape_map()
+      )
+
+  def value(self, name: str) -> np.ndarray:
+    """What the checkpoint holds by a name; raises a ValueError if damaged."""
+    with _explained(self.checkpoint):
+      return self._reader.get_tensor(name)
+
+
 def shapes(checkpoint: str) -> Mapping[str, Sequence[int]]:
   """The shapes of all that a checkpoint holds.
 
@@ -42,8 +73,7 @@ def shapes(checkpoint: str) -> Mapping[str, Sequence[int]]:
     FileNotFoundError: If the checkpoint is not there (any more).
     ValueError: If it is damaged.
   """
-  with _explained(checkpoint):
-    return tf.train.load_checkpoint(checkpoint).get_variable_to_shape_map()
+  return Reader(checkpoint).shapes
 
 
 def read(checkpoint: str, names: Mapping[str, str]) -> dict[str, np.ndarray]:
@@ -60,9 +90,8 @@ def read(checkpoint: str, names: Mapping[str, str]) -> dict[str, np.ndarray]:
     FileNotFoundError: If the checkpoint is not there (any more).
     ValueError: If it is damaged.
   """
-  with _explained(checkpoint):
-    reader = tf.train.load_checkpoint(checkpoint)
-    return {name: reader.get_tensor(n) for name, n in names.items()}
+  reader = Reader(checkpoint)
+  return {name: reader.value(n) for name, n in names.items()}
 
 
 @contextlib.contextmanager

@@ -3,8 +3,9 @@
 A model's folder holds `model.ckpt-N.{index,data-00000-of-00001}`, the index
 file `checkpoint` and `config.json`. Variables go by the names of the released
 model (`InceptionV3/...`, `lstm/basic_lstm_cell/kernel`, ...), so that the
-original's checkpoints load here and ours load there. `checkpoint_names` knows
-the older names, `checkpoint_reader` the older format.
+original's checkpoints load here and ours load there. `checkpoint_saver` writes
+them, `checkpoint_names` knows the older names, `checkpoint_reader` the older
+format.
 """
 
 from collections.abc import Collection
@@ -16,6 +17,7 @@ import re
 from typing import Any
 
 from absl import logging
+import numpy as np
 import tensorflow as tf
 
 from im2txt import checkpoint_names
@@ -23,59 +25,9 @@ from im2txt import checkpoint_reader
 from im2txt import configuration
 
 _CONFIG_FILE = "config.json"
-_CHECKPOINT_NAME = "model.ckpt"
 _FILE_SUFFIXES = (".index", ".meta", ".data-00000-of-00001")
 # A checkpoint by its index or, if it is of 2016's format, its only file.
 _NUMBERED_CHECKPOINT = re.compile(r"(.+\.ckpt-(\d+))(\.index)?")
-
-
-class Saver:
-  """Writes the checkpoints of a training run and deletes the oldest ones."""
-
-  def __init__(
-      self,
-      variables: Mapping[str, tf.Variable],
-      folder: str,
-      *,
-      max_to_keep: int,
-  ):
-    """Takes over the folder, removing what a killed run left half-written.
-
-    Args:
-      variables: What to save, by checkpoint name.
-      folder: An existing folder.
-      max_to_keep: How many checkpoints to keep, earlier runs' included.
-    """
-    self._folder = folder
-    self._saver = tf.compat.v1.train.Saver(
-        dict(variables),
-        max_to_keep=max_to_keep,
-        # The folder may be moved, and the original's code find them still.
-        save_relative_paths=True,
-    )
-    state = tf.train.get_checkpoint_state(folder)
-    if state is not None:
-      earlier = filter(_exists, state.all_model_checkpoint_paths)
-      # Their ages don't matter: none is kept for its age here.
-      self._saver.set_last_checkpoints_with_time([(p, 0.0) for p in earlier])
-    for name in tf.io.gfile.listdir(folder):
-      if name.startswith(_CHECKPOINT_NAME) and ".tempstate" in name:
-        tf.io.gfile.remove(os.path.join(folder, name))
-
-  def save(self, step: int) -> str:
-    """Writes a checkpoint; it appears in the `checkpoint` file when whole.
-
-    Args:
-      step: The global step, which becomes part of the name.
-
-    Returns:
-      The checkpoint's path, without suffix.
-    """
-    path = os.path.join(self._folder, _CHECKPOINT_NAME)
-    logging.info("Saving checkpoint to path %s", path)
-    return self._saver.save(
-        None, path, global_step=step, write_meta_graph=False
-    )
 
 
 def find(path: str) -> str:
@@ -98,7 +50,7 @@ def find(path: str) -> str:
     return checkpoint
   for suffix in ("", *_FILE_SUFFIXES):
     prefix = path.removesuffix(suffix)
-    if _exists(prefix):
+    if exists(prefix):
       return prefix
   raise FileNotFoundError(f"No checkpoint found at: {path}")
 
@@ -127,7 +79,7 @@ def find_latest(folder: str) -> str | None:
   ]
   for path in named:
     for candidate in (path, os.path.join(folder, os.path.basename(path))):
-      if _exists(candidate):
+      if exists(candidate):
         return candidate
   raise FileNotFoundError(
       f"The file {os.path.join(folder, 'checkpoint')} names {named[0]}, but no"
@@ -169,39 +121,62 @@ def restore(
     FileNotFoundError: If the checkpoint is not there (any more).
     ValueError: If it is damaged, lacks a variable, or has one of another shape.
   """
-  shapes = checkpoint_reader.shapes(checkpoint)
-  stored = {
-      name: checkpoint_names.stored_name(name, shapes) for name in variables
+  reader = checkpoint_reader.Reader(checkpoint)
+  present = {
+      name: stored
+      for name in variables
+      if (stored := checkpoint_names.stored_name(name, reader.shapes))
   }
-  present = {name: n for name, n in stored.items() if n}
   missing = [name for name in variables if name not in present]
   lacking = [name for name in missing if name not in optional]
   if lacking:
-    raise ValueError(
-        f"The checkpoint {checkpoint}"
-        f" {checkpoint_names.describe_lack(lacking, shapes)}"
-    )
-  for name, stored_name in present.items():
-    check_shape(name, variables[name], shapes[stored_name], checkpoint)
-  values = checkpoint_reader.read(checkpoint, present)
-  for name, value in values.items():
+    raise ValueError(_describe_lack(lacking, reader))
+  for name, stored in present.items():
+    check_shape(name, variables[name].shape, reader.shapes[stored], checkpoint)
+  # One by one, so that the values are not in memory twice.
+  for name, stored in present.items():
     variable = variables[name]
-    variable.assign(value.astype(variable.dtype.as_numpy_dtype))
+    value = reader.value(stored)
+    variable.assign(value.astype(variable.dtype.as_numpy_dtype, copy=False))
   return missing
+
+
+def read_value(
+    reader: checkpoint_reader.Reader, name: str, shape: Sequence[int]
+) -> np.ndarray:
+  """The value of one variable of a model.
+
+  Args:
+    reader: Of the checkpoint.
+    name: Today's name of the variable.
+    shape: Its shape by the model's configuration.
+
+  Returns:
+    The value.
+
+  Raises:
+    ValueError: If the checkpoint is damaged, lacks the variable, or has one of
+      another shape.
+  """
+  stored = checkpoint_names.stored_name(name, reader.shapes)
+  if stored is None:
+    raise ValueError(_describe_lack([name], reader))
+  check_shape(name, shape, reader.shapes[stored], reader.checkpoint)
+  return reader.value(stored)
 
 
 def check_shape(
     name: str,
-    variable: tf.Variable,
+    shape: Sequence[int],
     stored_shape: Sequence[int],
     checkpoint: str,
 ) -> None:
-  """Raises a ValueError if what is stored doesn't fit a variable."""
-  if list(variable.shape) != list(stored_shape):
+  """Raises a ValueError if what is stored doesn't fit a variable's shape."""
+  if list(shape) != list(stored_shape):
     raise ValueError(
         f"The checkpoint {checkpoint} has {name} with shape"
         f" {list(stored_shape)}, but the model's configuration makes it"
-        f" {list(variable.shape)}; see --config_overrides."
+        f" {list(shape)}; see --config_overrides."
     )
 
 
@@ -253,6 +228,13 @@ def load_config(
   )
 
 
+def _describe_lack(
+    lacking: Sequence[str], reader: checkpoint_reader.Reader
+) -> str:
+  said = checkpoint_names.describe_lack(lacking, reader.shapes)
+  return f"The checkpoint {reader.checkpoint} {said}"
+
+
 def _sizes(path: str) -> dict[str, Any]:
   try:
     return checkpoint_names.sizes(checkpoint_reader.shapes(find(path)))
@@ -260,7 +242,7 @@ def _sizes(path: str) -> dict[str, Any]:
     return {}  # A new model's folder.
 
 
-def _exists(prefix: str) -> bool:
+def exists(prefix: str) -> bool:
   """Whether there is a checkpoint of today's format, or of 2016's one file."""
   return tf.io.gfile.exists(prefix + ".index") or (
       tf.io.gfile.exists(prefix)

@@ -82,6 +82,6 @@ def _assign(
   """Assigns arrays in the order in which TF-Slim made the variables."""
   variables = encoder.variables_by_name
   for (name, variable), array in zip(variables.items(), arrays, strict=True):
-    checkpoints.check_shape(name, variable, array.shape, source)
+    checkpoints.check_shape(name, variable.shape, array.shape, source)
   for variable, array in zip(variables.values(), arrays, strict=True):
     variable.assign(array)

@@ -23,7 +23,6 @@ from im2txt import evaluation_loop
 from im2txt import feature_metadata
 from im2txt import run_inference
 from im2txt import training_loop
-from im2txt.inference_utils import vocabulary
 from im2txt.testing import old_checkpoints
 from im2txt.testing import tiny
 from im2txt.testing import tiny_captioning
@@ -66,9 +65,8 @@ class GenerationsTest(parameterized.TestCase, tf.test.TestCase):
     folder = tf.compat.v1.test.get_temp_dir()
     cls.vocab_file = tiny.write_vocabulary(folder)
     cls.images = [tiny_captioning.jpeg(seed) for seed in range(3)]
-    captioner = captioning.Captioner(
-        model, vocabulary.Vocabulary(cls.vocab_file)
-    )
+    path = tiny_captioning.save(model, folder)
+    captioner = captioning.Captioner.load(path, cls.vocab_file)
     cls.captions = captioner.caption(cls.images)
 
   def _write(self, generation, version, values=None):

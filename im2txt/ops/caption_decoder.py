@@ -32,7 +32,7 @@ class CaptionDecoder(tf.Module):
       num_units: int,
       initializer_scale: float,
       dropout_keep_prob: float,
-      seed: int = 0,
+      seed: int | None = 0,
   ):
     """Makes the variables: kernels and embeddings uniform, biases zero.
 
@@ -43,7 +43,8 @@ class CaptionDecoder(tf.Module):
       num_units: The number of units of the LSTM.
       initializer_scale: Initial values are in [-scale, scale].
       dropout_keep_prob: Of the LSTM's inputs and outputs while training.
-      seed: Of the initial values.
+      seed: Of the initial values. If None, all are zero, for a checkpoint's to
+        follow.
     """
     super().__init__(name="caption_decoder")
     self._num_units = num_units
@@ -51,12 +52,13 @@ class CaptionDecoder(tf.Module):
     self.variables_by_name: dict[str, tf.Variable] = {}
 
     def variable(name: str, *shape: int, scale: float) -> tf.Variable:
-      self.variables_by_name[name] = tf.Variable(
-          tf.random.stateless_uniform(
-              shape, seeds.named_seed(seed, name), -scale, scale
-          ),
-          name=name,
-      )
+      if seed is None:
+        value = tf.zeros(shape)
+      else:
+        value = tf.random.stateless_uniform(
+            shape, seeds.named_seed(seed, name), -scale, scale
+        )
+      self.variables_by_name[name] = tf.Variable(value, name=name)
       return self.variables_by_name[name]
 
     scale = initializer_scale

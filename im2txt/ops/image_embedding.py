@@ -7,9 +7,14 @@ that persist between traces, and a batch normalisation.
 
 The network of Szegedy et al. (arXiv 1512.00567) up to `Mixed_7c`, average
 pooled: 2048 features of an image of 299 x 299 pixels.
+
+`ImageEncoder` has the network's variables and can be trained; for inference
+alone there is `folded_encoder.FoldedEncoder`, made of their values.
 """
 
+from collections.abc import Callable
 from collections.abc import Mapping
+from typing import Any
 import warnings
 
 import tensorflow as tf
@@ -21,7 +26,7 @@ from im2txt.ops import seeds
 SCOPE = "InceptionV3"
 _FINAL_ENDPOINT = "Mixed_7c"
 # Both as the ImageNet checkpoint was trained; the decay is a parameter.
-_BATCH_NORM_EPSILON = 0.001
+BATCH_NORM_EPSILON = 0.001
 _WEIGHTS_STDDEV = 0.1
 # Below 75 pixels nothing is left for the last layers to look at.
 _SMALLEST_IMAGE = 75
@@ -63,11 +68,7 @@ class ImageEncoder(tf.Module):
       ValueError: If the images are too small for the network.
     """
     super().__init__(name="image_encoder")
-    if min(height, width) < _SMALLEST_IMAGE:
-      raise ValueError(
-          f"Inception v3 takes images of at least {_SMALLEST_IMAGE} x"
-          f" {_SMALLEST_IMAGE} pixels. Got: {height} x {width}."
-      )
+    check_size(height, width)
     self.variables_by_name: dict[str, tf.Variable] = {}
     self._image_shape = (height, width, 3)
     self._depth_multiplier = depth_multiplier
@@ -114,29 +115,16 @@ class ImageEncoder(tf.Module):
       of 18 layers by TF-Slim's names for them.
     """
     is_training = dropout_seed is not None
-    with (
-        warnings.catch_warnings(),
-        tf.compat.v1.variable_scope(
-            "", reuse=tf.compat.v1.AUTO_REUSE, custom_getter=self._get_variable
-        ),
-        tf_slim.arg_scope(
-            [tf_slim.conv2d],
-            activation_fn=tf.nn.relu,
-            normalizer_fn=batch_norm,
-            normalizer_params={
-                "is_training": is_training,
-                "decay": self._batch_norm_decay,
-            },
-        ),
-    ):
-      # TF-Slim's layers call parts of TensorFlow that announce their removal.
-      warnings.simplefilter("ignore", UserWarning)
-      net, end_points = inception_v3.inception_v3_base(
-          images,
-          final_endpoint=_FINAL_ENDPOINT,
-          depth_multiplier=self._depth_multiplier,
-          scope=SCOPE,
-      )
+    net, end_points = apply_network(
+        images,
+        self._depth_multiplier,
+        self._get_variable,
+        normalizer_fn=batch_norm,
+        normalizer_params={
+            "is_training": is_training,
+            "decay": self._batch_norm_decay,
+        },
+    )
     features = tf.reduce_mean(net, axis=[1, 2])
     if is_training:
       features = tf.nn.experimental.stateless_dropout(
@@ -182,6 +170,50 @@ class ImageEncoder(tf.Module):
         return tf.zeros(shape, dtype)
 
 
+def check_size(height: int, width: int) -> None:
+  """Raises a ValueError if images are too small for the network."""
+  if min(height, width) < _SMALLEST_IMAGE:
+    raise ValueError(
+        f"Inception v3 takes images of at least {_SMALLEST_IMAGE} x"
+        f" {_SMALLEST_IMAGE} pixels. Got: {height} x {width}."
+    )
+
+
+def apply_network(
+    images: tf.Tensor,
+    depth_multiplier: float,
+    get_variable: Callable[..., Any],
+    **conv2d: Any,
+) -> tuple[tf.Tensor, Mapping[str, tf.Tensor]]:
+  """Applies TF-Slim's Inception v3 to images.
+
+  Args:
+    images: A Tensor of shape [batch_size, height, width, 3] in [-1, 1].
+    depth_multiplier: Multiplies the channels of every layer.
+    get_variable: Gives TF-Slim a variable, as a `custom_getter` does.
+    **conv2d: Arguments of every `tf_slim.conv2d`.
+
+  Returns:
+    The activations of the last layer, and those of 18 layers by TF-Slim's names
+    for them; of the dtype of `images`.
+  """
+  with (
+      warnings.catch_warnings(),
+      tf.compat.v1.variable_scope(
+          "", reuse=tf.compat.v1.AUTO_REUSE, custom_getter=get_variable
+      ),
+      tf_slim.arg_scope([tf_slim.conv2d], activation_fn=tf.nn.relu, **conv2d),
+  ):
+    # TF-Slim's layers call parts of TensorFlow that announce their removal.
+    warnings.simplefilter("ignore", UserWarning)
+    return inception_v3.inception_v3_base(
+        images,
+        final_endpoint=_FINAL_ENDPOINT,
+        depth_multiplier=depth_multiplier,
+        scope=SCOPE,
+    )
+
+
 def batch_norm(
     inputs: tf.Tensor, *, is_training: bool, decay: float
 ) -> tf.Tensor:
@@ -218,7 +250,7 @@ def batch_norm(
       offset=beta,
       mean=None if is_training else mean,
       variance=None if is_training else variance,
-      epsilon=_BATCH_NORM_EPSILON,
+      epsilon=BATCH_NORM_EPSILON,
       is_training=is_training,
   )
   if is_training:

@@ -1,0 +1,135 @@
+r"""The beam search: in the graph and in batches, against step by step.
+
+    python -m benchmarks.beam_search \
+      --checkpoint_path=model/train --vocab_file=word_counts.txt \
+      --input_files='photos/*.jpg'
+
+The encoder's part is done before. "plain" stands in for the original's way: one
+image at a time, a call of the model for each step, all words sorted on the
+host, and no end before the last step unless no caption goes on.
+"""
+
+from collections.abc import Callable
+import functools
+from typing import Any
+
+from absl import flags
+import numpy as np
+
+from benchmarks import measure
+from benchmarks import stand_ins
+
+_BEAM_SIZE = flags.DEFINE_integer("beam_size", 3, "How many captions to keep.")
+
+
+class _Steps:
+  """Hands states that are already there to the reference search."""
+
+  def __init__(self, decode_step: Callable):
+    self._decode_step = decode_step
+
+  def feed_image(self, sess: Any, state: Any) -> np.ndarray:
+    """The state that stands for the image, as the search takes it."""
+    del sess
+    return state[np.newaxis]
+
+  def inference_step(
+      self, sess: Any, input_feed: np.ndarray, state_feed: np.ndarray
+  ) -> tuple[np.ndarray, np.ndarray, None]:
+    """Advances captions by a word; see `caption_generator.Model`."""
+    del sess
+    softmax, states = self._decode_step(input_feed, state_feed)
+    return softmax.numpy(), states.numpy(), None
+
+
+def make_plain(inputs: stand_ins.Inputs, beam_size: int) -> measure.Run:
+  """The search on the host, an image at a time."""
+  import tensorflow as tf
+
+  from im2txt.inference_utils import caption_generator
+
+  captioner, states = _captioner_and_states(inputs)
+  decode_step = tf.function(
+      captioner.model.decode_step,
+      input_signature=[
+          tf.TensorSpec([None], tf.int64),
+          tf.TensorSpec([None, states.shape[1]]),
+      ],
+      autograph=False,
+  )
+  generator = caption_generator.CaptionGenerator(
+      _Steps(decode_step), captioner.vocab, beam_size
+  )
+
+  def run() -> int:
+    for state in states:
+      generator.beam_search(None, state)
+    return len(states)
+
+  return run
+
+
+def make_in_graph(
+    inputs: stand_ins.Inputs, beam_size: int, batch_size: int
+) -> measure.Run:
+  """The search in the graph, a batch of images at a time."""
+  import tensorflow as tf
+
+  from im2txt.ops import beam_search
+
+  captioner, states = _captioner_and_states(inputs)
+  search = tf.function(
+      functools.partial(
+          beam_search.beam_search,
+          captioner.model.decode_step,
+          start_id=captioner.vocab.start_id,
+          end_id=captioner.vocab.end_id,
+          beam_size=beam_size,
+      ),
+      input_signature=[tf.TensorSpec([None, states.shape[1]])],
+      autograph=False,
+  )
+
+  def run() -> int:
+    for first in range(0, len(states), batch_size):
+      search(tf.constant(states[first : first + batch_size]))
+    return len(states)
+
+  return run
+
+
+def _captioner_and_states(inputs: stand_ins.Inputs) -> tuple[Any, np.ndarray]:
+  import tensorflow as tf
+
+  from im2txt import captioning
+  from im2txt import input_files
+
+  captioner = captioning.Captioner.load(inputs.checkpoint, inputs.vocab_file)
+  model = captioner.model
+  images = [model.prepare_image(input_files.read(f)) for f in inputs.files]
+  encode = tf.function(model.image_states, autograph=False)
+  return captioner, np.concatenate([encode(i[tf.newaxis]) for i in images])
+
+
+def main(inputs: stand_ins.Inputs) -> None:
+  """Prints the table."""
+  options = {"inputs": inputs, "beam_size": _BEAM_SIZE.value}
+  in_graph = functools.partial(make_in_graph, **options)
+  batch_size = len(inputs.files)
+  variants = [
+      measure.Variant("plain", functools.partial(make_plain, **options)),
+      measure.Variant(
+          "in the graph, one image at a time",
+          functools.partial(in_graph, batch_size=1),
+      ),
+      measure.Variant(
+          f"in the graph, batches of {batch_size}",
+          functools.partial(in_graph, batch_size=batch_size),
+      ),
+  ]
+  results = measure.compare(variants, rounds=stand_ins.ROUNDS.value)
+  measure.print_table(results, unit="image")
+
+
+if __name__ == "__main__":
+  stand_ins.run(main)

@@ -1,0 +1,128 @@
+r"""JPEG files to captions in batches, against the encoder alone.
+
+    python -m benchmarks.captioning \
+      --checkpoint_path=model/train --vocab_file=word_counts.txt \
+      --input_files='photos/*.jpg'
+
+What reading, decoding and the search add to the encoder, in float32 and in
+bfloat16. "plain" stands in for the original's way: one image at a time, a call
+of the model for each step of a search on the host.
+"""
+
+from collections.abc import Sequence
+import functools
+
+from absl import flags
+
+from benchmarks import measure
+from benchmarks import stand_ins
+
+_BATCH_SIZE = flags.DEFINE_integer(
+    "batch_size", 32, "How many images to caption at once.", lower_bound=1
+)
+_PRECISIONS = ("float32", "bfloat16")
+
+
+def make_plain(inputs: stand_ins.Inputs) -> measure.Run:
+  """One image at a time, step by step."""
+  from im2txt import checkpoints
+  from im2txt import inference_wrapper
+  from im2txt import input_files
+  from im2txt.inference_utils import caption_generator
+  from im2txt.inference_utils import vocabulary
+
+  config, _ = checkpoints.load_config(checkpoints.find(inputs.checkpoint))
+  model = inference_wrapper.InferenceWrapper()
+  model.build_graph_from_config(config, inputs.checkpoint)(None)
+  generator = caption_generator.CaptionGenerator(
+      model, vocabulary.Vocabulary(inputs.vocab_file)
+  )
+
+  def run() -> int:
+    for file in inputs.files:
+      generator.beam_search(None, input_files.read(file))
+    return len(inputs.files)
+
+  return run
+
+
+def make_encoder(
+    inputs: stand_ins.Inputs, precision: str, batch_size: int
+) -> measure.Run:
+  """The encoder alone, on images that are decoded already."""
+  import tensorflow as tf
+
+  from im2txt import captioning
+  from im2txt import input_files
+
+  model = captioning.Captioner.load(
+      inputs.checkpoint, inputs.vocab_file, precision=precision
+  ).model
+  images = tf.stack(
+      [model.prepare_image(input_files.read(file)) for file in inputs.files]
+  )
+  batches = [
+      images[first : first + batch_size]
+      for first in range(0, len(images), batch_size)
+  ]
+  del images
+
+  def run() -> int:
+    for batch in batches:
+      model.encoder(batch)  # type: ignore[attr-defined]
+    return len(inputs.files)
+
+  return run
+
+
+def make_captions(
+    inputs: stand_ins.Inputs, precision: str, batch_size: int
+) -> measure.Run:
+  """Files to captions, as run_inference does it."""
+  from im2txt import captioning
+  from im2txt import input_files
+
+  captioner = captioning.Captioner.load(
+      inputs.checkpoint, inputs.vocab_file, precision=precision
+  )
+
+  def run() -> int:
+    found = captioner.caption_each(
+        inputs.files, read=input_files.read, batch_size=batch_size
+    )
+    return len(list(found))
+
+  return run
+
+
+def variants(
+    inputs: stand_ins.Inputs, batch_size: int
+) -> Sequence[measure.Variant]:
+  """What is compared."""
+  made = [measure.Variant("plain", functools.partial(make_plain, inputs))]
+  for precision in _PRECISIONS:
+    for name, make in (
+        ("encoder alone", make_encoder),
+        ("JPEG to captions", make_captions),
+    ):
+      made.append(
+          measure.Variant(
+              f"{name}, {precision}",
+              functools.partial(make, inputs, precision, batch_size),
+          )
+      )
+  return made
+
+
+def main(inputs: stand_ins.Inputs) -> None:
+  """Prints the table."""
+  results = measure.compare(
+      variants(inputs, _BATCH_SIZE.value), rounds=stand_ins.ROUNDS.value
+  )
+  measure.print_table(results, unit="image")
+
+
+if __name__ == "__main__":
+  # Two batches, so that one is decoded while the other is captioned.
+  flags.FLAGS.set_default("num_images", 64)
+  stand_ins.run(main)

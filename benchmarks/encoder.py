@@ -1,0 +1,141 @@
+r"""The encoder alone: ours, and the same network in other runtimes.
+
+    pip install onnx onnxruntime openvino   # Each is left out if missing.
+    python -m benchmarks.encoder \
+      --checkpoint_path=model/train --vocab_file=word_counts.txt
+
+"with variables" is the encoder as it is trained; the others have its batch
+normalisation folded into the kernels. ONNX Runtime and OpenVINO run that network
+in float32, whatever the processor has.
+"""
+
+from collections.abc import Sequence
+import functools
+import importlib.util
+from typing import Any
+
+import numpy as np
+
+from benchmarks import measure
+from benchmarks import stand_ins
+
+# How far features may be apart, of their norm, for a comparison to be one.
+_TOLERANCE = 1e-3
+
+
+def make_ours(inputs: stand_ins.Inputs, precision: str) -> measure.Run:
+  """The folded encoder."""
+  model = _model(inputs, precision)
+  images = _images(inputs, model)
+  return _running(lambda: model.encoder(images), len(images))
+
+
+def make_with_variables(inputs: stand_ins.Inputs) -> measure.Run:
+  """The encoder as it is trained."""
+  from im2txt import checkpoints
+  from im2txt import encoders
+
+  path = checkpoints.find(inputs.checkpoint)
+  encoder = encoders.make_encoder(checkpoints.load_config(path)[0])
+  checkpoints.restore(encoder.variables_by_name, path)
+  images = _images(inputs, _model(inputs))
+  return _running(lambda: encoder(images), len(images))
+
+
+def make_onnxruntime(inputs: stand_ins.Inputs) -> measure.Run:
+  """ONNX Runtime, with its defaults."""
+  import onnxruntime
+
+  model = _model(inputs)
+  images = _images(inputs, model)
+  session = onnxruntime.InferenceSession(
+      _onnx(model), providers=["CPUExecutionProvider"]
+  )
+  return _checked(
+      lambda batch: session.run(None, {"images": batch})[0], model, images
+  )
+
+
+def make_openvino(inputs: stand_ins.Inputs) -> measure.Run:
+  """OpenVINO, in float32."""
+  import openvino
+
+  model = _model(inputs)
+  images = _images(inputs, model)
+  core = openvino.Core()
+  compiled = core.compile_model(
+      core.read_model(_onnx(model)),
+      "CPU",
+      {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"},
+  )
+  return _checked(lambda batch: compiled(batch)[0], model, images)
+
+
+def _model(inputs: stand_ins.Inputs, precision: str = "float32") -> Any:
+  from im2txt import captioning
+
+  return captioning.Captioner.load(
+      inputs.checkpoint, inputs.vocab_file, precision=precision
+  ).model
+
+
+def _images(inputs: stand_ins.Inputs, model: Any) -> Any:
+  import tensorflow as tf
+
+  from im2txt import input_files
+
+  return tf.stack(
+      [model.prepare_image(input_files.read(file)) for file in inputs.files]
+  )
+
+
+def _onnx(model: Any) -> bytes:
+  from benchmarks import onnx_encoder
+
+  return onnx_encoder.convert(model.encoder).SerializeToString()
+
+
+def _checked(encode: Any, model: Any, images: Any) -> measure.Run:
+  """A run of another runtime, once it is seen to give the same features."""
+  batch = np.ascontiguousarray(images.numpy().transpose([0, 3, 1, 2]))
+  expected = model.encoder(images[:2]).numpy()
+  distance = np.linalg.norm(encode(batch[:2]) - expected)
+  if distance > _TOLERANCE * np.linalg.norm(expected):
+    raise RuntimeError(f"The features are {distance} off.")
+  return _running(lambda: encode(batch), len(batch))
+
+
+def _running(encode: Any, num_images: int) -> measure.Run:
+  def run() -> int:
+    encode()
+    return num_images
+
+  return run
+
+
+def variants(inputs: stand_ins.Inputs) -> Sequence[measure.Variant]:
+  """What is compared, as far as it is installed."""
+  made = {
+      "with variables": make_with_variables,
+      "folded": functools.partial(make_ours, precision="float32"),
+      "folded, bfloat16": functools.partial(make_ours, precision="bfloat16"),
+  }
+  if importlib.util.find_spec("onnx"):
+    if importlib.util.find_spec("onnxruntime"):
+      made["ONNX Runtime"] = make_onnxruntime
+    if importlib.util.find_spec("openvino"):
+      made["OpenVINO"] = make_openvino
+  return [
+      measure.Variant(name, functools.partial(make, inputs))
+      for name, make in made.items()
+  ]
+
+
+def main(inputs: stand_ins.Inputs) -> None:
+  """Prints the table."""
+  results = measure.compare(variants(inputs), rounds=stand_ins.ROUNDS.value)
+  measure.print_table(results, unit="image")
+
+
+if __name__ == "__main__":
+  stand_ins.run(main)

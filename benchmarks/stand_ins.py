@@ -1,0 +1,122 @@
+"""What a benchmark of captioning works on: a user's model, or a made-up one.
+
+A made-up model is untrained: its captions seldom come to the end word, so the
+search takes all its steps. Figures to quote want a trained one.
+"""
+
+from collections.abc import Callable
+import os
+import tempfile
+from typing import NamedTuple
+
+from absl import flags
+import numpy as np
+
+from im2txt import program
+
+_CHECKPOINT_PATH = flags.DEFINE_string(
+    "checkpoint_path",
+    "",
+    "The model, as run_inference takes it; an untrained one is made if empty.",
+)
+_VOCAB_FILE = flags.DEFINE_string(
+    "vocab_file", "", "The model's word_counts.txt; needed if there is a model."
+)
+_INPUT_FILES = flags.DEFINE_string(
+    "input_files", "", "Patterns of JPEG files; some are made if empty."
+)
+_CONFIG_OVERRIDES = flags.DEFINE_string(
+    "config_overrides",
+    "",
+    "Changes to the configuration of the model that is made, such as"
+    " vocab_size=9000.",
+)
+NUM_IMAGES = flags.DEFINE_integer(
+    "num_images", 32, "How many images a round takes.", lower_bound=1
+)
+ROUNDS = flags.DEFINE_integer(
+    "rounds", 5, "How many rounds of each variant count.", lower_bound=1
+)
+
+_PHOTOGRAPH = (480, 640, 3)
+
+
+class Inputs(NamedTuple):
+  """What to caption with what.
+
+  Attributes:
+    checkpoint: The model's checkpoint or folder.
+    vocab_file: Its vocabulary.
+    files: JPEG files, `--num_images` of them.
+  """
+
+  checkpoint: str
+  vocab_file: str
+  files: list[str]
+
+
+def run(benchmark: Callable[[Inputs], None]) -> None:
+  """Runs a program: parses the flags and calls `benchmark` with the inputs."""
+
+  def main(argv: list[str]) -> None:
+    del argv
+    if _CHECKPOINT_PATH.value:
+      program.require(_VOCAB_FILE)
+    with tempfile.TemporaryDirectory() as folder:
+      benchmark(_inputs(folder))
+
+  main.__module__ = benchmark.__module__  # Whose docstring --help prints.
+  program.run(main)
+
+
+def _inputs(folder: str) -> Inputs:
+  # Only now, as TensorFlow takes seconds to import.
+  from im2txt import input_files
+
+  checkpoint, vocab_file = _CHECKPOINT_PATH.value, _VOCAB_FILE.value
+  if not checkpoint:
+    checkpoint, vocab_file = folder, os.path.join(folder, "word_counts.txt")
+    _make_model(folder, vocab_file)
+  files, _ = input_files.find(_INPUT_FILES.value)
+  if not files:
+    files = _make_images(folder)
+  # Over and over if there are too few.
+  return Inputs(
+      checkpoint, vocab_file, np.resize(files, NUM_IMAGES.value).tolist()
+  )
+
+
+def _make_model(folder: str, vocab_file: str) -> None:
+  from im2txt import checkpoint_saver
+  from im2txt import checkpoints
+  from im2txt import configuration
+  from im2txt import show_and_tell_model
+
+  config, training_config = configuration.apply_overrides(
+      configuration.ModelConfig(),
+      configuration.TrainingConfig(),
+      _CONFIG_OVERRIDES.value,
+  )
+  model = show_and_tell_model.ShowAndTellModel(config, "inference")
+  checkpoints.save_config(folder, config, training_config)
+  variables = model.checkpoint_variables()
+  checkpoint_saver.Saver(variables, folder, max_to_keep=1).save(0)
+  with open(vocab_file, "w", encoding="utf-8") as file:
+    file.write("<S> 9\n</S> 9")
+    # One less, for the unknown word.
+    file.writelines(f"\nword{i} 9" for i in range(config.vocab_size - 3))
+
+
+def _make_images(folder: str) -> list[str]:
+  import tensorflow as tf
+
+  rng = np.random.default_rng(0)
+  files = []
+  for i in range(NUM_IMAGES.value):
+    # Smooth, as photographs are, so that they are as long to decode.
+    coarse = rng.uniform(0, 255, [_PHOTOGRAPH[0] // 8, _PHOTOGRAPH[1] // 8, 3])
+    pixels = tf.image.resize(coarse, _PHOTOGRAPH[:2], "bicubic")
+    pixels = tf.saturate_cast(pixels, tf.uint8)
+    files.append(os.path.join(folder, f"{i}.jpg"))
+    tf.io.write_file(files[-1], tf.io.encode_jpeg(pixels, quality=90))
+  return files

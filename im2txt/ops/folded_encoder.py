@@ -1,0 +1,87 @@
+"""Inception v3 for inference alone: no variables, normalisation folded in.
+
+A batch normalisation with moving averages is a scale and an offset of each
+channel. The scale goes into the kernel of the convolution before it:
+
+    relu((conv(x, w) - mean) / sqrt(variance + epsilon) + beta)
+        = relu(conv(x, w / sqrt(variance + epsilon)) + offset)
+
+Making it takes a third of the time that an `ImageEncoder` takes, and not twice
+the memory of the weights when these come from a checkpoint one by one.
+"""
+
+from collections.abc import Callable
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from im2txt.ops import image_embedding
+
+
+class FoldedEncoder:
+  """Images to features, as by an `ImageEncoder` of the same values.
+
+  Attributes:
+    feature_size: The number of features of an image; 2048 at full width.
+    function: What a call of the encoder runs; its graph has all of the network
+      but the values, which it captures.
+  """
+
+  def __init__(
+      self,
+      value: Callable[[str, Sequence[int]], tf.Tensor],
+      *,
+      height: int = 299,
+      width: int = 299,
+      depth_multiplier: float = 1.0,
+      dtype: tf.DType = tf.float32,
+  ):
+    """Builds the network.
+
+    Args:
+      value: Gives the value, a float32 Tensor, of the variable of a checkpoint
+        name and a shape.
+      height: Of the images, in pixels.
+      width: Of the images, in pixels.
+      depth_multiplier: Multiplies the channels of every layer.
+      dtype: What to compute in, float32 or bfloat16.
+
+    Raises:
+      ValueError: If the images are too small for the network.
+    """
+    image_embedding.check_size(height, width)
+    variances = {}
+
+    def get_folded(getter, name, shape=None, **kwargs):
+      del getter, kwargs
+      layer, _, kind = name.rpartition("/")
+      norm = f"{layer}/BatchNorm"
+      # Outside the graph: a large constant in it would be copied many times.
+      with tf.init_scope():
+        if kind == "weights":
+          variances[layer] = value(f"{norm}/moving_variance", shape[-1:])
+          folded = value(name, shape) * _scale(variances[layer])
+        else:  # The biases, which come after the weights.
+          mean = value(f"{norm}/moving_mean", shape)
+          folded = value(f"{norm}/beta", shape)
+          folded -= mean * _scale(variances.pop(layer))
+        return tf.cast(folded, dtype)
+
+    def features(images: tf.Tensor) -> tf.Tensor:
+      net, _ = image_embedding.apply_network(
+          tf.cast(images, dtype), depth_multiplier, get_folded
+      )
+      return tf.reduce_mean(tf.cast(net, tf.float32), axis=[1, 2])
+
+    self.function = tf.compat.v1.wrap_function(
+        features, [tf.TensorSpec([None, height, width, 3])]
+    )
+    self.feature_size: int = self.function.output_shapes[-1]
+
+  def __call__(self, images: tf.Tensor) -> tf.Tensor:
+    """See `ImageEncoder`."""
+    return self.function(images)
+
+
+def _scale(variance: tf.Tensor) -> tf.Tensor:
+  return tf.math.rsqrt(variance + image_embedding.BATCH_NORM_EPSILON)
