@@ -164,7 +164,7 @@ def write_report(
           " picture. Beside each caption is its probability."
       ),
       figures=results.figures(),
-      pictures=[
+      pictures=(
           html_report.Picture(
               path=image_dir / scene.file_name,
               captions=captions[scene.file_name],
@@ -172,7 +172,7 @@ def write_report(
               is_right=_is_right(scene, captions),
           )
           for scene in scenes
-      ],
+      ),
   )
 
 
