@@ -8,7 +8,15 @@ r"""Evaluates a model by perplexity while it is trained, for TensorBoard.
 Looks for a new checkpoint every --eval_interval_secs, for ever or until none
 came for --timeout_secs. With --once it evaluates the newest checkpoint, prints
 the perplexity on stdout and ends.
+
+With --caption_metrics --vocab_file="${MSCOCO_DIR}/word_counts.txt" it captions
+each image as well, once, and scores the captions against those of the records.
+TensorBoard then shows the scores and a few images with their captions, and
+--eval_dir gets captions_val_results.json, for the COCO server and tools,
+captions_val_scores.jsonl, with a line an image, and captions_val_summary.json.
 """
+
+import pathlib
 
 from absl import app
 from absl import flags
@@ -57,6 +65,48 @@ _TIMEOUT_SECS = flags.DEFINE_integer(
     "End when no new checkpoint came for so many seconds; 0 means never.",
     lower_bound=0,
 )
+_CAPTION_METRICS = flags.DEFINE_boolean(
+    "caption_metrics",
+    False,
+    "Whether to caption each image of the split too and to score the captions"
+    " against those of the records: CIDEr, BLEU, ROUGE-L and, with Java,"
+    " METEOR. Needs --vocab_file.",
+)
+_VOCAB_FILE = flags.DEFINE_string(
+    "vocab_file", "", "The word_counts.txt that the model was trained with."
+)
+_SPLIT = flags.DEFINE_string(
+    "split",
+    "",
+    "The split's name in captions_<split>_results.json; by default what the"
+    " records' names begin with, as val in val-00000-of-00004.",
+)
+_BEAM_SIZE = flags.DEFINE_integer(
+    "beam_size", 3, "How many captions to search for.", lower_bound=1
+)
+_MAX_CAPTION_LENGTH = flags.DEFINE_integer(
+    "max_caption_length",
+    20,
+    "The most words of a caption, with the start and the end word.",
+    lower_bound=1,
+)
+_LENGTH_NORMALIZATION_FACTOR = flags.DEFINE_float(
+    "length_normalization_factor",
+    0.0,
+    "If positive, captions are ranked by their log-probability over their"
+    " length to this power: the greater, the longer the captions.",
+)
+_TRAINING_CAPTIONS = flags.DEFINE_string(
+    "training_captions",
+    "",
+    "Captions file of the training set, in MSCOCO's form, to tell how many of"
+    " the model's captions are new.",
+)
+_REPORT_DIR = flags.DEFINE_string(
+    "report_dir",
+    "",
+    "Folder for a page to open in a browser: pictures, captions, scores.",
+)
 _CONFIG_OVERRIDES = flags.DEFINE_string(
     "config_overrides",
     "",
@@ -67,6 +117,53 @@ _CONFIG_OVERRIDES = flags.DEFINE_string(
 def main(argv: list[str]) -> int | None:
   """Evaluates as the flags say."""
   del argv
+  _check_flags()
+  # Here, so that --help and wrong flags need not wait for TensorFlow.
+  from im2txt import caption_data
+  from im2txt import checkpoints
+  from im2txt import configuration
+  from im2txt import evaluation_loop
+  from im2txt.ops import inputs
+
+  files = inputs.input_files(
+      _INPUT_FILE_PATTERN.value or _INPUT_FEATURE_PATTERN.value
+  )
+  config, _ = configuration.apply_overrides(
+      *checkpoints.load_config(_CHECKPOINT_DIR.value), _CONFIG_OVERRIDES.value
+  )
+  data = caption_data.CaptionData(
+      files=files,
+      config=config,
+      are_features=bool(_INPUT_FEATURE_PATTERN.value),
+  )
+  loop = evaluation_loop.EvaluationLoop(
+      data=data,
+      checkpoint_dir=_CHECKPOINT_DIR.value,
+      eval_dir=_EVAL_DIR.value,
+      max_examples=_NUM_EVAL_EXAMPLES.value,
+      min_global_step=_MIN_GLOBAL_STEP.value,
+  )
+  if _CAPTION_METRICS.value:
+    loop.captions = _caption_evaluator(loop.model, data)
+  if not _ONCE.value:
+    loop.run(
+        interval_secs=_EVAL_INTERVAL_SECS.value,
+        timeout_secs=_TIMEOUT_SECS.value,
+    )
+    return 0
+  evaluation = loop.run_once()
+  if evaluation is None:
+    raise ValueError(
+        f"No checkpoint of step {_MIN_GLOBAL_STEP.value} (--min_global_step) or"
+        f" later to evaluate in {_CHECKPOINT_DIR.value}."
+    )
+  for metric, value in evaluation.metrics().items():
+    print(f"{metric} = {value:f}")
+  return 0
+
+
+def _check_flags() -> None:
+  """Finds flags that don't go together."""
   patterns = _INPUT_FILE_PATTERN.value, _INPUT_FEATURE_PATTERN.value
   if not any(patterns):
     program.require(_INPUT_FILE_PATTERN)
@@ -75,40 +172,55 @@ def main(argv: list[str]) -> int | None:
         "Give either --input_file_pattern or --input_feature_pattern."
     )
   program.require(_CHECKPOINT_DIR, _EVAL_DIR)
-  # Here, so that --help and wrong flags need not wait for TensorFlow.
-  from im2txt import caption_data
-  from im2txt import checkpoints
-  from im2txt import configuration
-  from im2txt import evaluation_loop
-  from im2txt.ops import inputs
+  if _CAPTION_METRICS.value:
+    program.require(_VOCAB_FILE)
+  for flag in (_TRAINING_CAPTIONS, _REPORT_DIR, _SPLIT):
+    if flag.value and not _CAPTION_METRICS.value:
+      raise app.UsageError(f"--{flag.name} needs --caption_metrics.")
+  if _REPORT_DIR.value and patterns[1]:
+    raise app.UsageError(
+        "--report_dir needs --input_file_pattern: cached features have no"
+        " pictures."
+    )
 
-  files = inputs.input_files(patterns[0] or patterns[1])
-  config, _ = configuration.apply_overrides(
-      *checkpoints.load_config(_CHECKPOINT_DIR.value), _CONFIG_OVERRIDES.value
-  )
-  loop = evaluation_loop.EvaluationLoop(
-      data=caption_data.CaptionData(
-          files=files, config=config, are_features=bool(patterns[1])
+
+def _caption_evaluator(model, data):
+  """The `CaptionEvaluator` that the flags describe."""
+  from im2txt import caption_evaluation
+  from im2txt import caption_outputs
+  from im2txt import evaluation_split
+  from im2txt import split_captioner
+  from im2txt.data import captions_json
+  from im2txt.evaluation import html_report
+  from im2txt.inference_utils import vocabulary
+
+  if _REPORT_DIR.value:
+    html_report.check(pathlib.Path(_REPORT_DIR.value))
+  search = {
+      "beam_size": _BEAM_SIZE.value,
+      "max_caption_length": _MAX_CAPTION_LENGTH.value,
+      "length_normalization_factor": _LENGTH_NORMALIZATION_FACTOR.value,
+  }
+  training_captions = None
+  if _TRAINING_CAPTIONS.value:
+    images = captions_json.load_captions(_TRAINING_CAPTIONS.value, None)
+    training_captions = [c for image in images for c in image.captions]
+  return caption_evaluation.CaptionEvaluator(
+      split_captioner.SplitCaptioner(
+          model, vocabulary.Vocabulary(_VOCAB_FILE.value), data, **search
       ),
-      checkpoint_dir=_CHECKPOINT_DIR.value,
-      eval_dir=_EVAL_DIR.value,
-      max_examples=_NUM_EVAL_EXAMPLES.value,
-      min_global_step=_MIN_GLOBAL_STEP.value,
+      caption_outputs.CaptionOutputs(
+          folder=_EVAL_DIR.value,
+          split_name=_SPLIT.value or evaluation_split.name_of(data.files),
+          settings={
+              "references": list(data.files),
+              "training_captions": _TRAINING_CAPTIONS.value or None,
+              **search,
+          },
+          report_dir=_REPORT_DIR.value,
+      ),
+      training_captions=training_captions,
   )
-  if not _ONCE.value:
-    loop.run(
-        interval_secs=_EVAL_INTERVAL_SECS.value,
-        timeout_secs=_TIMEOUT_SECS.value,
-    )
-    return 0
-  perplexity = loop.run_once()
-  if perplexity is None:
-    raise ValueError(
-        f"No checkpoint of step {_MIN_GLOBAL_STEP.value} (--min_global_step) or"
-        f" later to evaluate in {_CHECKPOINT_DIR.value}."
-    )
-  print(f"Perplexity = {perplexity:f}")
-  return 0
 
 
 def run() -> None:

@@ -9,8 +9,12 @@ from im2txt import checkpoint_saver
 from im2txt import checkpoints
 from im2txt import configuration
 from im2txt import show_and_tell_model
+from im2txt.evaluation import coco_results
 from im2txt.testing import programs
 from im2txt.testing import tiny
+from im2txt.testing import tiny_captioning
+
+_NAMES = ("--input_file_pattern=x", "--checkpoint_dir=x", "--eval_dir=x")
 
 
 class EvaluateTest(parameterized.TestCase, tf.test.TestCase):
@@ -41,6 +45,24 @@ class EvaluateTest(parameterized.TestCase, tf.test.TestCase):
         "Finished processing evaluation at global step 0.", ran.stderr
     )
 
+  def test_caption_metrics(self):
+    folder = self.create_tempdir().full_path
+    vocab_file = tiny.write_vocabulary(folder)
+    tiny_captioning.save(tiny_captioning.make_model(), folder)
+    ran = programs.run(
+        "evaluate",
+        *self._arguments(folder),
+        "--min_global_step=0",
+        "--caption_metrics",
+        f"--vocab_file={vocab_file}",
+        "--beam_size=2",
+    )
+    self.assertEqual(0, ran.returncode, ran.stderr)
+    self.assertRegex(ran.stdout, r"(?m)^Perplexity = \d+\.\d{6}$")
+    self.assertRegex(ran.stdout, r"(?m)^CIDEr = \d+\.\d{6}$")
+    path = os.path.join(folder, "eval", "captions_val_results.json")
+    self.assertLen(coco_results.read(path, range(6)), 6)
+
   def test_no_checkpoint(self):
     folder = self.create_tempdir().full_path
     ran = programs.run("evaluate", *self._arguments(folder))
@@ -62,6 +84,16 @@ class EvaluateTest(parameterized.TestCase, tf.test.TestCase):
           "both",
           ["--input_file_pattern=x", "--input_feature_pattern=x"],
           "Give either --input_file_pattern or --input_feature_pattern.",
+      ),
+      (
+          "vocabulary",
+          [*_NAMES, "--caption_metrics"],
+          "--vocab_file is required.",
+      ),
+      (
+          "metrics",
+          [*_NAMES, "--report_dir=x"],
+          "--report_dir needs --caption_metrics.",
       ),
   )
   def test_wrong_flags(self, arguments, message):

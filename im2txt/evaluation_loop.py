@@ -1,21 +1,53 @@
 """Evaluates each new checkpoint of a folder, for TensorBoard."""
 
 import math
+import os
 import time
+from typing import NamedTuple
 
 from absl import logging
 import tensorflow as tf
 
 from im2txt import caption_data
+from im2txt import caption_evaluation
 from im2txt import checkpoints
 from im2txt import feature_metadata
 from im2txt import perplexity
 from im2txt import show_and_tell_model
 from im2txt import training_summaries
+from im2txt.evaluation import comparison
+
+
+class Evaluation(NamedTuple):
+  """What is found of a checkpoint.
+
+  Attributes:
+    name: The checkpoint's name, without its folder.
+    step: Its global step.
+    perplexity: Of the captions of the split.
+    captions: The scores of its own captions; None if it made none.
+  """
+
+  name: str
+  step: int
+  perplexity: float
+  captions: comparison.Comparison | None = None
+
+  def metrics(self) -> dict[str, float]:
+    """The perplexity and, if there are captions, their metrics."""
+    metrics = {"Perplexity": self.perplexity}
+    if self.captions:
+      metrics |= self.captions.systems[self.name].corpus
+    return metrics
 
 
 class EvaluationLoop:
-  """Evaluates the newest checkpoint of a folder, again and again."""
+  """Evaluates the newest checkpoint of a folder, again and again.
+
+  Attributes:
+    model: The `ShowAndTellModel`, with the weights of the last checkpoint.
+    captions: What evaluates its captions too; None, as at first, for nothing.
+  """
 
   def __init__(
       self,
@@ -42,10 +74,11 @@ class EvaluationLoop:
     if not tf.io.gfile.isdir(eval_dir):
       logging.info("Creating eval directory: %s", eval_dir)
       tf.io.gfile.makedirs(eval_dir)
-    self._model = show_and_tell_model.ShowAndTellModel(data.config, "eval")
-    self._evaluator = perplexity.PerplexityEvaluator(self._model)
-    self._writer = training_summaries.SummaryWriter(eval_dir, self._model)
+    self.model = show_and_tell_model.ShowAndTellModel(data.config, "eval")
+    self._evaluator = perplexity.PerplexityEvaluator(self.model)
+    self._writer = training_summaries.SummaryWriter(eval_dir, self.model)
     self._evaluated: str | None = None
+    self.captions: caption_evaluation.CaptionEvaluator | None = None
 
   def run(self, *, interval_secs: float, timeout_secs: float = 0) -> None:
     """Evaluates every new checkpoint.
@@ -69,11 +102,11 @@ class EvaluationLoop:
         logging.info("No new checkpoint for %d seconds.", timeout_secs)
         return
 
-  def run_once(self) -> float | None:
+  def run_once(self) -> Evaluation | None:
     """Evaluates the newest checkpoint unless that has been done.
 
     Returns:
-      The perplexity; None if there is no checkpoint to evaluate, which the log
+      What was found; None if there is no checkpoint to evaluate, which the log
       explains.
 
     Raises:
@@ -93,16 +126,11 @@ class EvaluationLoop:
       if checkpoint == self._evaluated:
         logging.info("Skipping evaluation. No new checkpoint: %s", checkpoint)
         return None
-      logging.info("Loading model from checkpoint: %s", checkpoint)
-      checkpoints.restore(self._model.checkpoint_variables(), checkpoint)
+      step = self._load(checkpoint)
     except FileNotFoundError as error:
       # Training deletes old checkpoints, even while they are being read.
       logging.info("Skipping evaluation. %s", error)
       return None
-    step = int(self._model.global_step.numpy())
-    logging.info(
-        "Successfully loaded %s at global step = %d.", checkpoint, step
-    )
     if step < self._min_global_step:
       logging.info(
           "Skipping evaluation. Global step = %d < %d",
@@ -110,14 +138,41 @@ class EvaluationLoop:
           self._min_global_step,
       )
       return None
-    result = self._evaluate(step)
+    result = self._evaluate(os.path.basename(checkpoint), step)
     self._evaluated = checkpoint
     return result
 
-  def _evaluate(self, step: int) -> float:
+  def evaluate(self, checkpoint: str) -> Evaluation:
+    """Evaluates a checkpoint, whatever its step; its files get its name.
+
+    Args:
+      checkpoint: The checkpoint's path, without suffix.
+
+    Returns:
+      What was found.
+
+    Raises:
+      FileNotFoundError: If there is no such checkpoint.
+      ValueError: If the checkpoint or the input can't be used.
+    """
+    step = self._load(checkpoint)
+    name = os.path.basename(checkpoint)
+    return self._evaluate(name, step, label=name)
+
+  def _load(self, checkpoint: str) -> int:
+    """Takes over a checkpoint's weights; returns its global step."""
+    logging.info("Loading model from checkpoint: %s", checkpoint)
+    checkpoints.restore(self.model.checkpoint_variables(), checkpoint)
+    step = int(self.model.global_step.numpy())
+    logging.info(
+        "Successfully loaded %s at global step = %d.", checkpoint, step
+    )
+    return step
+
+  def _evaluate(self, name: str, step: int, label: str = "") -> Evaluation:
     if self._data.are_features:
       feature_metadata.check_encoder(
-          self._data.files, self._model.encoder, self._data.config
+          self._data.files, self.model.encoder, self._data.config
       )
     start = time.monotonic()
     result = self._evaluator.evaluate(
@@ -134,5 +189,10 @@ class EvaluationLoop:
     self._writer.write_scalars(scalars, step=step)
     self._writer.write_batch(result.last_batch, step=step)
     self._writer.write_parameters(step=step)
+    scores = None
+    if self.captions:
+      scores = self.captions.evaluate(
+          name, self._writer, perplexity=value, step=step, label=label
+      )
     logging.info("Finished processing evaluation at global step %d.", step)
-    return value
+    return Evaluation(name, step, value, scores)

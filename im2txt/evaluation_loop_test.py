@@ -63,7 +63,7 @@ class EvaluationLoopTest(tf.test.TestCase):
   def test_perplexity_is_logged_and_summarized(self):
     path = self._save(7)
     with self.assertLogs("absl", "INFO") as logs:
-      perplexity = self._loop().run_once()
+      perplexity = self._loop().run_once().perplexity
     # Untrained, every one of the words is about as likely.
     self.assertAllClose(tiny.VOCAB_SIZE, perplexity, rtol=0.1)
     self.assertAllClose({7: perplexity}, self._perplexities(), rtol=1e-6)

@@ -151,7 +151,7 @@ class GenerationsTest(parameterized.TestCase, tf.test.TestCase):
         max_examples=2,
         min_global_step=_STEP,
     )
-    perplexity = evaluation.run_once()
+    perplexity = evaluation.run_once().perplexity
     loop = training_loop.TrainingLoop(
         model_config=config, training_config=training, train_dir=train_dir
     )
@@ -171,7 +171,9 @@ class GenerationsTest(parameterized.TestCase, tf.test.TestCase):
         reader.get_tensor("lstm/basic_lstm_cell/kernel"),
         self.values["lstm/basic_lstm_cell/kernel"],
     )
-    self.assertNear(evaluation.run_once(), perplexity, 1e-5 * perplexity)
+    self.assertNear(
+        evaluation.run_once().perplexity, perplexity, 1e-5 * perplexity
+    )
 
 
 if __name__ == "__main__":

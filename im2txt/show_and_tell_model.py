@@ -211,6 +211,20 @@ class ShowAndTellModel(tf.Module):
     """
     return self.initial_state(self.image_features(images))
 
+  def batch_states(self, images: tf.Tensor) -> tf.Tensor:
+    """As `image_states`, of whatever a batch holds: images, or their features.
+
+    Args:
+      images: A float32 Tensor of shape [batch_size, height, width, 3] or
+        [batch_size, feature_size].
+
+    Returns:
+      A float32 Tensor of shape [batch_size, 2 * num_lstm_units].
+    """
+    if images.shape.rank == 4:
+      return self.image_states(images)
+    return self.initial_state(images)
+
   def initial_state(self, features: tf.Tensor) -> tf.Tensor:
     """See `CaptionDecoder.initial_state`."""
     return self.decoder.initial_state(features)

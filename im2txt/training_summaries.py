@@ -1,5 +1,6 @@
 """What a training run writes for TensorBoard, under the original's tags."""
 
+import numpy as np
 from tensorboard.plugins.histogram import summary_v2 as histogram_summary
 import tensorflow as tf
 
@@ -42,6 +43,18 @@ class SummaryWriter:
     with self._writer.as_default(step):
       for tag, value in scalars.items():
         tf.summary.scalar(tag, value)
+    self._writer.flush()
+
+  def write_text(self, tag: str, markdown: str, *, step: int) -> None:
+    """Writes a text in Markdown."""
+    with self._writer.as_default(step):
+      tf.summary.text(tag, markdown)
+    self._writer.flush()
+
+  def write_picture(self, tag: str, picture: np.ndarray, *, step: int) -> None:
+    """Writes a picture, a uint8 array of shape [1, height, width, 3]."""
+    with self._writer.as_default(step):
+      tf.summary.image(tag, picture)
     self._writer.flush()
 
   def write_metrics(

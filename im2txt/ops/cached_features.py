@@ -7,6 +7,7 @@ The contracts are those of `inputs`; the records are described in
 stay undecoded until one of each is chosen for a whole batch at once.
 """
 
+from collections.abc import Callable
 from collections.abc import Sequence
 import functools
 
@@ -128,6 +129,30 @@ def evaluation_feature_batches(
       .map(first_views)
       .prefetch(_BATCHES_AHEAD)
   )
+
+
+def first_view_decoder(
+    files: Sequence[str], feature_size: int
+) -> Callable[[tf.Tensor], tf.Tensor]:
+  """Reads the view of evaluation of one image.
+
+  Args:
+    files: Names of TFRecord files that hold cached features.
+    feature_size: How many features the decoder takes.
+
+  Returns:
+    A function of a serialized record, a scalar string Tensor, that returns a
+    float32 Tensor of shape [feature_size].
+
+  Raises:
+    ValueError: If the records can't be used; see `feature_records.read_layout`.
+  """
+  layout = _checked_layout(files, feature_size)
+
+  def decode(serialized: tf.Tensor) -> tf.Tensor:
+    return feature_records.parse_feature_example(serialized, layout)[0][0]
+
+  return decode
 
 
 def count_pairs(

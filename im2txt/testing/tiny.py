@@ -56,20 +56,24 @@ def captions(count: int) -> list[list[int]]:
   ]
 
 
-def write_pairs(folder: str, name: str, count: int) -> str:
+def write_pairs(
+    folder: str, name: str, count: int, captions_per_image: int = 1
+) -> str:
   """Writes a file of image-caption pairs as `build_mscoco_data` does.
 
   Args:
     folder: An existing folder.
     name: The name of the file.
     count: The number of pairs.
+    captions_per_image: How many records in a row are of one image.
 
   Returns:
     The file's path.
   """
   rng = np.random.default_rng(8)
   examples = []
-  for image_id, caption in enumerate(captions(count)):
+  for number, caption in enumerate(captions(count)):
+    image_id = number // captions_per_image
     pixels = rng.integers(0, 256, [1, 1, 3]) * np.ones([90, 80, 1])
     example = tf.train.SequenceExample()
     feature = example.context.feature
