@@ -57,7 +57,7 @@ _METRICS = flags.DEFINE_list(
     "metrics",
     list(comparison.SCORERS),
     f"Some of {', '.join(caption_metrics.SCORERS)}, separated by commas. SPICE"
-    " needs Java 8 and downloads some 400 MB when it is first used.",
+    " was made for Java 8, and downloads some 400 MB when it is first used.",
 )
 _TOKENIZER = flags.DEFINE_enum(
     "tokenizer",
