@@ -12,6 +12,9 @@ r"""Encodes each distinct image of a data set once, for training to reuse.
 While the encoder is frozen, it sees the same in an image at every step, so most
 of the work of a step is done here, once. The features are those of the central
 crop; --views_per_image adds some of crops that are distorted as in training.
+
+A run that was stopped goes on where it was when it is started again with the
+same flags, and writes the very files that it would have written.
 """
 
 from absl import app
@@ -53,6 +56,12 @@ _VIEWS_PER_IMAGE = flags.DEFINE_integer(
     "How often to encode an image: once as it is, and otherwise distorted as in"
     " training.",
     lower_bound=1,
+)
+_FEATURE_DTYPE = flags.DEFINE_enum(
+    "feature_dtype",
+    "float16",
+    ["float16", "float32"],
+    "How the features are stored; float16 takes half the space.",
 )
 _CONFIG_OVERRIDES = flags.DEFINE_string(
     "config_overrides",
@@ -101,6 +110,7 @@ def main(argv: list[str]) -> None:
             num_views=_VIEWS_PER_IMAGE.value,
             num_shards=_OUTPUT_SHARDS.value,
             seed=training_config.seed,
+            dtype=_FEATURE_DTYPE.value,
         ),
         progress=bar.update,
     )

@@ -12,6 +12,7 @@ from im2txt import configuration
 from im2txt.ops import cached_features
 from im2txt.ops import image_processing
 from im2txt.ops import inputs
+from im2txt.ops import training_records
 
 # The pipeline works ahead of the step that fails by fewer batches than this.
 _SUSPECT_BATCHES = 16
@@ -63,6 +64,7 @@ class CaptionData:
         "seed": seed,
         "start_example": start_step * config.batch_size,
         "shuffle_buffer_size": config.shuffle_buffer_size,
+        "bucket_batches": config.bucket_batches,
     }
     if self.are_features:
       return cached_features.training_feature_batches(
@@ -124,11 +126,14 @@ class CaptionData:
       return cached_features.find_corrupt_record(self.files) or error
     suspects = None
     if start_step is not None:
-      suspects = inputs.training_records(
+      suspects = training_records.training_records(
           self.files,
+          batch_size=self.config.batch_size,
           seed=seed,
           start_example=start_step * self.config.batch_size,
           shuffle_buffer_size=self.config.shuffle_buffer_size,
+          bucket_batches=self.config.bucket_batches,
+          caption_feature=self.config.caption_feature_name,
       ).take(_SUSPECT_BATCHES * self.config.batch_size)
     return (
         inputs.find_corrupt_record(

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 import dataclasses
 import math
 
+from absl import logging
 import numpy as np
 import tensorflow as tf
 
@@ -58,7 +59,8 @@ def from_search(
 
   Args:
     result: What the search found, as eager tensors.
-    vocab: The vocabulary; ids beyond it become the unknown word.
+    vocab: The vocabulary; ids beyond it become the unknown word, with a
+      warning in the log.
 
   Yields:
     The captions of each image, the best first.
@@ -73,6 +75,7 @@ def from_search(
           probabilities.pop() if found.is_complete[image] else None
       )
       word_ids = found.word_ids[image, rank, 1 : 1 + len(probabilities)]
+      _check_known(word_ids, vocab)
       captions.append(
           Caption(
               words=tuple(vocab.id_to_word(word_id) for word_id in word_ids),
@@ -83,3 +86,17 @@ def from_search(
           )
       )
     yield captions
+
+
+def _check_known(word_ids: np.ndarray, vocab: vocabulary.Vocabulary) -> None:
+  """Warns, once, of a vocabulary with fewer words than the model's own."""
+  num_words = len(vocab.reverse_vocab)
+  if max(word_ids, default=0) >= num_words:
+    logging.log_first_n(
+        logging.WARNING,
+        "The model says word id %d, but the vocabulary has %d words. It is not"
+        " the one that the model was trained with, or the model is untrained.",
+        1,
+        max(word_ids),
+        num_words,
+    )

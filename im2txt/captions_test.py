@@ -34,7 +34,10 @@ class CaptionsTest(tf.test.TestCase):
     vocab = vocabulary.Vocabulary(
         tiny.write_vocabulary(self.create_tempdir().full_path)
     )
-    (long, empty), (incomplete,) = captions.from_search(result, vocab)
+    with self.assertLogs("absl", "WARNING") as logs:
+      (long, empty), (incomplete,) = captions.from_search(result, vocab)
+    self.assertLen(logs.output, 1)
+    self.assertIn("word id 11, but the vocabulary has 11", logs.output[0])
 
     self.assertEqual(long.words, ("red", "sky"))
     self.assertEqual(long.sentence, "red sky")

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from im2txt import checkpoint_conversion
+from im2txt import checkpoint_saver
 from im2txt import checkpoints
 from im2txt import configuration
 from im2txt import show_and_tell_model
@@ -116,7 +117,7 @@ class CheckpointConversionTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_the_originals_code_reads_what_training_writes(self):
     variables = {n: tf.Variable(v) for n, v in self.values.items()}
-    checkpoints.Saver(variables, self.old, max_to_keep=1).save(7)
+    checkpoint_saver.Saver(variables, self.old, max_to_keep=1).save(7)
     moved = self.old + "_moved"
     os.rename(self.old, moved)
     self._assert_read_by_the_original(moved)

@@ -14,6 +14,20 @@ import tensorflow as tf
 
 KERAS_SUFFIXES = (".h5", ".hdf5", ".keras")
 
+# What else is given for a checkpoint, by its suffixes.
+_OTHER_FILES = (
+    (
+        KERAS_SUFFIXES,
+        "a file of Keras, not a checkpoint. Keras' Inception v3 can be an"
+        " encoder's start: --inception_checkpoint_file.",
+    ),
+    (
+        (".pb",),
+        "a graph, not a checkpoint. If it is a frozen one, run_inference takes"
+        " it, and nothing else.",
+    ),
+)
+
 
 class Reader:
   """Reads the values of one checkpoint, as they are asked for.
@@ -88,11 +102,9 @@ def _explained(checkpoint: str) -> Iterator[None]:
   except tf.errors.NotFoundError as error:
     raise FileNotFoundError(f"No checkpoint found at: {checkpoint}") from error
   except (tf.errors.OpError, RuntimeError, IndexError) as error:
-    if checkpoint.endswith(KERAS_SUFFIXES):
-      raise ValueError(
-          f"{checkpoint} is a file of Keras, not a checkpoint. Keras' Inception"
-          " v3 can be an encoder's start: --inception_checkpoint_file."
-      ) from error
+    for suffixes, what in _OTHER_FILES:
+      if checkpoint.endswith(suffixes):
+        raise ValueError(f"{checkpoint} is {what}") from error
     # What the reader raises for files that are damaged or cut short.
     raise ValueError(
         f"The checkpoint {checkpoint} can't be read: {error}"

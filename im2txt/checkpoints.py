@@ -3,8 +3,9 @@
 A model's folder holds `model.ckpt-N.{index,data-00000-of-00001}`, the index
 file `checkpoint` and `config.json`. Variables go by the names of the released
 model (`InceptionV3/...`, `lstm/basic_lstm_cell/kernel`, ...), so that the
-original's checkpoints load here and ours load there. `checkpoint_names` knows
-the older names, `checkpoint_reader` the older format.
+original's checkpoints load here and ours load there. `checkpoint_saver` writes
+them, `checkpoint_names` knows the older names, `checkpoint_reader` the older
+format.
 """
 
 from collections.abc import Collection
@@ -12,6 +13,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
 import os
+import re
 from typing import Any
 
 from absl import logging
@@ -23,57 +25,9 @@ from im2txt import checkpoint_reader
 from im2txt import configuration
 
 _CONFIG_FILE = "config.json"
-_CHECKPOINT_NAME = "model.ckpt"
 _FILE_SUFFIXES = (".index", ".meta", ".data-00000-of-00001")
-
-
-class Saver:
-  """Writes the checkpoints of a training run and deletes the oldest ones."""
-
-  def __init__(
-      self,
-      variables: Mapping[str, tf.Variable],
-      folder: str,
-      *,
-      max_to_keep: int,
-  ):
-    """Takes over the folder, removing what a killed run left half-written.
-
-    Args:
-      variables: What to save, by checkpoint name.
-      folder: An existing folder.
-      max_to_keep: How many checkpoints to keep, earlier runs' included.
-    """
-    self._folder = folder
-    self._saver = tf.compat.v1.train.Saver(
-        dict(variables),
-        max_to_keep=max_to_keep,
-        # The folder may be moved, and the original's code find them still.
-        save_relative_paths=True,
-    )
-    state = tf.train.get_checkpoint_state(folder)
-    if state is not None:
-      earlier = filter(_exists, state.all_model_checkpoint_paths)
-      # Their ages don't matter: none is kept for its age here.
-      self._saver.set_last_checkpoints_with_time([(p, 0.0) for p in earlier])
-    for name in tf.io.gfile.listdir(folder):
-      if name.startswith(_CHECKPOINT_NAME) and ".tempstate" in name:
-        tf.io.gfile.remove(os.path.join(folder, name))
-
-  def save(self, step: int) -> str:
-    """Writes a checkpoint; it appears in the `checkpoint` file when whole.
-
-    Args:
-      step: The global step, which becomes part of the name.
-
-    Returns:
-      The checkpoint's path, without suffix.
-    """
-    path = os.path.join(self._folder, _CHECKPOINT_NAME)
-    logging.info("Saving checkpoint to path %s", path)
-    return self._saver.save(
-        None, path, global_step=step, write_meta_graph=False
-    )
+# A checkpoint by its index or, if it is of 2016's format, its only file.
+_NUMBERED_CHECKPOINT = re.compile(r"(.+\.ckpt-(\d+))(\.index)?")
 
 
 def find(path: str) -> str:
@@ -81,7 +35,7 @@ def find(path: str) -> str:
 
   Args:
     path: A checkpoint (`.../model.ckpt-2000000`, or one of its files), or a
-      folder with a `checkpoint` file, whose newest checkpoint is taken.
+      folder, whose newest checkpoint is taken; see `find_latest`.
 
   Returns:
     The checkpoint's path, without suffix.
@@ -96,17 +50,18 @@ def find(path: str) -> str:
     return checkpoint
   for suffix in ("", *_FILE_SUFFIXES):
     prefix = path.removesuffix(suffix)
-    if _exists(prefix):
+    if exists(prefix):
       return prefix
   raise FileNotFoundError(f"No checkpoint found at: {path}")
 
 
 def find_latest(folder: str) -> str | None:
-  """The newest checkpoint of a folder.
+  """The newest checkpoint of a folder, as its file `checkpoint` says.
 
   Args:
     folder: A folder, which may have been moved since the checkpoint was
-      written, or not exist.
+      written, or not exist. If there is no file `checkpoint` in it, as in many
+      a download, the checkpoint of the highest step in a name is taken.
 
   Returns:
     The checkpoint's path, without suffix; None if the folder has no checkpoint.
@@ -117,19 +72,33 @@ def find_latest(folder: str) -> str | None:
   """
   state = tf.train.get_checkpoint_state(folder)
   if state is None or not state.model_checkpoint_path:
-    return None
+    return _find_by_name(folder)
   named = [
       state.model_checkpoint_path,
       *reversed(state.all_model_checkpoint_paths),
   ]
   for path in named:
     for candidate in (path, os.path.join(folder, os.path.basename(path))):
-      if _exists(candidate):
+      if exists(candidate):
         return candidate
   raise FileNotFoundError(
       f"The file {os.path.join(folder, 'checkpoint')} names {named[0]}, but no"
       " such checkpoint is there."
   )
+
+
+def _find_by_name(folder: str) -> str | None:
+  if not tf.io.gfile.isdir(folder):
+    return None
+  names = map(_NUMBERED_CHECKPOINT.fullmatch, tf.io.gfile.listdir(folder))
+  newest = max(
+      (name for name in names if name), key=lambda n: int(n[2]), default=None
+  )
+  if newest is None:
+    return None
+  path = os.path.join(folder, newest[1])
+  logging.info("No file `checkpoint` in %s: taking %s", folder, path)
+  return path
 
 
 def restore(
@@ -273,7 +242,7 @@ def _sizes(path: str) -> dict[str, Any]:
     return {}  # A new model's folder.
 
 
-def _exists(prefix: str) -> bool:
+def exists(prefix: str) -> bool:
   """Whether there is a checkpoint of today's format, or of 2016's one file."""
   return tf.io.gfile.exists(prefix + ".index") or (
       tf.io.gfile.exists(prefix)

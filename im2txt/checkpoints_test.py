@@ -6,6 +6,7 @@ from absl.testing import parameterized
 import tensorflow as tf
 
 from im2txt import checkpoint_names
+from im2txt import checkpoint_saver
 from im2txt import checkpoints
 from im2txt import configuration
 
@@ -38,47 +39,9 @@ class CheckpointsTestCase(parameterized.TestCase, tf.test.TestCase):
     return os.path.join(self.dir, name)
 
   def _saver(self, max_to_keep=2):
-    return checkpoints.Saver(self.variables, self.dir, max_to_keep=max_to_keep)
-
-
-class SaverTest(CheckpointsTestCase):
-
-  def test_files_and_contents(self):
-    path = self._saver().save(3)
-    self.assertEqual(self._path("model.ckpt-3"), path)
-    self.assertCountEqual(
-        [
-            "checkpoint",
-            "model.ckpt-3.index",
-            "model.ckpt-3.data-00000-of-00001",
-        ],
-        os.listdir(self.dir),
+    return checkpoint_saver.Saver(
+        self.variables, self.dir, max_to_keep=max_to_keep
     )
-    reader = tf.train.load_checkpoint(path)
-    self.assertEqual(
-        {_KERNEL: tf.float32, "global_step": tf.int32},
-        reader.get_variable_to_dtype_map(),
-    )
-    self.assertAllEqual([[1.0, 2.0]], reader.get_tensor(_KERNEL))
-
-  def test_the_folder_may_be_copied_for_the_originals_code(self):
-    self._saver().save(3)
-    with open(self._path("checkpoint")) as file:
-      self.assertIn('model_checkpoint_path: "model.ckpt-3"', file.read())
-
-  def test_keeps_the_newest_across_runs(self):
-    self._saver().save(1)
-    saver = self._saver()
-    saver.save(2)
-    saver.save(3)
-    names = [n for n in os.listdir(self.dir) if n.endswith(".index")]
-    self.assertCountEqual(["model.ckpt-2.index", "model.ckpt-3.index"], names)
-
-  def test_removes_what_a_killed_run_left(self):
-    half = self._path("model.ckpt-7.data-00000-of-00001.tempstate123")
-    tf.io.gfile.GFile(half, "w").close()
-    self._saver()
-    self.assertFalse(os.path.exists(half))
 
 
 class FindTest(CheckpointsTestCase):
@@ -114,6 +77,17 @@ class FindTest(CheckpointsTestCase):
     os.remove(self._path("model.ckpt-1.index"))
     with self.assertRaisesRegex(FileNotFoundError, "names .*model.ckpt-1"):
       checkpoints.find(self.dir)
+
+  def test_without_the_file_checkpoint(self):
+    saver = self._saver()
+    saver.save(9)
+    saver.save(10)
+    os.remove(self._path("checkpoint"))
+    for name in ("model.ckpt-99.meta", "inception_v3.ckpt", "config.json"):
+      open(self._path(name), "w").close()
+    self.assertEqual(self._path("model.ckpt-10"), checkpoints.find(self.dir))
+    open(self._path("model.ckpt-11"), "w").close()  # As of 2016: one file.
+    self.assertEqual(self._path("model.ckpt-11"), checkpoints.find(self.dir))
 
   def test_empty_folder(self):
     self.assertIsNone(checkpoints.find_latest(self.dir))
@@ -170,9 +144,13 @@ class RestoreTest(CheckpointsTestCase):
     ):
       checkpoints.restore(variables, path)
 
-  def test_file_of_keras_says_what_it_is_for(self):
-    path = self.create_tempfile("inception_v3.h5", "HDF").full_path
-    with self.assertRaisesRegex(ValueError, "is a file of Keras, .*_file"):
+  @parameterized.parameters(
+      ("inception_v3.h5", "is a file of Keras, .*_file"),
+      ("frozen.pb", "is a graph, .*run_inference takes it"),
+  )
+  def test_another_file_says_what_it_is_for(self, name, message):
+    path = self.create_tempfile(name, "HDF").full_path
+    with self.assertRaisesRegex(ValueError, message):
       checkpoints.restore(self.variables, checkpoints.find(path))
 
   def test_slots_of_older_names(self):

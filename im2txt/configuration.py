@@ -40,6 +40,10 @@ class ModelConfig:
 
   batch_size: int = 32
 
+  # Training examples are sorted by caption length within so many batches, for
+  # less padding. 1, as released: the order is by chance alone.
+  bucket_batches: int = 1
+
   # What the encoder sees; Inception v3 was designed for 299 x 299.
   image_height: int = 299
   image_width: int = 299
@@ -76,6 +80,7 @@ class ModelConfig:
         "num_preprocess_threads",
         "shuffle_buffer_size",
         "batch_size",
+        "bucket_batches",
         "image_height",
         "image_width",
         "embedding_size",

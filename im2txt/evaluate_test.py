@@ -5,6 +5,7 @@ import os
 from absl.testing import parameterized
 import tensorflow as tf
 
+from im2txt import checkpoint_saver
 from im2txt import checkpoints
 from im2txt import configuration
 from im2txt import show_and_tell_model
@@ -27,7 +28,7 @@ class EvaluateTest(parameterized.TestCase, tf.test.TestCase):
     folder = self.create_tempdir().full_path
     model = show_and_tell_model.ShowAndTellModel(tiny.CONFIG, "eval")
     checkpoints.save_config(folder, tiny.CONFIG, configuration.TrainingConfig())
-    saver = checkpoints.Saver(
+    saver = checkpoint_saver.Saver(
         model.checkpoint_variables(), folder, max_to_keep=1
     )
     saver.save(0)

@@ -7,6 +7,7 @@ from unittest import mock
 import tensorflow as tf
 
 from im2txt import caption_data
+from im2txt import checkpoint_saver
 from im2txt import checkpoints
 from im2txt import encoders
 from im2txt import evaluation_loop
@@ -30,7 +31,7 @@ class EvaluationLoopTest(tf.test.TestCase):
 
   def _save(self, step):
     self.model.global_step.assign(step)
-    saver = checkpoints.Saver(
+    saver = checkpoint_saver.Saver(
         self.model.checkpoint_variables(), self.dir, max_to_keep=5
     )
     return saver.save(step)

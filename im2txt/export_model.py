@@ -25,7 +25,7 @@ _CHECKPOINT_PATH = flags.DEFINE_string(
     "",
     "A checkpoint (.../model.ckpt-2000000), or a folder, whose newest one is"
     " taken. A config.json beside it says how the model is made; without one it"
-    " is the released model.",
+    " is the released model, with the sizes that the checkpoint has.",
 )
 _FORMAT = flags.DEFINE_enum(
     "format", "frozen_graph", ["frozen_graph"], "What to write."

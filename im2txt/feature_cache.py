@@ -8,14 +8,17 @@ here it is encoded once, and its record holds all its captions:
                                              OUTPUT_DIR/features.json
 
 Features are of use only with the encoder that made them; `features.json` says
-which one that was.
+which one that was. A run that was stopped goes on with the files that are
+missing. No batch has images of two files, so that it ends with the same bytes.
 """
 
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
+import hashlib
 import itertools
+import json
 import os
 from typing import Any
 from typing import NamedTuple
@@ -32,10 +35,7 @@ from im2txt.ops import inputs
 
 _IMAGE_ID = "image/image_id"
 _RECORDS_AT_ONCE = 64
-_BATCHES_AHEAD = 2
-
-# Large models have features of some tens; float16 ends at 65504.
-_DTYPE = np.float16
+_VIEWS_AHEAD = 64
 
 
 class Options(NamedTuple):
@@ -46,11 +46,13 @@ class Options(NamedTuple):
       otherwise as training distorts it.
     num_shards: The number of files to write.
     seed: Of the distortions.
+    dtype: "float16", which ends at 65504, or "float32".
   """
 
   num_views: int = 1
   num_shards: int = 8
   seed: int = 12345
+  dtype: str = "float16"
 
 
 class DistinctImages(NamedTuple):
@@ -81,7 +83,7 @@ def scan(
     progress: Called with the number of records that were read meanwhile.
 
   Returns:
-    The images. Their ids and captions are held in memory, nothing else.
+    The images; ids and captions only.
 
   Raises:
     CorruptRecordError: If a record can't be used.
@@ -126,17 +128,18 @@ def write(
 ) -> None:
   """Encodes the images and writes their features and captions.
 
-  What the folder holds under the same prefix is replaced.
+  Files of that prefix are replaced, but those of an earlier run of the same
+  call, if it did not get to its end, are kept.
 
   Args:
     files: Names of TFRecord files.
-    images: What `scan` found in them.
+    images: What `scan` found.
     encoder: The encoder, with the weights to use.
     config: The model's configuration.
     output_dir: The folder to write to; made if it is missing.
     prefix: The first part of the files' names, such as "train".
     options: How the features are made and stored.
-    progress: Called with the number of images that were encoded meanwhile.
+    progress: Called with the number of images that were encoded, or found so.
 
   Raises:
     ValueError: If the folder holds features of another encoder under another
@@ -144,25 +147,55 @@ def write(
     CorruptRecordError: If a record can't be used.
   """
   tf.io.gfile.makedirs(output_dir)
-  metadata = feature_metadata.begin_set(output_dir, prefix, encoder, config)
-  shards = os.path.join(output_dir, f"{prefix}-?????-of-?????")
-  for stale in tf.io.gfile.glob([shards, shards + ".tmp"]):
-    tf.io.gfile.remove(stale)
-  views = _naming_files(_views(files, images, config, options), files, config)
-  features = _encode(views, encoder, progress)
-  rows = zip(images.image_ids, features, images.captions, strict=True)
-  num_images, num_shards = len(images.image_ids), options.num_shards
-  for shard in range(num_shards):
-    path = os.path.join(output_dir, f"{prefix}-{shard:05d}-of-{num_shards:05d}")
-    first, end = (num_images * i // num_shards for i in (shard, shard + 1))
-    _write_shard(path, itertools.islice(rows, end - first))
-  metadata["sets"][prefix] = {
-      "images": num_images,
-      "captions": len(images.is_first),
-      "dtype": _DTYPE.__name__,
-      **options._asdict(),
+  is_resumed = feature_metadata.begin_set(
+      output_dir,
+      prefix,
+      encoder,
+      config,
+      description={
+          "images": len(images.image_ids),
+          "captions": len(images.is_first),
+          "source": _digest(images),
+          **options._asdict(),
+      },
+  )
+  path = os.path.join(output_dir, prefix)
+  shards = _shards(path, len(images.image_ids), options.num_shards)
+  for file in _present_shards(path, set(shards) if is_resumed else set()):
+    progress(len(shards.pop(file)))
+  numbers = [number for shard in shards.values() for number in shard]
+  views = _views(files, images, numbers, config, options)
+  views = _naming_files(views, files, config)
+  for file, shard in shards.items():
+    features = _encode(
+        itertools.islice(views, len(shard)), encoder, config, options, progress
+    )
+    part = slice(shard.start, shard.stop)
+    columns = images.image_ids[part], features, images.captions[part]
+    _write_shard(file, zip(*columns, strict=True))
+  feature_metadata.end_set(output_dir, prefix)
+
+
+def _shards(path: str, num_images: int, num_shards: int) -> dict[str, range]:
+  """The names of files and which images are to be in each."""
+  bounds = [num_images * i // num_shards for i in range(num_shards + 1)]
+  return {
+      f"{path}-{i:05d}-of-{num_shards:05d}": range(*bounds[i : i + 2])
+      for i in range(num_shards)
   }
-  feature_metadata.write(output_dir, metadata)
+
+
+def _present_shards(path: str, wanted: set[str]) -> set[str]:
+  """The wanted files that are there; removes all others."""
+  present = set(tf.io.gfile.glob(f"{path}-?????-of-?????*"))
+  for file in present - wanted:
+    tf.io.gfile.remove(file)
+  return present & wanted
+
+
+def _digest(images: DistinctImages) -> str:
+  """Identifies the images, by their ids, and their captions."""
+  return hashlib.sha256(json.dumps(images).encode()).hexdigest()
 
 
 def _naming_files(
@@ -181,23 +214,25 @@ def _naming_files(
 def _views(
     files: Sequence[str],
     images: DistinctImages,
+    numbers: Sequence[int],
     config: configuration.ModelConfig,
     options: Options,
 ) -> tf.data.Dataset:
-  """Batches of all views of each image, in the order of `images`.
+  """All views of each of some images.
 
   Args:
     files: Names of TFRecord files.
     images: What `scan` found in them.
+    numbers: Which of them, in ascending order.
     config: The model's configuration.
     options: How many views, and their seed.
 
   Returns:
-    A Dataset of float32 Tensors of shape [batch_size, num_views, height, width,
-    3], with about `config.batch_size` views.
+    A Dataset of float32 Tensors, [num_views, height, width, 3].
   """
   process = caption_data.process_image(config)
-  is_first = tf.constant(images.is_first)
+  is_wanted = np.zeros(len(images.is_first), bool)
+  is_wanted[np.flatnonzero(images.is_first)[numbers]] = True
 
   def image_views(index: tf.Tensor, serialized: tf.Tensor) -> tf.Tensor:
     encoded_image, _ = inputs.parse_sequence_example(
@@ -219,35 +254,36 @@ def _views(
   return (
       tf.data.TFRecordDataset(list(files))
       .enumerate()
-      .filter(lambda index, _: is_first[index])
+      .filter(lambda index, _: tf.constant(is_wanted)[index])
       .map(
           image_views,
           num_parallel_calls=config.num_preprocess_threads,
           deterministic=True,
       )
-      .batch(max(1, config.batch_size // options.num_views))
-      .prefetch(_BATCHES_AHEAD)
+      .prefetch(max(1, _VIEWS_AHEAD // options.num_views))
   )
 
 
 def _encode(
-    batches: Iterable[tf.Tensor],
+    views: Iterator[tf.Tensor],
     encoder: image_embedding.ImageEncoder,
+    config: configuration.ModelConfig,
+    options: Options,
     progress: Callable[[int], object],
 ) -> Iterator[np.ndarray]:
   """The features of each image; arrays of shape [num_views, feature_size]."""
-  for views in batches:
-    num_images, num_views, *image_shape = views.shape
-    features = encoder(tf.reshape(views, [-1, *image_shape])).numpy()
+  batch_size = max(1, config.batch_size // options.num_views)
+  while batch := list(itertools.islice(views, batch_size)):
+    features = encoder(tf.concat(batch, axis=0)).numpy()
     with np.errstate(over="ignore"):
-      stored = features.astype(_DTYPE)
+      stored = features.astype(options.dtype)
     if not np.isfinite(stored).all():
       raise ValueError(
           f"The encoder gives features up to {features.max()}, which"
-          f" {_DTYPE.__name__} can't hold. Is it a trained one?"
+          f" {options.dtype} can't hold. Is it a trained one?"
       )
-    progress(num_images)
-    yield from stored.reshape([num_images, num_views, -1])
+    progress(len(batch))
+    yield from stored.reshape([len(batch), *batch[0].shape[:1], -1])
 
 
 def _write_shard(

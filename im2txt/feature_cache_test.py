@@ -52,6 +52,11 @@ def _png(red, green):
   return tf.io.encode_png(pixels).numpy()
 
 
+def _bytes(path):
+  with open(path, "rb") as file:
+    return file.read()
+
+
 _IMAGES = {5: _png(255, 0), -7: _png(0, 0), 9: _png(255, 255)}
 # The image ids and captions of two files.
 _FILES = (
@@ -166,6 +171,7 @@ class FeatureCacheTest(parameterized.TestCase, tf.test.TestCase):
         {
             "images": 3,
             "captions": 6,
+            "source": metadata["sets"]["train"]["source"],
             "dtype": "float16",
             "num_views": 2,
             "num_shards": 1,
@@ -186,10 +192,53 @@ class FeatureCacheTest(parameterized.TestCase, tf.test.TestCase):
     with self.assertRaisesRegex(ValueError, r"another encoder \(train\)"):
       self._write(encoder=FakeEncoder(50.0), prefix="val")
 
+  def test_float32(self):
+    (file,) = self._write(FakeEncoder(1e5), num_shards=1, dtype="float32")
+    self.assertEqual("float32", feature_records.read_layout([file]).dtype)
+    features, _ = next(self._read([file]))
+    self.assertAllClose(features, [[1e5, -1e5]])
+
+  def test_killed_run_goes_on_with_the_same_bytes(self):
+    options = {"num_shards": 3, "num_views": 2}
+    expected = [_bytes(file) for file in self._write(**options)]
+    tf.io.gfile.rmtree(os.path.join(self._dir, "features"))
+
+    class Killed(BaseException):
+      pass
+
+    class DyingEncoder(FakeEncoder):
+      calls = 0
+
+      def __call__(self, images):
+        self.calls += 1
+        if self.calls == 2:
+          raise Killed
+        return super().__call__(images)
+
+    with self.assertRaises(Killed):
+      self._write(DyingEncoder(), **options)
+    whole = os.path.join(self._dir, "features", "train-00000-of-00003")
+    self.assertEqual(expected[0], _bytes(whole))
+    written = os.stat(whole).st_mtime_ns
+    counts = []
+    files = self._write(progress=counts.append, **options)
+    self.assertEqual(expected, [_bytes(file) for file in files])
+    self.assertEqual(written, os.stat(whole).st_mtime_ns)
+    self.assertEqual([1, 1, 1], counts)
+
+  def test_other_options_start_anew(self):
+    with self.assertRaises(ValueError):
+      self._write(FakeEncoder(70000.0))
+    files = self._write(FakeEncoder(70000.0), num_shards=3, dtype="float32")
+    self.assertLen(files, 3)
+    self.assertEqual("float32", feature_records.read_layout(files).dtype)
+
   def test_feature_too_large(self):
     with self.assertRaisesRegex(ValueError, "70000.0, which float16 can't"):
       self._write(encoder=FakeEncoder(70000.0))
-    self.assertEqual(os.listdir(os.path.join(self._dir, "features")), [])
+    self.assertEqual(
+        os.listdir(os.path.join(self._dir, "features")), ["features.json"]
+    )
 
   def test_image_that_cannot_be_decoded(self):
     with tf.io.TFRecordWriter(self._files[1]) as writer:

@@ -3,11 +3,12 @@
     {
       "fingerprint": of the encoder's weights and of the preprocessing,
       "preprocessing": {"image_height": 299, ...},
-      "sets": {"train": {"images": ..., "captions": ..., ...}, "val": ...}
+      "sets": {"train": {"images": ..., "captions": ..., ...}, "val": ...},
+      "unfinished": {"test": {"images": ..., "captions": ..., ...}}
     }
 
-A set, such as the files `train-?????-of-?????`, is in it when all its files are
-whole.
+A set, such as the files `train-?????-of-?????`, is in "sets" when all its files
+are whole, and before in "unfinished", so that it can be continued.
 """
 
 from collections.abc import Sequence
@@ -32,46 +33,51 @@ def begin_set(
     prefix: str,
     encoder: image_embedding.ImageEncoder,
     config: configuration.ModelConfig,
-) -> dict[str, Any]:
-  """Takes a set out of the folder's metadata, for its files to be replaced.
+    description: dict[str, Any],
+) -> bool:
+  """Notes that the files of a set are being written.
 
   Args:
     folder: The folder of the files, which exists.
     prefix: The set's name.
     encoder: The encoder whose features will be written.
     config: The model's configuration.
+    description: What else the set's files depend on, as JSON has it.
 
   Returns:
-    The metadata of the other sets, to add this one to.
+    Whether the very same set was begun before and not ended.
 
   Raises:
-    ValueError: If the other sets come from another encoder.
+    ValueError: If other sets that are whole come from another encoder.
   """
-  metadata = {
+  metadata: dict[str, Any] = {
       "fingerprint": encoders.fingerprint(encoder, config),
       "preprocessing": encoders.preprocessing(config),
       "sets": {},
+      "unfinished": {},
   }
-  earlier = _read(folder)
-  if earlier is not None:
-    others = {k: v for k, v in earlier["sets"].items() if k != prefix}
-    if others and earlier["fingerprint"] != metadata["fingerprint"]:
-      raise ValueError(
-          f"{folder} holds features of another encoder"
-          f" ({', '.join(sorted(others))}). Choose another folder, or delete"
-          " it."
-      )
-    metadata["sets"] = others
-    write(folder, metadata)
-  return metadata
+  earlier = {**metadata, **(_read(folder) or {})}
+  others = {k: v for k, v in earlier["sets"].items() if k != prefix}
+  is_same = earlier["fingerprint"] == metadata["fingerprint"]
+  if others and not is_same:
+    raise ValueError(
+        f"{folder} holds features of another encoder"
+        f" ({', '.join(sorted(others))}). Choose another folder, or delete it."
+    )
+  is_resumed = is_same and earlier["unfinished"].get(prefix) == description
+  metadata["sets"] = others
+  if is_same:
+    metadata["unfinished"] = earlier["unfinished"]
+  metadata["unfinished"][prefix] = description
+  _write(folder, metadata)
+  return is_resumed
 
 
-def write(folder: str, metadata: dict[str, Any]) -> None:
-  """Writes the metadata of a folder, whole or not at all."""
-  path = os.path.join(folder, FILE_NAME)
-  with tf.io.gfile.GFile(path + ".tmp", "w") as file:
-    file.write(json.dumps(metadata, indent=2) + "\n")
-  tf.io.gfile.rename(path + ".tmp", path, overwrite=True)
+def end_set(folder: str, prefix: str) -> None:
+  """Notes that all files of a set that was begun are whole."""
+  metadata = _read(folder) or {}
+  metadata["sets"][prefix] = metadata["unfinished"].pop(prefix)
+  _write(folder, metadata)
 
 
 def check_encoder(
@@ -120,3 +126,11 @@ def _read(folder: str) -> dict[str, Any] | None:
     return None
   with tf.io.gfile.GFile(path) as file:
     return json.load(file)
+
+
+def _write(folder: str, metadata: dict[str, Any]) -> None:
+  """Writes the metadata of a folder, whole or not at all."""
+  path = os.path.join(folder, FILE_NAME)
+  with tf.io.gfile.GFile(path + ".tmp", "w") as file:
+    file.write(json.dumps(metadata, indent=2) + "\n")
+  tf.io.gfile.rename(path + ".tmp", path, overwrite=True)

@@ -31,9 +31,13 @@ class FeatureMetadataTest(parameterized.TestCase, tf.test.TestCase):
     ]
 
   def _write(self, prefix, encoder):
-    metadata = feature_metadata.begin_set(self._dir, prefix, encoder, _CONFIG)
-    metadata["sets"][prefix] = {"images": 3}
-    feature_metadata.write(self._dir, metadata)
+    self._begin(prefix, encoder)
+    feature_metadata.end_set(self._dir, prefix)
+
+  def _begin(self, prefix, encoder, images=3):
+    return feature_metadata.begin_set(
+        self._dir, prefix, encoder, _CONFIG, {"images": images}
+    )
 
   def test_accepts_the_same_encoder(self):
     self._write("train", FakeEncoder())
@@ -70,12 +74,26 @@ class FeatureMetadataTest(parameterized.TestCase, tf.test.TestCase):
   def test_refuses_files_that_are_being_replaced(self):
     self._write("train", FakeEncoder())
     self._write("val", FakeEncoder())
-    feature_metadata.begin_set(self._dir, "train", FakeEncoder(), _CONFIG)
+    self._begin("train", FakeEncoder())
     feature_metadata.check_encoder(self._files("val"), FakeEncoder(), _CONFIG)
     with self.assertRaisesRegex(ValueError, "says nothing of 'train'"):
       feature_metadata.check_encoder(
           self._files("train"), FakeEncoder(), _CONFIG
       )
+
+  def test_goes_on_with_the_very_same_set_only(self):
+    encoder = FakeEncoder()
+    self.assertFalse(self._begin("train", encoder))
+    self._write("val", encoder)
+    self.assertTrue(self._begin("train", encoder))
+    self.assertFalse(self._begin("train", encoder, images=4))
+    self.assertTrue(self._begin("train", encoder, images=4))
+    feature_metadata.end_set(self._dir, "train")
+    self.assertFalse(self._begin("train", encoder, images=4))
+
+  def test_does_not_go_on_with_another_encoder(self):
+    for weight in (1.0, 2.0, 1.0):
+      self.assertFalse(self._begin("train", FakeEncoder(weight)))
 
   def test_a_set_alone_may_change_its_encoder(self):
     self._write("train", FakeEncoder())

@@ -12,6 +12,7 @@ from unittest import mock
 from absl import flags
 from absl.testing import flagsaver
 from absl.testing import parameterized
+import numpy as np
 import tensorflow as tf
 
 from im2txt import caption_data
@@ -33,6 +34,22 @@ _OVERRIDES = (
 )
 _STEP = 6000
 
+# Of the images, by the model of `_golden_values`, as first computed.
+_GOLDEN_CAPTIONS = (("sky .", -2.837), (".", -2.486), (".", -2.274))
+
+
+def _golden_values(values):
+  """The values of a model, but for numbers that no code of ours has made."""
+  rng = np.random.RandomState(104)  # One that tells the images apart.
+  golden = dict(values)
+  for name in sorted(values):
+    if "BatchNorm" not in name and name != "global_step":
+      shape = values[name].shape
+      size = 2.45 if name.startswith("InceptionV3/") else 5.0
+      size /= np.prod(shape[:-1], dtype=int) ** 0.5
+      golden[name] = (size * rng.uniform(-1, 1, shape)).astype(np.float32)
+  return golden
+
 
 class GenerationsTest(parameterized.TestCase, tf.test.TestCase):
 
@@ -52,8 +69,8 @@ class GenerationsTest(parameterized.TestCase, tf.test.TestCase):
     captioner = captioning.Captioner.load(path, cls.vocab_file)
     cls.captions = captioner.caption(cls.images)
 
-  def _write(self, generation, version):
-    values = old_checkpoints.of_generation(self.values, generation)
+  def _write(self, generation, version, values=None):
+    values = old_checkpoints.of_generation(values or self.values, generation)
     folder = self.create_tempdir().full_path
     return old_checkpoints.write(
         folder, old_checkpoints.with_extras(values), version=version, step=_STEP
@@ -66,6 +83,17 @@ class GenerationsTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual(captioner.caption(self.images), self.captions)
     # So that there is something to compare.
     self.assertLen({each[0].sentence for each in self.captions}, 3)
+
+  @parameterized.parameters(("0.x", 1), ("1.0", 1), ("1.2", 2))
+  def test_golden_captions(self, generation, version):
+    path = self._write(generation, version, _golden_values(self.values))
+    captioner = captioning.Captioner.load(path, self.vocab_file, _OVERRIDES)
+    found = [captions[0] for captions in captioner.caption(self.images)]
+    for caption, (sentence, log_prob) in zip(
+        found, _GOLDEN_CAPTIONS, strict=True
+    ):
+      self.assertEqual(caption.sentence, sentence)
+      self.assertAllClose(caption.log_probability, log_prob, atol=2e-3)
 
   def test_run_inference_prints_them(self):
     path = self._write("0.x", 2)

@@ -47,6 +47,7 @@ def main(argv: list[str]) -> None:
   # Here, so that --help and wrong flags need not wait for TensorFlow.
   import tensorflow as tf
 
+  from im2txt import checkpoint_saver
   from im2txt import checkpoints
   from im2txt import configuration
   from im2txt import encoder_pretraining
@@ -84,7 +85,7 @@ def main(argv: list[str]) -> None:
       bar.update()
   tf.io.gfile.makedirs(_OUTPUT_DIR.value)
   checkpoints.save_config(_OUTPUT_DIR.value, model_config, training_config)
-  checkpoint = checkpoints.Saver(
+  checkpoint = checkpoint_saver.Saver(
       trainer.encoder.variables_by_name, _OUTPUT_DIR.value, max_to_keep=1
   ).save(num_steps)
   print(f"Wrote the encoder to {checkpoint}.")

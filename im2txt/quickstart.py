@@ -30,19 +30,34 @@ _OUTPUT_DIR = flags.DEFINE_string(
     "Folder to write everything to, 100 MB in all.",
 )
 _SCENES = flags.DEFINE_integer(
-    "scenes", 3000, "How many scenes to draw.", lower_bound=120
+    "scenes",
+    shapes_recipe.Recipe.num_scenes,
+    "How many scenes to draw.",
+    lower_bound=120,
 )
 _SEED = flags.DEFINE_integer(
-    "seed", 1, "Of the scenes and of all training.", lower_bound=0
+    "seed",
+    shapes_recipe.Recipe.seed,
+    "Of the scenes and of all training.",
+    lower_bound=0,
 )
 _ENCODER_STEPS = flags.DEFINE_integer(
-    "encoder_steps", 1500, "Steps to train the encoder.", lower_bound=1
+    "encoder_steps",
+    shapes_recipe.Recipe.encoder_steps,
+    "Steps to train the encoder.",
+    lower_bound=1,
 )
 _DECODER_STEPS = flags.DEFINE_integer(
-    "decoder_steps", 3000, "Steps of phase 1.", lower_bound=1
+    "decoder_steps",
+    shapes_recipe.Recipe.decoder_steps,
+    "Steps of phase 1.",
+    lower_bound=1,
 )
 _FINE_TUNING_STEPS = flags.DEFINE_integer(
-    "fine_tuning_steps", 20, "Steps of phase 2, after those.", lower_bound=1
+    "fine_tuning_steps",
+    shapes_recipe.Recipe.fine_tuning_steps,
+    "Steps of phase 2, after those.",
+    lower_bound=1,
 )
 _CONFIG_OVERRIDES = flags.DEFINE_string(
     "config_overrides",

@@ -69,7 +69,7 @@ class Recipe:
   num_scenes: int = 3000
   seed: int = 1
   encoder_steps: int = 1500
-  decoder_steps: int = 3000
+  decoder_steps: int = 2000
   fine_tuning_steps: int = 20
   config_overrides: str = ""
 

@@ -13,7 +13,11 @@ class ShapesRecipeTest(absltest.TestCase):
   def setUp(self):
     super().setUp()
     self._recipe = shapes_recipe.Recipe(
-        folder=pathlib.Path("/run"), config_overrides="batch_size=7,seed=3"
+        folder=pathlib.Path("/run"),
+        encoder_steps=4,
+        decoder_steps=5,
+        fine_tuning_steps=6,
+        config_overrides="batch_size=7,seed=3",
     )
 
   def test_settings_are_what_the_results_depend_on(self):
@@ -22,9 +26,9 @@ class ShapesRecipeTest(absltest.TestCase):
         {
             "num_scenes": 3000,
             "seed": 1,
-            "encoder_steps": 1000,
-            "decoder_steps": 3000,
-            "fine_tuning_steps": 20,
+            "encoder_steps": 4,
+            "decoder_steps": 5,
+            "fine_tuning_steps": 6,
             "config_overrides": "batch_size=7,seed=3",
         },
     )

@@ -75,9 +75,9 @@ class ShapesResultsTest(parameterized.TestCase):
     self.assertAlmostEqual(results.bleu_4, 1, places=6)
 
   @parameterized.parameters(
-      ("a blue circle below a red triangle .", True),
+      ("above a blue circle is a red triangle .", True),
       ("a red triangle above a blue circle", False),
-      ("a red triangle below a blue circle .", False),
+      ("above a red triangle is a blue circle .", False),
       ("a blue circle above a red triangle .", False),
       ("", False),
   )
@@ -101,8 +101,8 @@ class ShapesResultsTest(parameterized.TestCase):
     )
     page = path.read_text(encoding="utf-8")
     self.assertIn("50.0%", page)
-    self.assertEqual(page.count('class="is-right"'), 1)
-    self.assertEqual(page.count('class="is-wrong"'), 1)
+    self.assertEqual(page.count('"isRight":true'), 1)
+    self.assertEqual(page.count('"isRight":false'), 1)
 
 
 if __name__ == "__main__":

@@ -60,6 +60,14 @@ _NUMBER_OF_STEPS = flags.DEFINE_integer(
 _LOG_EVERY_N_STEPS = flags.DEFINE_integer(
     "log_every_n_steps", 1, "How often to log the loss.", lower_bound=1
 )
+_MIXED_PRECISION = flags.DEFINE_enum(
+    "mixed_precision",
+    "float32",
+    ["float32", "bfloat16"],
+    "What convolutions and matrix products compute in. bfloat16 takes little"
+    " more than half the time and memory on processors with avx512_bf16 or AMX."
+    " Variables, statistics and losses are float32 in any case.",
+)
 _CONFIG_OVERRIDES = flags.DEFINE_string(
     "config_overrides",
     "",
@@ -83,9 +91,11 @@ def main(argv: list[str]) -> int:
   from im2txt import caption_data
   from im2txt import checkpoints
   from im2txt import configuration
+  from im2txt import mixed_precision
   from im2txt import training_loop
   from im2txt.ops import inputs
 
+  mixed_precision.use(_MIXED_PRECISION.value)
   model_config, training_config = configuration.apply_overrides(
       *checkpoints.load_config(_TRAIN_DIR.value), _CONFIG_OVERRIDES.value
   )

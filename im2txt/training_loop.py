@@ -7,6 +7,7 @@ from absl import logging
 import tensorflow as tf
 
 from im2txt import caption_data
+from im2txt import checkpoint_saver
 from im2txt import checkpoints
 from im2txt import configuration
 from im2txt import encoder_weights
@@ -72,7 +73,7 @@ class TrainingLoop:
           self.trainer.model.encoder, inception_checkpoint_file
       )
     checkpoints.save_config(train_dir, model_config, training_config)
-    self._saver = checkpoints.Saver(
+    self._saver = checkpoint_saver.Saver(
         self.trainer.checkpoint_variables(),
         train_dir,
         max_to_keep=training_config.max_checkpoints_to_keep,

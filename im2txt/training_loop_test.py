@@ -9,6 +9,7 @@ from absl.testing import parameterized
 import tensorflow as tf
 
 from im2txt import caption_data
+from im2txt import checkpoint_saver
 from im2txt import checkpoints
 from im2txt import configuration
 from im2txt import encoders
@@ -100,7 +101,7 @@ class TrainingLoopTest(parameterized.TestCase, tf.test.TestCase):
     name = "InceptionV3/Conv2d_1a_3x3/weights"
     encoder.variables_by_name[name].assign([7.0])
     folder = self.create_tempdir().full_path
-    path = checkpoints.Saver(
+    path = checkpoint_saver.Saver(
         encoder.variables_by_name, folder, max_to_keep=1
     ).save(1)
     self._loop(inception_checkpoint_file=path)

@@ -1,15 +1,19 @@
 """A made-up world: two coloured shapes, one in the sky and one on the ground.
 
 It stands in for a data set where there is none. Each scene holds two objects,
-such as a red circle and a blue square; its five captions say which
-is above which, so that every one of them can be checked in the picture:
+such as a red circle and a blue square; its five captions say which is above
+which, so that every one of them can be checked in the picture:
 
     a red circle above a blue square .
-    a blue square below a red circle .
-    there is a red circle above a blue square .
-    there is a blue square below a red circle .
     a red circle is over a blue square .
+    there is a red circle above a blue square .
+    above a blue square is a red circle .
+    below a red circle is a blue square .
 
+How a caption begins decides which of the two objects it names first. If both
+orders could follow the same beginning, the colour said first would decide, and
+a decoder learns from that which objects go together instead of where they are:
+of new pairs it then says the colour of the one with the shape of the other.
 No caption speaks of left and right, which the flips of training would swap.
 
 Some pairs of objects are held out: each of the two is in many training scenes,
@@ -30,10 +34,10 @@ SHAPES = ("circle", "square", "triangle")
 # The captions of a scene: all of them are right, and no others are.
 WORDINGS = (
     "a {upper} above a {lower} .",
-    "a {lower} below a {upper} .",
-    "there is a {upper} above a {lower} .",
-    "there is a {lower} below a {upper} .",
     "a {upper} is over a {lower} .",
+    "there is a {upper} above a {lower} .",
+    "above a {lower} is a {upper} .",
+    "below a {upper} is a {lower} .",
 )
 
 # The share of val images that build_mscoco_data adds to the training split.

@@ -24,10 +24,10 @@ class SceneTest(absltest.TestCase):
         _SCENE.captions,
         (
             "a red circle above a blue square .",
-            "a blue square below a red circle .",
-            "there is a red circle above a blue square .",
-            "there is a blue square below a red circle .",
             "a red circle is over a blue square .",
+            "there is a red circle above a blue square .",
+            "above a blue square is a red circle .",
+            "below a red circle is a blue square .",
         ),
     )
 

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from im2txt.ops import feature_records
 from im2txt.ops import inputs
+from im2txt.ops import length_buckets
 from im2txt.ops import records
 
 # Records that are parsed at once: many times faster than one by one.
@@ -31,6 +32,7 @@ def training_feature_batches(
     seed: int,
     start_example: int = 0,
     shuffle_buffer_size: int = 1024,
+    bucket_batches: int = 1,
 ) -> tf.data.Dataset:
   """Shuffled batches of one view of an image with one caption, for ever.
 
@@ -42,6 +44,8 @@ def training_feature_batches(
     start_example: How many pairs of the run to leave out; a multiple of
       `batch_size`, since views are drawn for a whole batch.
     shuffle_buffer_size: How many pairs to shuffle among.
+    bucket_batches: How many batches to sort by length among each other; see
+      `length_buckets`.
 
   Returns:
     An infinite Dataset of `inputs.Batch`, with features as its images.
@@ -69,13 +73,23 @@ def training_feature_batches(
         feature_records.decode_features(chosen, layout), captions, lengths
     )
 
-  pairs = records.shuffled(
-      files,
-      read=functools.partial(_read_pairs, layout=layout),
-      count=functools.partial(count_pairs, layout=layout),
+  def pairs_from(start: int) -> tf.data.Dataset:
+    return records.shuffled(
+        files,
+        read=functools.partial(_read_pairs, layout=layout),
+        count=functools.partial(count_pairs, layout=layout),
+        seed=seed,
+        start=start,
+        buffer_size=shuffle_buffer_size,
+    )
+
+  pairs = length_buckets.bucketed(
+      pairs_from,
+      lengths=lambda pairs: pairs[2],
+      batch_size=batch_size,
+      num_batches=bucket_batches,
       seed=seed,
       start=start_example,
-      buffer_size=shuffle_buffer_size,
   )
   return (
       pairs.padded_batch(batch_size, drop_remainder=True)

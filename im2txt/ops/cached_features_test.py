@@ -100,10 +100,13 @@ class TrainingFeatureBatchesTest(CachedFeaturesTestCase):
     counts = np.bincount(images[:, 1].astype(int))
     self.assertAllInRange(counts, 150, 250)  # Of 600; three views.
 
-  @parameterized.parameters(2, 6, 8, 14, 20)
-  def test_resumes_with_the_same_batches(self, start_example):
-    whole = self.training_batches(15)[start_example // 2 :]
-    resumed = self.training_batches(len(whole), start_example=start_example)
+  @parameterized.product(start_example=(2, 8, 20), bucket_batches=(1, 4))
+  def test_resumes_with_the_same_batches(self, start_example, bucket_batches):
+    kwargs = {"bucket_batches": bucket_batches}
+    whole = self.training_batches(15, **kwargs)[start_example // 2 :]
+    resumed = self.training_batches(
+        len(whole), start_example=start_example, **kwargs
+    )
     for batch, expected in zip(resumed, whole, strict=True):
       self.assertAllEqual(batch.images, expected.images)
       self.assertAllEqual(batch.input_seqs, expected.input_seqs)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from im2txt.ops import records
+from im2txt.ops import training_records
 
 # `image_processing.process_image` with its sizes and format filled in: takes
 # the encoded image and, by keyword, is_training, thread_id and seed.
@@ -132,34 +133,6 @@ def make_batch(
   )
 
 
-def training_records(
-    files: Sequence[str],
-    *,
-    seed: int,
-    start_example: int = 0,
-    shuffle_buffer_size: int = 1024,
-) -> tf.data.Dataset:
-  """The records in the order in which `training_batches` uses them.
-
-  Args:
-    files: Names of TFRecord files.
-    seed: Decides the order, alone.
-    start_example: How many examples of the run to leave out.
-    shuffle_buffer_size: How many records to shuffle among.
-
-  Returns:
-    An infinite Dataset of `records.Record`.
-  """
-  return records.shuffled(
-      files,
-      read=records.read,
-      count=records.count_records,
-      seed=seed,
-      start=start_example,
-      buffer_size=shuffle_buffer_size,
-  )
-
-
 def training_batches(
     files: Sequence[str],
     *,
@@ -168,6 +141,7 @@ def training_batches(
     process: ProcessImage,
     start_example: int = 0,
     shuffle_buffer_size: int = 1024,
+    bucket_batches: int = 1,
     num_preprocess_threads: int = 4,
     image_feature: str = IMAGE_FEATURE,
     caption_feature: str = CAPTION_FEATURE,
@@ -182,6 +156,8 @@ def training_batches(
     start_example: How many examples of the run to leave out: those of the
       steps that were made before.
     shuffle_buffer_size: How many records to shuffle among.
+    bucket_batches: How many batches to sort by length among each other; see
+      `length_buckets`.
     num_preprocess_threads: How many images to process at once. They are
       numbered by turns, since the distortions depend on the number.
     image_feature: See `parse_sequence_example`.
@@ -201,11 +177,14 @@ def training_batches(
     return _example(distort, image_feature, caption_feature, record.serialized)
 
   examples = (
-      training_records(
+      training_records.training_records(
           files,
+          batch_size=batch_size,
           seed=seed,
           start_example=start_example,
           shuffle_buffer_size=shuffle_buffer_size,
+          bucket_batches=bucket_batches,
+          caption_feature=caption_feature,
       )
       .enumerate(start_example)
       .map(

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from im2txt.ops import image_processing
 from im2txt.ops import inputs
+from im2txt.ops import training_records
 
 _PROCESS = functools.partial(
     image_processing.process_image,
@@ -166,6 +167,19 @@ class TrainingBatchesTest(InputsTestCase):
         self.assertAllEqual(words[: len(caption)], caption)
         self.assertEqual(sum(mask), len(caption))
 
+  def test_buckets_hold_every_caption_with_less_padding(self):
+    files = self.write_numbers(6, 6)
+    batches = self.batches(files, 12, bucket_batches=6)
+    numbers = np.concatenate([batch.images[:, 0] for batch in batches])
+    self.assertCountEqual(numbers[:12], range(12))
+    self.assertCountEqual(numbers[12:], range(12))
+    # Two examples each of three lengths: no batch needs padding.
+    self.assertTrue(all(batch.input_mask.all() for batch in batches))
+    for batch in batches:
+      self.assertAllEqual(
+          batch.images[:, 0] % 3, batch.input_mask.sum(axis=1) - 1
+      )
+
   def test_seeds_and_threads_follow_the_index(self):
     files = self.write_numbers(5)
     batches = self.batches(files, 3, start_example=4)
@@ -175,12 +189,15 @@ class TrainingBatchesTest(InputsTestCase):
     self.assertAllEqual(images[:, 3], [3] * 6)
     self.assertAllEqual(images[:, 4], [4, 5, 6, 7, 8, 9])
 
-  @parameterized.parameters(2, 4, 6, 14)
-  def test_resumes_with_the_same_batches(self, start_example):
+  @parameterized.product(start_example=(2, 4, 6, 14), bucket_batches=(1, 3))
+  def test_resumes_with_the_same_batches(self, start_example, bucket_batches):
     files = self.write_numbers(2, 3)
-    whole = self.batches(files, 10)
+    whole = self.batches(files, 10, bucket_batches=bucket_batches)
     resumed = self.batches(
-        files, 10 - start_example // 2, start_example=start_example
+        files,
+        10 - start_example // 2,
+        start_example=start_example,
+        bucket_batches=bucket_batches,
     )
     for batch, expected in zip(
         resumed, whole[start_example // 2 :], strict=True
@@ -237,7 +254,9 @@ class FindCorruptRecordTest(InputsTestCase):
     ):
       for _ in inputs.evaluation_batches(files, batch_size=2, process=_PROCESS):
         pass
-    suspects = inputs.training_records(files, seed=1).take(len(files) * 3)
+    suspects = training_records.training_records(
+        files, batch_size=1, seed=1
+    ).take(len(files) * 3)
     for some in (None, suspects):
       error = inputs.find_corrupt_record(files, process=_PROCESS, suspects=some)
       self.assertRegex(

@@ -58,8 +58,47 @@ def lstm_outputs(
       kernel, [kernel.shape[0] - num_units, num_units]
   )
   inputs = tf.transpose(inputs, [1, 0, 2])  # By time.
-  num_steps, batch_size = tf.unstack(tf.shape(inputs)[:2])
   projected = tf.nn.bias_add(tf.tensordot(inputs, input_kernel, 1), bias)
+  return tf.transpose(_recur(projected, recurrent_kernel), [1, 0, 2])
+
+
+@tf.custom_gradient
+def _recur(projected: tf.Tensor, recurrent_kernel: tf.Tensor):
+  """The outputs of all steps of a batch of sequences, from a zero state.
+
+  The loop's own gradient would add up a product for the kernel at each step;
+  here one product after the loop gives the same sum.
+
+  Args:
+    projected: A float32 Tensor of shape [num_steps, batch_size, 4 * num_units],
+      what the inputs and the bias give to the gates.
+    recurrent_kernel: A float32 Tensor of shape [num_units, 4 * num_units].
+
+  Returns:
+    A float32 Tensor of shape [num_steps, batch_size, num_units], and its
+    gradient function.
+  """
+  with tf.GradientTape() as tape:
+    tape.watch(projected)
+    outputs = _loop(projected, tf.stop_gradient(recurrent_kernel))
+
+  def gradient(outputs_gradient: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    projected_gradient = tape.gradient(
+        outputs, projected, output_gradients=outputs_gradient
+    )
+    # The first step's state is zero.
+    kernel_gradient = tf.tensordot(
+        outputs[:-1], projected_gradient[1:], [[0, 1], [0, 1]]
+    )
+    return projected_gradient, kernel_gradient
+
+  return outputs, gradient
+
+
+def _loop(projected: tf.Tensor, recurrent_kernel: tf.Tensor) -> tf.Tensor:
+  """The forward pass of `_recur`."""
+  num_units = recurrent_kernel.shape[0]
+  num_steps, batch_size = tf.unstack(tf.shape(projected)[:2])
   steps = tf.TensorArray(projected.dtype, num_steps).unstack(projected)
   outputs = tf.TensorArray(
       projected.dtype, num_steps, element_shape=[None, num_units]
@@ -82,7 +121,7 @@ def lstm_outputs(
           tf.TensorShape(None),
       ),
   )
-  return tf.transpose(outputs.stack(), [1, 0, 2])
+  return outputs.stack()
 
 
 def _activate(gates: tf.Tensor, c: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

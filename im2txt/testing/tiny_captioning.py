@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from im2txt import caption_data
+from im2txt import checkpoint_saver
 from im2txt import checkpoints
 from im2txt import configuration
 from im2txt import show_and_tell_model
@@ -42,7 +43,7 @@ def save(model: show_and_tell_model.ShowAndTellModel, folder: str) -> str:
   """Saves a model with its configuration; returns the checkpoint's path."""
   variables = model.checkpoint_variables()
   checkpoints.save_config(folder, CONFIG, configuration.TrainingConfig())
-  return checkpoints.Saver(variables, folder, max_to_keep=1).save(1)
+  return checkpoint_saver.Saver(variables, folder, max_to_keep=1).save(1)
 
 
 def jpeg(seed: int) -> bytes:
