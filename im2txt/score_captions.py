@@ -19,6 +19,12 @@ are. More results files, of whatever systems, make more rows of the table:
 several captions of an image, best first: the first is scored, and the "oracle
 CIDEr" is the mean of each image's best, which a perfect choice would reach.
 
+--report_dir makes a folder with a page to open in a browser, on which each
+picture has its captions, references and scores, to be searched and sorted:
+
+    bazel-bin/im2txt/score_captions captions_val.json ours.json \
+      --image_dir=val2014 --report_dir=report
+
 METEOR and the COCO tools' own way of splitting captions into words need Java
 ("apt install default-jre-headless"). Without it METEOR is left out and rules of
 Python split the captions, which the lines below the table say; scores differ by
@@ -26,12 +32,16 @@ next to nothing then. Compare scores only if their tokenizer is the same.
 """
 
 from collections.abc import Mapping
+from collections.abc import Sequence
+import math
 from pathlib import Path
 import sys
+from typing import Any
 
 from absl import app
 from absl import flags
 from absl import logging
+import tqdm
 
 from im2txt import program
 from im2txt.data import captions_json
@@ -40,12 +50,14 @@ from im2txt.evaluation import caption_tokenizer
 from im2txt.evaluation import coco_results
 from im2txt.evaluation import comparison
 from im2txt.evaluation import comparison_files
+from im2txt.evaluation import html_report
+from im2txt.evaluation import scores_report
 
 _METRICS = flags.DEFINE_list(
     "metrics",
     list(comparison.SCORERS),
     f"Some of {', '.join(caption_metrics.SCORERS)}, separated by commas. SPICE"
-    " needs Java 8 and downloads some 400 MB when it is first used.",
+    " was made for Java 8, and downloads some 400 MB when it is first used.",
 )
 _TOKENIZER = flags.DEFINE_enum(
     "tokenizer",
@@ -76,6 +88,15 @@ _PER_IMAGE_SCORES = flags.DEFINE_string(
     None,
     "File to write with a line of JSON for each image of each results file.",
 )
+_REPORT_DIR = flags.DEFINE_string(
+    "report_dir",
+    None,
+    "Folder to make, with a page that shows the pictures with the captions of"
+    " the one results file. Needs --image_dir.",
+)
+_IMAGE_DIR = flags.DEFINE_string(
+    "image_dir", None, "Folder with the pictures that the references name."
+)
 
 
 def main(argv: list[str]) -> None:
@@ -86,7 +107,8 @@ def main(argv: list[str]) -> None:
         " references, and results files."
     )
   _check_flags(argv[2:])
-  references = _load_references(argv[1])
+  images = _load_images(argv[1])
+  references = {image.image_id: image.captions for image in images}
   systems = {path: _load_results(path, references) for path in argv[2:]}
   if "SPICE" in _METRICS.value:
     logging.info("SPICE downloads some 400 MB when it is first used.")
@@ -97,18 +119,6 @@ def main(argv: list[str]) -> None:
       scorers=_METRICS.value,
       tokenizer=_TOKENIZER.value,
   )
-  if _OUTPUT_JSON.value:
-    settings = {
-        "references": argv[1],
-        "training_captions": _TRAINING_CAPTIONS.value,
-        "metrics": _METRICS.value,
-        "tokenizer": _TOKENIZER.value,
-        "n_best": _N_BEST.value,
-        "allow_missing": _ALLOW_MISSING.value,
-    }
-    comparison_files.write_json(_OUTPUT_JSON.value, found, settings)
-  if _PER_IMAGE_SCORES.value:
-    comparison_files.write_per_image(_PER_IMAGE_SCORES.value, found, systems)
   print(comparison_files.table(found))
   print(f"\nTokenizer: {found.tokenizer}.")
   for path, captions in systems.items():
@@ -116,6 +126,13 @@ def main(argv: list[str]) -> None:
       print(f"{path}: {len(references) - len(captions)} images left out.")
   for note in found.notes:
     print(note)
+  if _OUTPUT_JSON.value:
+    settings = {"references": argv[1], **_settings()}
+    comparison_files.write_json(_OUTPUT_JSON.value, found, settings)
+  if _PER_IMAGE_SCORES.value:
+    comparison_files.write_per_image(_PER_IMAGE_SCORES.value, found, systems)
+  if _REPORT_DIR.value:
+    _write_report(_REPORT_DIR.value, found, systems[argv[2]], images)
 
 
 def _check_flags(results: list[str]) -> None:
@@ -124,21 +141,25 @@ def _check_flags(results: list[str]) -> None:
   for path in results:
     if results.count(path) > 1:
       raise app.UsageError(f"The results file {path!r} is given twice.")
+  if _REPORT_DIR.value:
+    program.require(_IMAGE_DIR)
+    if len(results) > 1:
+      raise app.UsageError("--report_dir shows a single results file.")
+    html_report.check(Path(_REPORT_DIR.value))
   for output in (_OUTPUT_JSON.value, _PER_IMAGE_SCORES.value):
     if output and not Path(output).parent.is_dir():
       raise FileNotFoundError(f"There is no folder for the file {output!r}.")
 
 
-def _load_references(path: str) -> dict[int, list[str]]:
-  images = captions_json.load_captions(path, None)
-  references = {image.image_id: image.captions for image in images}
-  bare = [i for i, captions in references.items() if not captions]
+def _load_images(path: str) -> list[captions_json.CaptionedImage]:
+  images = captions_json.load_captions(path, _IMAGE_DIR.value)
+  bare = [image.image_id for image in images if not image.captions]
   if bare and not _ALLOW_MISSING.value:
     raise ValueError(
         f"{path} has no captions of {len(bare)} of its {len(images)} images,"
         f" such as {bare[0]}; with --allow_missing the others are scored."
     )
-  return references
+  return images
 
 
 def _load_results(
@@ -161,6 +182,36 @@ def _load_training_captions() -> list[str] | None:
     return None
   images = captions_json.load_captions(_TRAINING_CAPTIONS.value, None)
   return [caption for image in images for caption in image.captions]
+
+
+def _settings() -> dict[str, Any]:
+  """The flags on which the figures depend, by their names."""
+  holders = (_TRAINING_CAPTIONS, _METRICS, _TOKENIZER, _N_BEST, _ALLOW_MISSING)
+  return {holder.name: holder.value for holder in holders}
+
+
+def _write_report(
+    report_dir: str,
+    found: comparison.Comparison,
+    captions: comparison.Captions,
+    images: Sequence[captions_json.CaptionedImage],
+) -> None:
+  """Writes the HTML report of the only results file."""
+  ((results, scores),) = found.systems.items()
+  with tqdm.tqdm(desc="Copying pictures", total=len(captions)) as bar:
+    page = scores_report.write(
+        Path(report_dir),
+        title=Path(results).name,
+        summary=" ".join([f"Tokenizer: {found.tokenizer}.", *found.notes]),
+        scores=scores,
+        captions={
+            i: [html_report.Caption(text, math.nan) for text in said]
+            for i, said in captions.items()
+        },
+        images=images,
+        progress=bar.update,
+    )
+  print(f"Wrote {page}")
 
 
 def run() -> None:

@@ -92,12 +92,43 @@ class ScoreCaptionsTest(parameterized.TestCase):
     ran = self._run(references, only, "--allow_missing")
     self.assertIn("None of the images of", ran.stderr)
 
+  def test_report(self):
+    with_names = {
+        **_REFERENCES,
+        "images": [{"id": i, "file_name": f"{i}.jpg"} for i in (1, 2)],
+    }
+    references = self._write("named.json", with_names)
+    results = self._write_results("ours.json", (2, "a cube"), (1, "a ball"))
+    ran = self._run(
+        references,
+        results,
+        f"--image_dir={self._folder}",
+        f"--report_dir={self._folder}/report",
+    )
+    self.assertEqual(ran.returncode, 0, ran.stderr)
+    page = (self._folder / "report" / "index.html").read_text(encoding="utf-8")
+    for text in ("ours.json", "A blue box.", "a cube", "2.jpg", "Bleu_4"):
+      self.assertIn(text, page)
+
   @parameterized.named_parameters(
       ("one_argument", ["x"], 2, "Two arguments or more are required"),
       ("twice", ["x", "y", "y"], 2, "The results file 'y' is given twice"),
       ("no_references", ["/no/x", "y"], 1, "no captions file '/no/x'"),
       ("metric", ["x", "y", "--metrics=Blue"], 1, "CIDEr, SPICE. Got: Blue"),
       ("folder", ["x", "y", "--output_json=/no/z"], 1, "folder for .*'/no/z'"),
+      ("image_dir", ["x", "y", "--report_dir=z"], 2, "--image_dir is required"),
+      (
+          "one_report_of_two",
+          ["x", "y", "z", "--report_dir=z", "--image_dir=w"],
+          2,
+          "--report_dir shows a single results file",
+      ),
+      (
+          "report_dir",
+          ["x", "y", "--report_dir=/dev/null", "--image_dir=w"],
+          1,
+          "A report is a folder, but /dev/null is a file",
+      ),
   )
   def test_mistakes(self, arguments, status, message):
     ran = programs.run("score_captions", *arguments)

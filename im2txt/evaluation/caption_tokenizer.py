@@ -112,8 +112,8 @@ def tokenize(captions: Sequence[str], tokenizer: str = "auto") -> Tokenized:
       if tokenizer == "ptb":
         raise
       note = (
-          "The captions were split by rules of Python, which differ from the"
-          f" COCO tools' PTB tokenizer in a few. {error}"
+          "The captions were split into words by rules of Python, which give"
+          f" other words than the COCO tools' for a few captions. {error}"
       )
   return Tokenized(list(map(by_python, captions)), "python", note)
 

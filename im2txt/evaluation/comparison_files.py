@@ -28,7 +28,10 @@ def table(found: comparison.Comparison) -> str:
   # Java may have failed at a metric for some systems only.
   corpora.sort(key=len, reverse=True)
   metrics = list(dict.fromkeys(metric for c in corpora for metric in c))
-  rows = [_row(name, scores, metrics) for name, scores in found.systems.items()]
+  rows = [
+      {"results": name, **_cells(scores, metrics)}
+      for name, scores in found.systems.items()
+  ]
   headings = [h for h in rows[0] if any(row[h] for row in rows)]
   cells = [headings, *([row[h] for h in headings] for row in rows)]
   widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -44,6 +47,12 @@ def table(found: comparison.Comparison) -> str:
     ]
     lines.append(f"| {' | '.join(aligned)} |")
   return "\n".join(lines)
+
+
+def figures(scores: comparison.SystemScores) -> dict[str, str]:
+  """A system's cells of the table by their headings."""
+  cells = _cells(scores, list(scores.corpus))
+  return {heading: cell for heading, cell in cells.items() if cell}
 
 
 def write_json(
@@ -98,24 +107,23 @@ def write_per_image(
         file.write(json.dumps(line).encode() + b"\n")
 
 
-def _row(
-    name: str, scores: comparison.SystemScores, metrics: Sequence[str]
+def _cells(
+    scores: comparison.SystemScores, metrics: Sequence[str]
 ) -> dict[str, str]:
   """The cells of a system by their headings, the same ones for all systems."""
-  statistics = _cells(scores.statistics)
-  n_best = _cells(scores.n_best) if scores.n_best else {}
+  counts = _counts(scores.statistics)
+  n_best = _counts(scores.n_best) if scores.n_best else {}
   return {
-      "results": name,
-      "images": statistics.pop("images"),
+      "images": counts.pop("images"),
       **{m: _format(scores.corpus.get(m), ".3f") for m in metrics},
       "oracle CIDEr": _format(scores.oracle_cider, ".3f"),
-      **statistics,
+      **counts,
       "n best": n_best.get("images", ""),
       "n best in training": n_best.get("in training", ""),
   }
 
 
-def _cells(statistics: caption_statistics.Statistics) -> dict[str, str]:
+def _counts(statistics: caption_statistics.Statistics) -> dict[str, str]:
   return {
       heading: _format(getattr(statistics, field), form)
       for field, (heading, form) in _STATISTICS.items()

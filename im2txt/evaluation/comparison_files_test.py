@@ -74,6 +74,19 @@ class ComparisonFilesTest(absltest.TestCase):
         ],
     )
 
+  def test_figures(self):
+    figures = comparison_files.figures(_FOUND.systems["the others"])
+    self.assertEqual(
+        list(figures.items())[:4],
+        [
+            ("images", "2"),
+            ("METEOR", "0.250"),
+            ("CIDEr", "10.000"),
+            ("empty", "0"),
+        ],
+    )
+    self.assertNotIn("n best", figures)
+
   def test_json(self):
     path = self.create_tempdir().full_path + "/scores.json"
     comparison_files.write_json(path, _FOUND, {"references": "captions.json"})

@@ -75,7 +75,7 @@ class ComparisonTest(parameterized.TestCase):
     )
     self.assertEqual(found.tokenizer, "python")
     self.assertLen(found.notes, 2)
-    self.assertStartsWith(found.notes[0], "The captions were split by rules")
+    self.assertStartsWith(found.notes[0], "The captions were split into")
     self.assertStartsWith(found.notes[1], "METEOR was left out.")
     self.assertNotIn("METEOR", found.systems["two"].corpus)
     self.assertIn("Bleu_4", found.systems["two"].corpus)

@@ -13,7 +13,7 @@ const likeliest = pictures.reduce(
   (most, {captions}) => Math.max(most, ...captions.map(([, p]) => p ?? 0)),
   Number.MIN_VALUE,
 );
-const detail = new Detail(byId("detail"), go, closeDetail);
+const detail = new Detail(byId("detail"), go, leaveDetail);
 let shown = null;
 
 /** What is to be shown of a view. Finds again only what may have changed. */
@@ -117,17 +117,19 @@ function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-/** Shows another page, from its top. */
+/** Shows another page, from its top; the next Tab leads to its first card. */
 function turnTo(page) {
   visit({page: Math.min(Math.max(page || 1, 1), shown.numPages)});
   byId("results").scrollIntoView();
+  byId("grid").focus({preventScroll: true});
 }
 
 /** Shows from near the picture so many after the one that is. */
 function go(step) {
   const {found, view} = shown;
-  const index = found.indexOf(pictures[view.picture - 1]) + step;
-  if (found[index]) visit(placeOf(index), {isNew: false});
+  const index = found.indexOf(pictures[view.picture - 1]);
+  if (index < 0 || !found[index + step]) return;
+  visit(placeOf(index + step), {isNew: false});
 }
 
 /** Where in a view the picture of an index is. */
@@ -138,8 +140,10 @@ function placeOf(index) {
   };
 }
 
-function closeDetail() {
+/** Goes on without the picture that was seen from near, unless that is so. */
+function leaveDetail() {
   const {picture} = shown.view;
+  if (!picture) return;
   visit({picture: 0});
   document.querySelector(`#picture-${picture} a.frame`)?.focus();
 }

@@ -31,7 +31,7 @@ def _pictures(folder):
         path=path,
         captions=[
             html_report.Caption(_CAPTIONS.get(i, f"caption {i} ."), i / 200),
-            html_report.Caption("another .", 1e-7),
+            *[html_report.Caption("another .", 1e-7)] * (6 if i == 9 else 1),
         ],
         references=[f"reference {i} ."] * (i % 3),
         # 37 and 130 have no divisor in common: all differ.
@@ -79,6 +79,9 @@ class HtmlReportBrowserTest(chromium_test_case.ChromiumTestCase):
   def _search(self, text):
     self.find("#search").clear()
     self.find("#search").send_keys(text)
+
+  def _focused_card(self):
+    return self.run_script("return document.activeElement.parentElement.id")
 
   def _background(self):
     return self.run_script(
@@ -167,6 +170,8 @@ class HtmlReportBrowserTest(chromium_test_case.ChromiumTestCase):
     self.find("#next-page").click()
     self._await_status("130 pictures, page 2 of 3")
     self.assertEqual(self._names()[0], "picture_60.png")
+    self.press(keys.Keys.TAB)
+    self.assertEqual(self._focused_card(), "picture-61")
     self.find("#next-page").click()
     self.assertLen(self._names(), 10)
     self.assertFalse(self.find("#next-page").is_enabled())
@@ -204,9 +209,8 @@ class HtmlReportBrowserTest(chromium_test_case.ChromiumTestCase):
     self.assertEqual(self.texts("#detail .position"), ["6 of 130"])
     self.press(keys.Keys.ESCAPE)
     self.assertFalse(self.find("#detail").is_displayed())
-    self.assertEqual(self._fragment(), {})
-    focused = self.run_script("return document.activeElement.parentElement.id")
-    self.assertEqual(focused, "picture-6")
+    self.wait_for({}, self._fragment)
+    self.assertEqual(self._focused_card(), "picture-6")
 
   def test_detail_goes_on_with_the_next_page(self):
     self._open("#picture=60")
@@ -277,6 +281,12 @@ class HtmlReportBrowserTest(chromium_test_case.ChromiumTestCase):
 
     self.wait_for([True, True], blocked)
     self.assertEqual(self.browser.title, "Pictures")
+
+  def test_many_captions(self):
+    self.assertLen(self.texts("#picture-10 .captions li"), 5)
+    self.assertEqual(self.texts(".more"), ["and 2 more"])
+    self._open("#picture=10")
+    self.assertLen(self.texts("#detail .captions li"), 7)
 
   def test_empty_caption(self):
     self._open("#picture=9")

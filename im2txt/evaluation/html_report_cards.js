@@ -1,6 +1,9 @@
 "use strict";
 // What is shown of a picture. Text is only ever set as text, never as HTML.
 
+// The view from near has all.
+const CAPTIONS_A_CARD = 5;
+
 /** Makes an element; children are nodes or texts. */
 function element(tag, attributes, ...children) {
   const made = document.createElement(tag);
@@ -110,7 +113,8 @@ function verdictOf({verdict}) {
 
 /** A picture in the grid; its image links to the view from near. */
 function cardOf(picture, shown) {
-  const {references, scores, name} = picture;
+  const {captions, references, scores, name} = picture;
+  const more = captions.length - CAPTIONS_A_CARD;
   const found = shown.terms.length
     ? references.some((text) => foundIn(text, shown.terms).length)
     : false;
@@ -140,7 +144,8 @@ function cardOf(picture, shown) {
       "div",
       {class: "text"},
       ...verdictOf(picture),
-      captionList(picture, shown),
+      captionList({captions: captions.slice(0, CAPTIONS_A_CARD)}, shown),
+      ...(more > 0 ? [element("p", {class: "more"}, `and ${more} more`)] : []),
       ...(scores.size ? [scoreList(picture, shown)] : []),
       ...(references.length ? [details] : []),
       element("p", {class: "name"}, ...marked(name, shown.terms)),

@@ -5,21 +5,18 @@ class Detail {
   /**
    * @param {HTMLDialogElement} dialog
    * @param {(step: number) => void} go Shows the picture so many further.
-   * @param {() => void} close Called when the dialog is closed by its user.
+   * @param {() => void} closed Called when its user has closed the dialog.
    */
-  constructor(dialog, go, close) {
+  constructor(dialog, go, closed) {
     this.dialog = dialog;
     this.part = (name) => dialog.querySelector(`.${name}`);
     this.part("previous").addEventListener("click", () => go(-1));
     this.part("next").addEventListener("click", () => go(1));
-    this.part("close").addEventListener("click", close);
-    dialog.addEventListener("cancel", (event) => {
-      event.preventDefault(); // The view says whether it is open.
-      close();
-    });
+    this.part("close").addEventListener("click", () => dialog.close());
     dialog.addEventListener("click", ({target}) => {
-      if (target === dialog) close(); // Beside the dialog.
+      if (target === dialog) dialog.close(); // Beside what it shows.
     });
+    dialog.addEventListener("close", closed);
     dialog.addEventListener("keydown", (event) => {
       const step = {ArrowLeft: -1, ArrowRight: 1}[event.key];
       if (!step || event.altKey || event.ctrlKey || event.metaKey) return;

@@ -1,5 +1,5 @@
 "use strict";
-// Which pictures are shown, in which order: the view's state, and what it finds.
+// Which pictures are shown, in which order: a view's state, and what it finds.
 
 const NO_VIEW = {q: "", sort: "", show: "", page: 1, picture: 0};
 
@@ -69,7 +69,10 @@ const UNSPACED = new RegExp(
 function termsOf(query) {
   return Array.from(
     query.matchAll(/"([^"]*)"?|[^\s"]+/g),
-    ([term, phrase]) => ({text: fold(phrase ?? term).trim(), isWhole: !!phrase}),
+    ([term, phrase]) => ({
+      text: fold(phrase ?? term).trim(),
+      isWhole: !!phrase,
+    }),
   )
     .filter(({text}) => text)
     .map(({text, isWhole}) => {

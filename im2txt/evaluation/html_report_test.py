@@ -166,7 +166,7 @@ class HtmlReportTest(parameterized.TestCase):
     broken = self._picture("2.jpg")
     broken.path.write_bytes(b"no picture")
     page = self._page([gone, broken, self._picture("3.jpg")])
-    self.assertIn("2 of 3 images can’t be", page)
+    self.assertIn("2 of 3 images can’t", page)
     entries = _entries(page)
     self.assertEqual(
         [entry["thumbnail"] for entry in entries],
@@ -176,7 +176,7 @@ class HtmlReportTest(parameterized.TestCase):
     self.assertEqual(entries[0]["captions"], [["a dog .", 0.25]])
 
   def test_nothing_is_said_of_unreadable_images_where_there_are_none(self):
-    self.assertNotIn("can’t be\n", self._page([self._picture("1.jpg")]))
+    self.assertNotIn("images can’t", self._page([self._picture("1.jpg")]))
 
   @parameterized.parameters(float("nan"), float("inf"))
   def test_numbers_that_are_none(self, number):

@@ -30,7 +30,9 @@ def executable() -> str:
   """
   path = shutil.which("java")
   if not path:
-    raise JavaError("There is no Java on the PATH.")
+    raise JavaError(
+        "There is no Java on the PATH; Debian's is default-jre-headless."
+    )
   return path
 
 
@@ -77,7 +79,8 @@ def running(*arguments: str, timeout: float) -> Iterator[subprocess.Popen[str]]:
         messages.seek(0)
         said = messages.read().decode("utf-8", "replace")
         said = textwrap.shorten(said, 200) or "it said nothing more."
-        reason = f"Java failed ({error}): {said}"
+        reason = f"Java failed ({getattr(error, 'strerror', '') or error}):"
+        reason += f" {said}"
       raise JavaError(reason) from error
     finally:
       timer.cancel()

@@ -16,6 +16,8 @@ _THUMBNAIL_SIZE = 320
 _IMAGE_SIZE = 800
 _THUMBNAIL_QUALITY = 80
 _IMAGE_QUALITY = 85
+# Of what is enlarged in the browser.
+_SMALL_PICTURE_QUALITY = 95
 
 # What Pillow raises for files that it can't read; SyntaxError is of broken
 # PNGs, and the others come from the depths of rarer formats.
@@ -52,12 +54,13 @@ def write(
     picture = _read(path)
   except _UNREADABLE:
     return []
-  is_large = max(picture.size) > _THUMBNAIL_SIZE
-  if is_large:
-    picture.save(image, "JPEG", quality=_IMAGE_QUALITY)
-    picture.thumbnail((_THUMBNAIL_SIZE, _THUMBNAIL_SIZE))
+  if max(picture.size) <= _THUMBNAIL_SIZE:
+    picture.save(thumbnail, "JPEG", quality=_SMALL_PICTURE_QUALITY)
+    return [thumbnail]
+  picture.save(image, "JPEG", quality=_IMAGE_QUALITY)
+  picture.thumbnail((_THUMBNAIL_SIZE, _THUMBNAIL_SIZE))
   picture.save(thumbnail, "JPEG", quality=_THUMBNAIL_QUALITY)
-  return [thumbnail, image] if is_large else [thumbnail]
+  return [thumbnail, image]
 
 
 def _read(path: pathlib.Path) -> Image.Image:
