@@ -129,9 +129,9 @@ class CaptionEvaluationTest(tf.test.TestCase):
     report = self.dir / "report"
     self._evaluate(report_dir=str(report), label="ckpt-7")
     self.assertTrue((self.dir / "captions_val_ckpt-7_results.json").exists())
-    page = (report / "index.html").read_text()
+    page = (report / "ckpt-7" / "index.html").read_text()
     self.assertIn(self.captioner.split.references[0][1], page)
-    self.assertLen(list((report / "thumbnails").iterdir()), 4)
+    self.assertLen(list((report / "ckpt-7" / "thumbnails").iterdir()), 4)
 
 
 if __name__ == "__main__":

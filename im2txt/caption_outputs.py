@@ -21,10 +21,12 @@ from absl import logging
 
 from im2txt import evaluation_split
 from im2txt import split_captioner
+from im2txt.data import captions_json
 from im2txt.evaluation import coco_results
 from im2txt.evaluation import comparison
 from im2txt.evaluation import comparison_files
 from im2txt.evaluation import html_report
+from im2txt.evaluation import scores_report
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,7 +37,8 @@ class CaptionOutputs:
     folder: An existing folder for the files.
     split_name: In their names.
     settings: What the captions are made with, for the summary.
-    report_dir: The folder of the report; none is written if empty.
+    report_dir: The folder of the report, or of reports by label; none is
+      written if empty.
   """
 
   folder: str
@@ -75,44 +78,46 @@ class CaptionOutputs:
         {**self.settings, "perplexity": perplexity},
     )
     if self.report_dir:
-      self._write_report(found, scores, captioner, perplexity)
+      report_dir = pathlib.Path(self.report_dir, label)
+      self._write_report(report_dir, found, scores, captioner, perplexity)
 
   def _path(self, label: str, ending: str) -> str:
     parts = ["captions", self.split_name, *([label] if label else []), ending]
     return os.path.join(self.folder, "_".join(parts))
 
-  def _write_report(self, found, scores, captioner, perplexity: float) -> None:
+  def _write_report(
+      self, report_dir, found, scores, captioner, perplexity: float
+  ) -> None:
     ((name, system),) = scores.systems.items()
-    figures = {m: f"{value:.3f}" for m, value in system.corpus.items()}
     with tempfile.TemporaryDirectory() as folder:
-      page = html_report.write(
-          pathlib.Path(self.report_dir),
+      page = scores_report.write(
+          report_dir,
           title=f"Captions of the split {self.split_name}",
-          summary=f"By {name}. Tokenizer: {scores.tokenizer}.",
-          figures={**figures, "perplexity": f"{perplexity:.3f}"},
-          pictures=_pictures(found, system, captioner, pathlib.Path(folder)),
+          summary=(
+              f"By {name}, with a perplexity of {perplexity:.3f}. Tokenizer:"
+              f" {scores.tokenizer}."
+          ),
+          scores=system,
+          captions={
+              image_id: [
+                  html_report.Caption(caption.sentence, caption.probability)
+                  for caption in said
+              ]
+              for image_id, said in found.items()
+          },
+          images=_images(captioner, pathlib.Path(folder)),
       )
     logging.info("Report: %s", page)
 
 
-def _pictures(
-    found: split_captioner.Found,
-    scores: comparison.SystemScores,
-    captioner: split_captioner.SplitCaptioner,
-    folder: pathlib.Path,
-) -> Iterator[html_report.Picture]:
-  """The pictures with all that is said of them."""
-  encoded = evaluation_split.encoded_images(captioner.data, captioner.split)
+def _images(
+    captioner: split_captioner.SplitCaptioner, folder: pathlib.Path
+) -> Iterator[captions_json.CaptionedImage]:
+  """The images of the records, each written to a folder when it is needed."""
   suffix = f".{captioner.data.config.image_format}"
-  for image_id, image in zip(found, encoded, strict=True):
+  encoded = evaluation_split.encoded_images(captioner.data, captioner.split)
+  references = captioner.split.references.items()
+  for (image_id, said), image in zip(references, encoded, strict=True):
     path = folder / f"{image_id}{suffix}"
     path.write_bytes(image)
-    yield html_report.Picture(
-        path=path,
-        captions=[
-            html_report.Caption(caption.sentence, caption.probability)
-            for caption in found[image_id]
-        ],
-        references=captioner.split.references[image_id],
-        scores=scores.per_image[image_id],
-    )
+    yield captions_json.CaptionedImage(image_id, os.fspath(path), said)

@@ -25,6 +25,7 @@ from im2txt import checkpoint_reader
 from im2txt import configuration
 
 _CONFIG_FILE = "config.json"
+_WILDCARDS = frozenset("*?[")
 _FILE_SUFFIXES = (".index", ".meta", ".data-00000-of-00001")
 # A checkpoint by its index or, if it is of 2016's format, its only file.
 _NUMBERED_CHECKPOINT = re.compile(r"(.+\.ckpt-(\d+))(\.index)?")
@@ -53,6 +54,37 @@ def find(path: str) -> str:
     if exists(prefix):
       return prefix
   raise FileNotFoundError(f"No checkpoint found at: {path}")
+
+
+def find_all(patterns: str) -> dict[str, str]:
+  """The checkpoints that a user lists.
+
+  Args:
+    patterns: Separated by commas: what `find` takes, or patterns of
+      checkpoints, such as "train/model.ckpt-*", taken in the order of their
+      steps.
+
+  Returns:
+    By name, the checkpoints' paths without suffix, each once, in that order.
+    Names are without folders where this tells them apart.
+
+  Raises:
+    FileNotFoundError: If there is none to one of the patterns.
+  """
+  paths: dict[str, None] = {}
+  for pattern in filter(None, map(str.strip, patterns.split(","))):
+    if not _WILDCARDS.intersection(pattern):
+      paths[find(pattern)] = None
+      continue
+    files = tf.io.gfile.glob(f"{pattern}*")
+    matches = filter(None, map(_NUMBERED_CHECKPOINT.fullmatch, files))
+    found = sorted({(int(match[2]), match[1]) for match in matches})
+    if not found:
+      raise FileNotFoundError(f"No checkpoint matches the pattern: {pattern}")
+    paths |= dict.fromkeys(path for _, path in found)
+  names = [os.path.basename(path) for path in paths]
+  is_unique = len(set(names)) == len(names)
+  return dict(zip(names if is_unique else paths, paths, strict=True))
 
 
 def find_latest(folder: str) -> str | None:

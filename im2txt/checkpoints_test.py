@@ -57,6 +57,26 @@ class FindTest(CheckpointsTestCase):
     path = self._saver().save(1)
     self.assertEqual(path, checkpoints.find(path + suffix))
 
+  def test_all_of_several_patterns(self):
+    saver = self._saver(max_to_keep=3)
+    paths = [saver.save(step) for step in (9, 10, 100)]
+    found = checkpoints.find_all(f"{paths[2]}, {self._path('model.ckpt-*')}")
+    self.assertEqual(
+        ["model.ckpt-100", "model.ckpt-9", "model.ckpt-10"], list(found)
+    )
+    self.assertEqual([paths[2], *paths[:2]], list(found.values()))
+
+  def test_names_that_need_their_folders(self):
+    path = self._saver().save(1)
+    other = _write(self._path("other/model.ckpt-1"), {"global_step": 1})
+    found = checkpoints.find_all(f"{self.dir},{other}")
+    self.assertEqual({path: path, other: other}, found)
+
+  @parameterized.parameters("model.ckpt-*", "", "model.ckpt-7")
+  def test_pattern_without_checkpoints(self, name):
+    with self.assertRaisesRegex(FileNotFoundError, "No checkpoint"):
+      checkpoints.find_all(self._path(name))
+
   def test_moved_folder(self):
     self._saver().save(1)
     moved = self.dir + "_moved"

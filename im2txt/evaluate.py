@@ -14,6 +14,10 @@ each image as well, once, and scores the captions against those of the records.
 TensorBoard then shows the scores and a few images with their captions, and
 --eval_dir gets captions_val_results.json, for the COCO server and tools,
 captions_val_scores.jsonl, with a line an image, and captions_val_summary.json.
+
+With --once --checkpoints="${MODEL_DIR}/train/model.ckpt-*,other/train" instead
+of --checkpoint_dir it evaluates all these and prints one table. The names of
+the files then have the checkpoint's after the split's.
 """
 
 import pathlib
@@ -105,7 +109,15 @@ _TRAINING_CAPTIONS = flags.DEFINE_string(
 _REPORT_DIR = flags.DEFINE_string(
     "report_dir",
     "",
-    "Folder for a page to open in a browser: pictures, captions, scores.",
+    "Folder for a page to open in a browser: pictures, captions, scores. With"
+    " --checkpoints, a folder in it for each.",
+)
+_CHECKPOINTS = flags.DEFINE_string(
+    "checkpoints",
+    "",
+    "With --once, instead of --checkpoint_dir: checkpoints, folders, whose"
+    " newest one is taken, or patterns of checkpoints, separated by commas; all"
+    " in one table.",
 )
 _CONFIG_OVERRIDES = flags.DEFINE_string(
     "config_overrides",
@@ -119,32 +131,20 @@ def main(argv: list[str]) -> int | None:
   del argv
   _check_flags()
   # Here, so that --help and wrong flags need not wait for TensorFlow.
-  from im2txt import caption_data
   from im2txt import checkpoints
-  from im2txt import configuration
-  from im2txt import evaluation_loop
-  from im2txt.ops import inputs
+  from im2txt import evaluation_results
 
-  files = inputs.input_files(
-      _INPUT_FILE_PATTERN.value or _INPUT_FEATURE_PATTERN.value
-  )
-  config, _ = configuration.apply_overrides(
-      *checkpoints.load_config(_CHECKPOINT_DIR.value), _CONFIG_OVERRIDES.value
-  )
-  data = caption_data.CaptionData(
-      files=files,
-      config=config,
-      are_features=bool(_INPUT_FEATURE_PATTERN.value),
-  )
-  loop = evaluation_loop.EvaluationLoop(
-      data=data,
-      checkpoint_dir=_CHECKPOINT_DIR.value,
-      eval_dir=_EVAL_DIR.value,
-      max_examples=_NUM_EVAL_EXAMPLES.value,
-      min_global_step=_MIN_GLOBAL_STEP.value,
-  )
-  if _CAPTION_METRICS.value:
-    loop.captions = _caption_evaluator(loop.model, data)
+  if _CHECKPOINTS.value:
+    evaluations = []
+    made_for = None
+    for name, path in checkpoints.find_all(_CHECKPOINTS.value).items():
+      config = _config(path)
+      if config != made_for:  # One model for all that are made alike.
+        loop, made_for = _make_loop(config), config
+      evaluations.append(loop.evaluate(path, name))
+    print(evaluation_results.table(evaluations))
+    return 0
+  loop = _make_loop(_config(_CHECKPOINT_DIR.value))
   if not _ONCE.value:
     loop.run(
         interval_secs=_EVAL_INTERVAL_SECS.value,
@@ -162,6 +162,40 @@ def main(argv: list[str]) -> int | None:
   return 0
 
 
+def _config(path: str):
+  """The model's configuration, of a checkpoint or a folder."""
+  from im2txt import checkpoints
+  from im2txt import configuration
+
+  return configuration.apply_overrides(
+      *checkpoints.load_config(path), _CONFIG_OVERRIDES.value
+  )[0]
+
+
+def _make_loop(config):
+  """The `EvaluationLoop` of a model's configuration that the flags describe."""
+  from im2txt import caption_data
+  from im2txt import evaluation_loop
+  from im2txt.ops import inputs
+
+  patterns = _INPUT_FILE_PATTERN.value, _INPUT_FEATURE_PATTERN.value
+  data = caption_data.CaptionData(
+      files=inputs.input_files(patterns[0] or patterns[1]),
+      config=config,
+      are_features=bool(patterns[1]),
+  )
+  loop = evaluation_loop.EvaluationLoop(
+      data=data,
+      checkpoint_dir=_CHECKPOINT_DIR.value,
+      eval_dir=_EVAL_DIR.value,
+      max_examples=_NUM_EVAL_EXAMPLES.value,
+      min_global_step=_MIN_GLOBAL_STEP.value,
+  )
+  if _CAPTION_METRICS.value:
+    loop.captions = _caption_evaluator(loop.model, data)
+  return loop
+
+
 def _check_flags() -> None:
   """Finds flags that don't go together."""
   patterns = _INPUT_FILE_PATTERN.value, _INPUT_FEATURE_PATTERN.value
@@ -171,7 +205,14 @@ def _check_flags() -> None:
     raise app.UsageError(
         "Give either --input_file_pattern or --input_feature_pattern."
     )
-  program.require(_CHECKPOINT_DIR, _EVAL_DIR)
+  if _CHECKPOINTS.value:
+    if not _ONCE.value or _CHECKPOINT_DIR.value:
+      raise app.UsageError(
+          "--checkpoints needs --once, and no --checkpoint_dir."
+      )
+  else:
+    program.require(_CHECKPOINT_DIR)
+  program.require(_EVAL_DIR)
   if _CAPTION_METRICS.value:
     program.require(_VOCAB_FILE)
   for flag in (_TRAINING_CAPTIONS, _REPORT_DIR, _SPLIT):
@@ -194,7 +235,7 @@ def _caption_evaluator(model, data):
   from im2txt.evaluation import html_report
   from im2txt.inference_utils import vocabulary
 
-  if _REPORT_DIR.value:
+  if _REPORT_DIR.value and not _CHECKPOINTS.value:
     html_report.check(pathlib.Path(_REPORT_DIR.value))
   search = {
       "beam_size": _BEAM_SIZE.value,

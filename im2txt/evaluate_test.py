@@ -63,6 +63,27 @@ class EvaluateTest(parameterized.TestCase, tf.test.TestCase):
     path = os.path.join(folder, "eval", "captions_val_results.json")
     self.assertLen(coco_results.read(path, range(6)), 6)
 
+  def test_table_of_checkpoints(self):
+    folder = self.create_tempdir().full_path
+    model = show_and_tell_model.ShowAndTellModel(tiny.CONFIG, "eval")
+    checkpoints.save_config(folder, tiny.CONFIG, configuration.TrainingConfig())
+    saver = checkpoint_saver.Saver(
+        model.checkpoint_variables(), folder, max_to_keep=2
+    )
+    saver.save(0)
+    saver.save(1)
+    pattern, _, eval_dir, once = self._arguments(folder)
+    ran = programs.run(
+        "evaluate",
+        *(pattern, eval_dir, once),
+        f"--checkpoints={folder}/model.ckpt-*",
+    )
+    self.assertEqual(0, ran.returncode, ran.stderr)
+    heading, _, *rows = ran.stdout.splitlines()
+    self.assertEqual("| checkpoint   | step | perplexity |", heading)
+    self.assertLen(rows, 2)
+    self.assertStartsWith(rows[1], "| model.ckpt-1 |")
+
   def test_no_checkpoint(self):
     folder = self.create_tempdir().full_path
     ran = programs.run("evaluate", *self._arguments(folder))
@@ -84,6 +105,11 @@ class EvaluateTest(parameterized.TestCase, tf.test.TestCase):
           "both",
           ["--input_file_pattern=x", "--input_feature_pattern=x"],
           "Give either --input_file_pattern or --input_feature_pattern.",
+      ),
+      (
+          "checkpoints",
+          [*_NAMES, "--once", "--checkpoints=x"],
+          "--checkpoints needs --once, and no --checkpoint_dir.",
       ),
       (
           "vocabulary",

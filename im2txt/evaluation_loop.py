@@ -3,7 +3,6 @@
 import math
 import os
 import time
-from typing import NamedTuple
 
 from absl import logging
 import tensorflow as tf
@@ -11,34 +10,11 @@ import tensorflow as tf
 from im2txt import caption_data
 from im2txt import caption_evaluation
 from im2txt import checkpoints
+from im2txt import evaluation_results
 from im2txt import feature_metadata
 from im2txt import perplexity
 from im2txt import show_and_tell_model
 from im2txt import training_summaries
-from im2txt.evaluation import comparison
-
-
-class Evaluation(NamedTuple):
-  """What is found of a checkpoint.
-
-  Attributes:
-    name: The checkpoint's name, without its folder.
-    step: Its global step.
-    perplexity: Of the captions of the split.
-    captions: The scores of its own captions; None if it made none.
-  """
-
-  name: str
-  step: int
-  perplexity: float
-  captions: comparison.Comparison | None = None
-
-  def metrics(self) -> dict[str, float]:
-    """The perplexity and, if there are captions, their metrics."""
-    metrics = {"Perplexity": self.perplexity}
-    if self.captions:
-      metrics |= self.captions.systems[self.name].corpus
-    return metrics
 
 
 class EvaluationLoop:
@@ -102,7 +78,7 @@ class EvaluationLoop:
         logging.info("No new checkpoint for %d seconds.", timeout_secs)
         return
 
-  def run_once(self) -> Evaluation | None:
+  def run_once(self) -> evaluation_results.Evaluation | None:
     """Evaluates the newest checkpoint unless that has been done.
 
     Returns:
@@ -142,11 +118,14 @@ class EvaluationLoop:
     self._evaluated = checkpoint
     return result
 
-  def evaluate(self, checkpoint: str) -> Evaluation:
+  def evaluate(
+      self, checkpoint: str, name: str
+  ) -> evaluation_results.Evaluation:
     """Evaluates a checkpoint, whatever its step; its files get its name.
 
     Args:
       checkpoint: The checkpoint's path, without suffix.
+      name: What to call it.
 
     Returns:
       What was found.
@@ -156,8 +135,7 @@ class EvaluationLoop:
       ValueError: If the checkpoint or the input can't be used.
     """
     step = self._load(checkpoint)
-    name = os.path.basename(checkpoint)
-    return self._evaluate(name, step, label=name)
+    return self._evaluate(name, step, label=name.replace(os.sep, "_"))
 
   def _load(self, checkpoint: str) -> int:
     """Takes over a checkpoint's weights; returns its global step."""
@@ -169,7 +147,9 @@ class EvaluationLoop:
     )
     return step
 
-  def _evaluate(self, name: str, step: int, label: str = "") -> Evaluation:
+  def _evaluate(
+      self, name: str, step: int, label: str = ""
+  ) -> evaluation_results.Evaluation:
     if self._data.are_features:
       feature_metadata.check_encoder(
           self._data.files, self.model.encoder, self._data.config
@@ -195,4 +175,4 @@ class EvaluationLoop:
           name, self._writer, perplexity=value, step=step, label=label
       )
     logging.info("Finished processing evaluation at global step %d.", step)
-    return Evaluation(name, step, value, scores)
+    return evaluation_results.Evaluation(name, step, value, scores)

@@ -24,16 +24,37 @@ _STATISTICS = {
 
 def table(found: comparison.Comparison) -> str:
   """A table in Markdown, a row for each system; what none has is left out."""
+  return align(rows(found))
+
+
+def rows(found: comparison.Comparison) -> list[dict[str, str]]:
+  """The table's cells by their headings, a dict of all of them a system."""
   corpora = [scores.corpus for scores in found.systems.values()]
   # Java may have failed at a metric for some systems only.
   corpora.sort(key=len, reverse=True)
   metrics = list(dict.fromkeys(metric for c in corpora for metric in c))
-  rows = [
+  return [
       {"results": name, **_cells(scores, metrics)}
       for name, scores in found.systems.items()
   ]
-  headings = [h for h in rows[0] if any(row[h] for row in rows)]
-  cells = [headings, *([row[h] for h in headings] for row in rows)]
+
+
+def align(table_rows: Sequence[Mapping[str, str]]) -> str:
+  """Makes a table in Markdown.
+
+  Args:
+    table_rows: At least one; each row's cells by their headings. The first
+      column is aligned to the left, all others to the right.
+
+  Returns:
+    The table, without the columns in which all cells are empty.
+  """
+  headings = [
+      heading
+      for heading in dict.fromkeys(h for row in table_rows for h in row)
+      if any(row.get(heading) for row in table_rows)
+  ]
+  cells = [headings, *([r.get(h, "") for h in headings] for r in table_rows)]
   widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
   rules = [
       "-" * width if i == 0 else "-" * (width - 1) + ":"

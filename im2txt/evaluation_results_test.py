@@ -1,0 +1,56 @@
+"""Tests of the table of checkpoints."""
+
+from absl.testing import absltest
+
+from im2txt import evaluation_results
+from im2txt.evaluation import comparison
+from im2txt.testing import fake_java
+
+
+class EvaluationResultsTest(absltest.TestCase):
+
+  def test_perplexities(self):
+    table = evaluation_results.table(
+        [
+            evaluation_results.Evaluation("model.ckpt-5", 5, 12.34567),
+            evaluation_results.Evaluation("model.ckpt-50", 50, 9.5),
+        ]
+    )
+    self.assertEqual(
+        "| checkpoint    | step | perplexity |\n"
+        "| ------------- | ---: | ---------: |\n"
+        "| model.ckpt-5  |    5 |     12.346 |\n"
+        "| model.ckpt-50 |   50 |      9.500 |",
+        table,
+    )
+
+  def test_captions(self):
+    fake_java.install(self, None)
+    references = {1: ["a red sky"], 2: ["a blue sea"]}
+    evaluations = []
+    for step, said in (5, "a dog"), (50, "a red sky"):
+      name = f"model.ckpt-{step}"
+      scores = comparison.compare(
+          references, {name: {1: [said], 2: ["a blue sea"]}}
+      )
+      evaluations.append(evaluation_results.Evaluation(name, step, 2.0, scores))
+    heading, _, first, second, _, *notes = evaluation_results.table(
+        evaluations
+    ).splitlines()
+    self.assertRegex(
+        heading, r"^\| checkpoint +\| step \| perplexity \| images \| Bleu_1"
+    )
+    columns = [cell.strip() for cell in heading.split("|")]
+    cider = columns.index("CIDEr")
+    self.assertLess(first.split("|")[cider], second.split("|")[cider])
+    self.assertEqual(
+        "1.000", second.split("|")[columns.index("Bleu_1")].strip()
+    )
+    self.assertIn("Tokenizer: python.", notes)
+    # Both lack METEOR for the same reason, which is told once.
+    self.assertLen([note for note in notes if "METEOR" in note], 1)
+    self.assertIn("CIDEr", evaluations[0].metrics())
+
+
+if __name__ == "__main__":
+  absltest.main()
