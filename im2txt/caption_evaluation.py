@@ -8,14 +8,21 @@ records --once an image--> model, beam search --> captions
 
 from collections.abc import Collection
 import time
+from typing import Unpack
 
 from absl import logging
 
+from im2txt import caption_data
 from im2txt import caption_outputs
 from im2txt import caption_samples
+from im2txt import captioning
+from im2txt import evaluation_split
+from im2txt import show_and_tell_model
 from im2txt import split_captioner
 from im2txt import training_summaries
+from im2txt.data import captions_json
 from im2txt.evaluation import comparison
+from im2txt.inference_utils import vocabulary
 
 # `Perplexity` has no group, as the original wrote it.
 _METRICS_GROUP = "caption_metrics"
@@ -107,6 +114,60 @@ class CaptionEvaluator:
         )
     text = caption_samples.table(self._samples, found, self._captioner.split)
     writer.write_text(_SAMPLES_GROUP, text, step=step)
+
+
+def make_evaluator(
+    model: show_and_tell_model.ShowAndTellModel,
+    data: caption_data.CaptionData,
+    *,
+    vocab_file: str,
+    folder: str,
+    split_name: str = "",
+    training_captions_file: str = "",
+    report_dir: str = "",
+    **search_options: Unpack[captioning.SearchOptions],
+) -> CaptionEvaluator:
+  """Makes an evaluator from the names of files.
+
+  Args:
+    model: The model, in mode "eval".
+    data: The records.
+    vocab_file: The vocabulary it is trained with.
+    folder: See `CaptionOutputs`.
+    split_name: See `CaptionOutputs`; by default the records' names tell.
+    training_captions_file: Captions of MSCOCO's form that the model learned
+      from, if they are known.
+    report_dir: See `CaptionOutputs`.
+    **search_options: See `captioning.SearchOptions`.
+
+  Returns:
+    The evaluator.
+
+  Raises:
+    FileNotFoundError: If one of the files is missing.
+    ValueError: If one of them can't be used.
+  """
+  training_captions = None
+  if training_captions_file:
+    images = captions_json.load_captions(training_captions_file, None)
+    training_captions = [c for image in images for c in image.captions]
+  outputs = caption_outputs.CaptionOutputs(
+      folder=folder,
+      split_name=split_name or evaluation_split.name_of(data.files),
+      settings={
+          "references": list(data.files),
+          "training_captions": training_captions_file or None,
+          **search_options,
+      },
+      report_dir=report_dir,
+  )
+  return CaptionEvaluator(
+      split_captioner.SplitCaptioner(
+          model, vocabulary.Vocabulary(vocab_file), data, **search_options
+      ),
+      outputs,
+      training_captions=training_captions,
+  )
 
 
 def _scalars(scores: comparison.SystemScores) -> dict[str, float]:

@@ -37,10 +37,13 @@ class EvaluateTest(parameterized.TestCase, tf.test.TestCase):
     )
     saver.save(0)
     ran = programs.run(
-        "evaluate", *self._arguments(folder), "--min_global_step=0"
+        "evaluate", *self._arguments(folder), "--min_global_step=0", "--ranking"
     )
     self.assertEqual(0, ran.returncode, ran.stderr)
-    self.assertRegex(ran.stdout, r"^Perplexity = 1[12]\.\d{6}\n$")
+    perplexity, table = ran.stdout.split("\n\n", 1)
+    self.assertRegex(perplexity, r"^Perplexity = 1[12]\.\d{6}$")
+    self.assertIn(" median rank |\n", table)
+    self.assertEndsWith(table, "Of 6 images and 6 captions.\n")
     self.assertIn(
         "Finished processing evaluation at global step 0.", ran.stderr
     )
@@ -111,6 +114,7 @@ class EvaluateTest(parameterized.TestCase, tf.test.TestCase):
           [*_NAMES, "--once", "--checkpoints=x"],
           "--checkpoints needs --once, and no --checkpoint_dir.",
       ),
+      ("ranking", [*_NAMES, "--ranking"], "--ranking needs --once."),
       (
           "vocabulary",
           [*_NAMES, "--caption_metrics"],

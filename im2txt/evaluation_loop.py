@@ -13,6 +13,7 @@ from im2txt import checkpoints
 from im2txt import evaluation_results
 from im2txt import feature_metadata
 from im2txt import perplexity
+from im2txt import ranking
 from im2txt import show_and_tell_model
 from im2txt import training_summaries
 
@@ -23,6 +24,7 @@ class EvaluationLoop:
   Attributes:
     model: The `ShowAndTellModel`, with the weights of the last checkpoint.
     captions: What evaluates its captions too; None, as at first, for nothing.
+    ranker: What ranks images and captions too; None, as at first, for nothing.
   """
 
   def __init__(
@@ -55,6 +57,7 @@ class EvaluationLoop:
     self._writer = training_summaries.SummaryWriter(eval_dir, self.model)
     self._evaluated: str | None = None
     self.captions: caption_evaluation.CaptionEvaluator | None = None
+    self.ranker: ranking.Ranker | None = None
 
   def run(self, *, interval_secs: float, timeout_secs: float = 0) -> None:
     """Evaluates every new checkpoint.
@@ -174,5 +177,9 @@ class EvaluationLoop:
       scores = self.captions.evaluate(
           name, self._writer, perplexity=value, step=step, label=label
       )
+    ranks = None
+    if self.ranker:
+      ranks = self.ranker.rank()
+      self._writer.write_scalars(ranks.scalars(), step=step)
     logging.info("Finished processing evaluation at global step %d.", step)
-    return evaluation_results.Evaluation(name, step, value, scores)
+    return evaluation_results.Evaluation(name, step, value, scores, ranks)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from im2txt import ranking
 from im2txt.evaluation import comparison
 from im2txt.evaluation import comparison_files
 
@@ -16,12 +17,14 @@ class Evaluation(NamedTuple):
     perplexity: Of the captions of the split.
     captions: The scores of its own captions, of one system by that name; None
       if it made none.
+    ranks: Of images and captions; None if nothing was ranked.
   """
 
   name: str
   step: int
   perplexity: float
   captions: comparison.Comparison | None = None
+  ranks: ranking.Ranking | None = None
 
   def metrics(self) -> dict[str, float]:
     """All figures that are printed, by name."""
@@ -56,3 +59,20 @@ def table(evaluations: Sequence[Evaluation]) -> str:
     notes |= dict.fromkeys(scores.notes)
   text = comparison_files.align(list(rows.values()))
   return "\n".join([text, *([""] if notes else []), *notes])
+
+
+def ranking_table(evaluations: Sequence[Evaluation]) -> str:
+  """A table in Markdown, after an empty line; "" if nothing was ranked."""
+  ranked = [(e.name, e.ranks) for e in evaluations if e.ranks]
+  rows = [
+      {"checkpoint": name, **row}
+      for name, found in ranked
+      for row in found.rows()
+  ]
+  if not rows:
+    return ""
+  found = ranked[0][1]
+  return (
+      f"\n{comparison_files.align(rows)}\n\n"
+      f"Of {found.num_images} images and {found.num_captions} captions.\n"
+  )

@@ -3,6 +3,7 @@
 from absl.testing import absltest
 
 from im2txt import evaluation_results
+from im2txt import ranking
 from im2txt.evaluation import comparison
 from im2txt.testing import fake_java
 
@@ -50,6 +51,19 @@ class EvaluationResultsTest(absltest.TestCase):
     # Both lack METEOR for the same reason, which is told once.
     self.assertLen([note for note in notes if "METEOR" in note], 1)
     self.assertIn("CIDEr", evaluations[0].metrics())
+
+  def test_rankings(self):
+    plain = evaluation_results.Evaluation("model.ckpt-5", 5, 2.0)
+    self.assertEqual("", evaluation_results.ranking_table([plain]))
+    ranks = ranking.Ranks({1: 0.5, 5: 1.0}, 1.5)
+    ranked = plain._replace(ranks=ranking.Ranking(2, 4, {"to image": ranks}))
+    self.assertEqual(
+        "\n| checkpoint   |  ranking |   R@1 |    R@5 | median rank |\n"
+        "| ------------ | -------: | ----: | -----: | ----------: |\n"
+        "| model.ckpt-5 | to image | 50.0% | 100.0% |         1.5 |\n"
+        "\nOf 2 images and 4 captions.\n",
+        evaluation_results.ranking_table([ranked]),
+    )
 
 
 if __name__ == "__main__":

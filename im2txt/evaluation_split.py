@@ -54,12 +54,15 @@ def name_of(files: Sequence[str]) -> str:
   return match[1] if match else "val"
 
 
-def scan(data: caption_data.CaptionData, vocab: vocabulary.Vocabulary) -> Split:
+def scan(
+    data: caption_data.CaptionData, vocab: vocabulary.Vocabulary | None
+) -> Split:
   """Reads the ids and captions of all records, and no image.
 
   Args:
     data: The records.
-    vocab: Gives the words of captions of which the records hold the ids only.
+    vocab: Gives the words of captions of which the records hold the ids only;
+      if None, they are left out of the references.
 
   Returns:
     The split.
@@ -72,9 +75,9 @@ def scan(data: caption_data.CaptionData, vocab: vocabulary.Vocabulary) -> Split:
     for image_id, words, word_ids in _captions(data):
       split.is_first.append(image_id not in split.references)
       said = split.references.setdefault(image_id, [])
-      for number, ids in enumerate(word_ids):
-        text = words[number] if words else list(map(vocab.id_to_word, ids))
-        said.append(" ".join(text[1:-1]))
+      if vocab and not words:
+        words = [list(map(vocab.id_to_word, ids)) for ids in word_ids]
+      said.extend(" ".join(caption[1:-1]) for caption in words)
       split.word_ids.setdefault(image_id, []).extend(word_ids)
   except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
     raise data.explain(error) from error

@@ -146,8 +146,34 @@ class CaptionDecoder(tf.Module):
       The probabilities of the next word, a float32 Tensor of shape
       [batch_size, vocab_size], and the new state, of the shape of `state`.
     """
-    state = self._step(tf.nn.embedding_lookup(self.word_map, input_ids), state)
-    return tf.nn.softmax(self._logits(state[:, self._num_units :])), state
+    state = self.next_state(input_ids, state)
+    return tf.nn.softmax(self._next_logits(state)), state
+
+  def next_state(self, input_ids: tf.Tensor, state: tf.Tensor) -> tf.Tensor:
+    """Feeds a word to the LSTM; arguments and state as of `decode_step`."""
+    return self._step(tf.nn.embedding_lookup(self.word_map, input_ids), state)
+
+  def next_log_probs(
+      self, state: tf.Tensor, rows: tf.Tensor, word_ids: tf.Tensor
+  ) -> tf.Tensor:
+    """The log-probabilities of certain next words.
+
+    Args:
+      state: A float32 Tensor of shape [batch_size, 2 * num_units].
+      rows: Which state each word follows; an int32 Tensor of shape [num_words].
+      word_ids: An int32 Tensor of shape [num_words].
+
+    Returns:
+      A float32 Tensor of shape [num_words].
+    """
+    logits = self._next_logits(state)
+    # Not `log_softmax`, which would be another Tensor of the logits' size.
+    normalizers = tf.reduce_logsumexp(logits, axis=1)
+    word_logits = tf.gather_nd(logits, tf.stack([rows, word_ids], axis=1))
+    return word_logits - tf.gather(normalizers, rows)
+
+  def _next_logits(self, state: tf.Tensor) -> tf.Tensor:
+    return self._logits(state[:, self._num_units :])
 
   def _step(self, step_inputs: tf.Tensor, state: tf.Tensor) -> tf.Tensor:
     return lstm.lstm_step(
