@@ -19,7 +19,11 @@ import numpy as np
 from benchmarks import measure
 from benchmarks import stand_ins
 
-_BEAM_SIZE = flags.DEFINE_integer("beam_size", 3, "How many captions to keep.")
+flags.adopt_module_key_flags(stand_ins)
+
+_BEAM_SIZE = flags.DEFINE_integer(
+    "beam_size", 3, "How many captions to search for.", lower_bound=1
+)
 
 
 class _Steps:
@@ -113,18 +117,18 @@ def _captioner_and_states(inputs: stand_ins.Inputs) -> tuple[Any, np.ndarray]:
 
 def main(inputs: stand_ins.Inputs) -> None:
   """Prints the table."""
-  options = {"inputs": inputs, "beam_size": _BEAM_SIZE.value}
-  in_graph = functools.partial(make_in_graph, **options)
-  batch_size = len(inputs.files)
+  beam_size, batch_size = _BEAM_SIZE.value, len(inputs.files)
   variants = [
-      measure.Variant("plain", functools.partial(make_plain, **options)),
+      measure.Variant(
+          "plain", functools.partial(make_plain, inputs, beam_size)
+      ),
       measure.Variant(
           "in the graph, one image at a time",
-          functools.partial(in_graph, batch_size=1),
+          functools.partial(make_in_graph, inputs, beam_size, 1),
       ),
       measure.Variant(
           f"in the graph, batches of {batch_size}",
-          functools.partial(in_graph, batch_size=batch_size),
+          functools.partial(make_in_graph, inputs, beam_size, batch_size),
       ),
   ]
   results = measure.compare(variants, rounds=stand_ins.ROUNDS.value)

@@ -9,6 +9,7 @@ bfloat16. "plain" stands in for the original's way: one image at a time, a call
 of the model for each step of a search on the host.
 """
 
+from collections.abc import Callable
 from collections.abc import Sequence
 import functools
 
@@ -16,6 +17,8 @@ from absl import flags
 
 from benchmarks import measure
 from benchmarks import stand_ins
+
+flags.adopt_module_key_flags(stand_ins)
 
 _BATCH_SIZE = flags.DEFINE_integer(
     "batch_size", 32, "How many images to caption at once.", lower_bound=1
@@ -76,9 +79,9 @@ def make_encoder(
 
 
 def make_captions(
-    inputs: stand_ins.Inputs, precision: str, batch_size: int
-) -> measure.Run:
-  """Files to captions, as run_inference does it."""
+    inputs: stand_ins.Inputs, precision: str
+) -> Callable[..., int]:
+  """Files to captions, as run_inference does it; takes its options."""
   from im2txt import captioning
   from im2txt import input_files
 
@@ -86,13 +89,22 @@ def make_captions(
       inputs.checkpoint, inputs.vocab_file, precision=precision
   )
 
-  def run() -> int:
+  def run(**options: int) -> int:
     found = captioner.caption_each(
-        inputs.files, read=input_files.read, batch_size=batch_size
+        inputs.files, read=input_files.read, **options
     )
     return len(list(found))
 
   return run
+
+
+def make_captions_in_batches(
+    inputs: stand_ins.Inputs, precision: str, batch_size: int
+) -> measure.Run:
+  """Files to captions, so many images at a time."""
+  return functools.partial(
+      make_captions(inputs, precision), batch_size=batch_size
+  )
 
 
 def variants(
@@ -103,7 +115,7 @@ def variants(
   for precision in _PRECISIONS:
     for name, make in (
         ("encoder alone", make_encoder),
-        ("JPEG to captions", make_captions),
+        ("JPEG to captions", make_captions_in_batches),
     ):
       made.append(
           measure.Variant(

@@ -1,23 +1,27 @@
 r"""The encoder alone: ours, and the same network in other runtimes.
 
-    pip install onnx onnxruntime openvino   # Each is left out if missing.
+    pip install "im2txt[benchmarks]"  # What is missing is left out.
     python -m benchmarks.encoder \
       --checkpoint_path=model/train --vocab_file=word_counts.txt
 
 "with variables" is the encoder as it is trained; the others have its batch
-normalisation folded into the kernels. ONNX Runtime and OpenVINO run that network
-in float32, whatever the processor has.
+normalisation folded into the kernels. ONNX Runtime and OpenVINO run the same in
+float32, whatever else the processor has.
 """
 
+from collections.abc import Callable
 from collections.abc import Sequence
 import functools
 import importlib.util
 from typing import Any
 
+from absl import flags
 import numpy as np
 
 from benchmarks import measure
 from benchmarks import stand_ins
+
+flags.adopt_module_key_flags(stand_ins)
 
 # How far features may be apart, of their norm, for a comparison to be one.
 _TOLERANCE = 1e-3
@@ -115,7 +119,7 @@ def _running(encode: Any, num_images: int) -> measure.Run:
 
 def variants(inputs: stand_ins.Inputs) -> Sequence[measure.Variant]:
   """What is compared, as far as it is installed."""
-  made = {
+  made: dict[str, Callable[..., measure.Run]] = {
       "with variables": make_with_variables,
       "folded": functools.partial(make_ours, precision="float32"),
       "folded, bfloat16": functools.partial(make_ours, precision="bfloat16"),

@@ -163,6 +163,16 @@ def time_round(run: Run) -> Round:
   return Round(wall / units, cpu / units)
 
 
+def peak_mib() -> float:
+  """The most memory that this process, or a child of it, has held so far."""
+  # ru_maxrss of a process counts what its parent held; VmHWM does not.
+  with open("/proc/self/status", encoding="utf-8") as file:
+    match = re.search(r"VmHWM:\s*(\d+) kB", file.read())
+  own = int(match[1]) if match else 0
+  children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+  return max(own, children) / 1024
+
+
 def machine() -> str:
   """The machine, and what Python runs on it, in a line."""
   processor = platform.processor() or platform.machine()
@@ -186,9 +196,11 @@ def _ask(
   while process.is_alive() and not pipe.poll(1):
     pass
   try:
-    return pipe.recv()
-  except EOFError:
-    raise RuntimeError(f"The variant {name!r} failed; see above.") from None
+    if pipe.poll():
+      return pipe.recv()
+  except EOFError:  # The process has died, and its end of the pipe with it.
+    pass
+  raise RuntimeError(f"The variant {name!r} failed; see above.")
 
 
 def _work(make_run: Callable[[], Run], pipe: connection.Connection) -> None:
@@ -196,19 +208,10 @@ def _work(make_run: Callable[[], Run], pipe: connection.Connection) -> None:
   run = None
   while pipe.recv():
     run = run or make_run()
-    pipe.send((time_round(run), _peak_mib()))
+    pipe.send((time_round(run), peak_mib()))
   sys.stdout.flush()
 
 
 def _cpu_secs() -> float:
   times = os.times()
   return sum(times[:4])  # User and system, of this process and its children.
-
-
-def _peak_mib() -> float:
-  # ru_maxrss of a process counts what its parent held; VmHWM does not.
-  with open("/proc/self/status", encoding="utf-8") as file:
-    match = re.search(r"VmHWM:\s*(\d+) kB", file.read())
-  own = int(match[1]) if match else 0
-  children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-  return max(own, children) / 1024

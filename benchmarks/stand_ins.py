@@ -63,13 +63,14 @@ def run(benchmark: Callable[[Inputs], None]) -> None:
     if _CHECKPOINT_PATH.value:
       program.require(_VOCAB_FILE)
     with tempfile.TemporaryDirectory() as folder:
-      benchmark(_inputs(folder))
+      benchmark(make(folder))
 
   main.__module__ = benchmark.__module__  # Whose docstring --help prints.
   program.run(main)
 
 
-def _inputs(folder: str) -> Inputs:
+def make(folder: str) -> Inputs:
+  """The inputs of the flags; what they lack is made in a folder."""
   # Only now, as TensorFlow takes seconds to import.
   from im2txt import input_files
 
@@ -77,8 +78,13 @@ def _inputs(folder: str) -> Inputs:
   if not checkpoint:
     checkpoint, vocab_file = folder, os.path.join(folder, "word_counts.txt")
     _make_model(folder, vocab_file)
-  files, _ = input_files.find(_INPUT_FILES.value)
-  if not files:
+  if _INPUT_FILES.value:
+    files, _ = input_files.find(_INPUT_FILES.value)
+    if not files:
+      raise FileNotFoundError(
+          f"No file matches --input_files. Got: {_INPUT_FILES.value!r}."
+      )
+  else:
     files = _make_images(folder)
   # Over and over if there are too few.
   return Inputs(

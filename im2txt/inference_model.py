@@ -18,16 +18,11 @@ from im2txt import caption_data
 from im2txt import checkpoint_reader
 from im2txt import checkpoints
 from im2txt import configuration
+from im2txt import precision as precisions
 from im2txt.ops import caption_decoder
 from im2txt.ops import folded_encoder
 
-PRECISIONS = ("float32", "bfloat16")
-
 _IMAGE_MAP = "image_embedding/weights"
-
-# What Linux calls the instructions without which bfloat16 is slow.
-_BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
-_CPUINFO = "/proc/cpuinfo"
 
 
 class InferenceModel:
@@ -56,15 +51,7 @@ class InferenceModel:
       ValueError: If it is damaged or doesn't fit the configuration, or the
         precision is none of the two.
     """
-    if precision not in PRECISIONS:
-      raise ValueError(
-          f"precision must be one of {PRECISIONS}. Got: {precision!r}."
-      )
-    if precision == "bfloat16" and not _has_bfloat16():
-      logging.warning(
-          "This processor has no instructions for bfloat16 (avx512_bf16 or"
-          " AMX), so --precision=bfloat16 is slower here than float32."
-      )
+    precisions.check(precision)
     logging.info("Loading model from checkpoint: %s", checkpoint)
     self.vocab_size = config.vocab_size
     self._process_image = caption_data.process_image(config)
@@ -108,11 +95,3 @@ class InferenceModel:
   ) -> tuple[tf.Tensor, tf.Tensor]:
     """See `CaptionDecoder.decode_step`."""
     return self._decoder.decode_step(input_ids, state)
-
-
-def _has_bfloat16() -> bool:
-  try:
-    with open(_CPUINFO, encoding="utf-8") as file:
-      return not _BFLOAT16_FLAGS.isdisjoint(file.read().split())
-  except OSError:  # Only Linux has that file; elsewhere nobody is warned.
-    return True

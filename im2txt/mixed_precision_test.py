@@ -28,18 +28,6 @@ class MixedPrecisionTest(tf.test.TestCase):
     with self.assertRaisesRegex(ValueError, "float32 and bfloat16. Got: 'f'"):
       mixed_precision.use("f")
 
-  def test_warns_where_the_processor_lacks_it(self):
-    cpuinfo = self.create_tempfile(content="flags : fpu avx512f\n").full_path
-    with self.assertLogs("absl", "WARNING") as logs:
-      mixed_precision.use("bfloat16", cpuinfo=cpuinfo)
-    self.assertIn("no instructions for bfloat16", logs.output[0])
-
-  def test_silent_where_the_processor_has_it(self):
-    cpuinfo = self.create_tempfile(content="flags : fpu avx512_bf16\n")
-    with self.assertNoLogs("absl", "WARNING"):
-      mixed_precision.use("bfloat16", cpuinfo=cpuinfo.full_path)
-      mixed_precision.use("float32", cpuinfo=cpuinfo.full_path)
-
   def test_float32_is_exact(self):
     mixed_precision.use("float32")
     x = np.random.default_rng(1).normal(size=[64, 64]).astype(np.float32)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from im2txt.data import shapes_world
 from im2txt.evaluation import caption_metrics
+from im2txt.evaluation import caption_tokenizer
 from im2txt.evaluation import html_report
 
 _IMAGE_LINE = re.compile(r"Captions for image (.+):")
@@ -113,12 +114,12 @@ def judge(
   corpus = caption_metrics.score(
       references={
           scene.image_id: [
-              caption_metrics.normalize(caption) for caption in scene.captions
+              caption_tokenizer.by_python(caption) for caption in scene.captions
           ]
           for scene in scenes
       },
       candidates={
-          scene.image_id: caption_metrics.normalize(
+          scene.image_id: caption_tokenizer.by_python(
               captions[scene.file_name][0].text
           )
           for scene in scenes
@@ -163,7 +164,7 @@ def write_report(
           " picture. Beside each caption is its probability."
       ),
       figures=results.figures(),
-      pictures=[
+      pictures=(
           html_report.Picture(
               path=image_dir / scene.file_name,
               captions=captions[scene.file_name],
@@ -171,7 +172,7 @@ def write_report(
               is_right=_is_right(scene, captions),
           )
           for scene in scenes
-      ],
+      ),
   )
 
 

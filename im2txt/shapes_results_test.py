@@ -101,8 +101,8 @@ class ShapesResultsTest(parameterized.TestCase):
     )
     page = path.read_text(encoding="utf-8")
     self.assertIn("50.0%", page)
-    self.assertEqual(page.count('class="is-right"'), 1)
-    self.assertEqual(page.count('class="is-wrong"'), 1)
+    self.assertEqual(page.count('"isRight":true'), 1)
+    self.assertEqual(page.count('"isRight":false'), 1)
 
 
 if __name__ == "__main__":

@@ -36,10 +36,27 @@ def read_project() -> dict[str, Any]:
   return tomllib.loads(text)["project"]
 
 
-def read_project_dependencies() -> list[requirements.Requirement]:
-  """What im2txt itself depends on."""
+def read_dependencies() -> list[requirements.Requirement]:
+  """What im2txt and its tests depend on."""
+  project = read_project()
+  lines = project["dependencies"] + project["optional-dependencies"]["test"]
+  return [requirements.Requirement(line) for line in lines]
+
+
+def brought_along(
+    requirement: requirements.Requirement,
+) -> list[requirements.Requirement]:
+  """What an installed package, with these extras of it, depends on itself."""
   return [
-      requirements.Requirement(line) for line in read_project()["dependencies"]
+      needed
+      for needed in map(
+          requirements.Requirement, metadata.requires(requirement.name) or []
+      )
+      if not needed.marker
+      or any(
+          needed.marker.evaluate({"extra": extra})
+          for extra in ("", *requirement.extras)
+      )
   ]
 
 
@@ -55,14 +72,15 @@ class RequirementsTest(absltest.TestCase):
 
   def setUp(self):
     super().setUp()
-    self.direct, self.indirect = (
+    imported, imported_by_tests, indirect = (
         {
             utils.canonicalize_name(pin.name): pinned_version(pin)
             for pin in block
         }
         for block in read_pins("requirements.txt")
     )
-    self.pins = {**self.direct, **self.indirect}
+    self.direct = {**imported, **imported_by_tests}
+    self.pins = {**self.direct, **indirect}
 
   def test_venv_holds_the_pinned_versions(self):
     installed = {name: metadata.version(name) for name in self.pins}
@@ -72,7 +90,7 @@ class RequirementsTest(absltest.TestCase):
   def test_project_dependencies_accept_the_pins(self):
     dependencies = {
         utils.canonicalize_name(dependency.name): dependency
-        for dependency in read_project_dependencies()
+        for dependency in read_dependencies()
     }
 
     self.assertCountEqual(dependencies, self.direct)
@@ -83,30 +101,22 @@ class RequirementsTest(absltest.TestCase):
       )
 
   def test_pins_are_the_dependencies_and_what_they_bring(self):
-    pending = [
-        utils.canonicalize_name(dependency.name)
-        for dependency in read_project_dependencies()
-    ]
-    needed = set()
+    pending = read_dependencies()
+    needed, followed = set(), set()
     while pending:
-      name = pending.pop()
-      if name not in needed:
-        needed.add(name)
-        pending += [
-            utils.canonicalize_name(requirement.name)
-            for requirement in map(
-                requirements.Requirement, metadata.requires(name) or []
-            )
-            if not requirement.marker
-            or requirement.marker.evaluate({"extra": ""})
-        ]
+      requirement = pending.pop()
+      needed.add(utils.canonicalize_name(requirement.name))
+      # The same package may come first without an extra and then with one.
+      if str(requirement) not in followed:
+        followed.add(str(requirement))
+        pending += brought_along(requirement)
 
     self.assertCountEqual(self.pins, needed)
 
   def test_project_dependencies_can_be_imported(self):
     names = {
         utils.canonicalize_name(dependency.name)
-        for dependency in read_project_dependencies()
+        for dependency in read_dependencies()
     }
     imported = set()
     for module, packages in metadata.packages_distributions().items():

@@ -20,12 +20,15 @@ class CaptionedImage(NamedTuple):
   captions: list[str]
 
 
-def load_captions(captions_file: str, image_dir: str) -> list[CaptionedImage]:
+def load_captions(
+    captions_file: str, image_dir: str | None
+) -> list[CaptionedImage]:
   """Loads the images of a captions file with their captions.
 
   Args:
     captions_file: Path of the JSON.
-    image_dir: Folder that the JSON's file names are relative to.
+    image_dir: Folder that the JSON's file names are relative to. None if only
+      the captions matter; then file names may be missing, and paths are empty.
 
   Returns:
     The images in the order of the JSON's `images`, each with its captions in
@@ -46,13 +49,17 @@ def load_captions(captions_file: str, image_dir: str) -> list[CaptionedImage]:
   raise ValueError(f"{captions_file} is no captions JSON: {problem}")
 
 
-def _captioned_images(content: Any, image_dir: str) -> list[CaptionedImage]:
+def _captioned_images(
+    content: Any, image_dir: str | None
+) -> list[CaptionedImage]:
   images: dict[int, CaptionedImage] = {}
   for image in content["images"]:
     image_id = _int64(image["id"])
     if image_id in images:
       raise ValueError(f"it lists the image {image_id} more than once.")
-    path = str(Path(image_dir, image["file_name"]))
+    path = ""
+    if image_dir is not None:
+      path = str(Path(image_dir, image["file_name"]))
     images[image_id] = CaptionedImage(image_id, path, [])
   for annotation in content["annotations"]:
     image_id = _int64(annotation["image_id"])

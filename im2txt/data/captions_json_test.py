@@ -37,6 +37,15 @@ class CaptionsJsonTest(parameterized.TestCase):
         ],
     )
 
+  def test_file_names_may_be_missing_where_only_captions_matter(self):
+    path = self.create_tempfile(
+        content='{"images": [{"id": 1}],'
+        ' "annotations": [{"image_id": 1, "caption": "One."}]}'
+    ).full_path
+    self.assertEqual(
+        captions_json.load_captions(path, None), [(1, "", ["One."])]
+    )
+
   @parameterized.named_parameters(
       ("no_json", b'{"images": [', "is no valid JSON: Expecting value"),
       ("no_utf8", b'["\xff"]', "is no valid JSON: .*can't decode"),

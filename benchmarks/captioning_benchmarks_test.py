@@ -1,0 +1,83 @@
+"""Tests that the benchmarks of captioning run: one round, a tiny model."""
+
+import importlib.util
+import os
+import sys
+
+from absl import flags
+from absl.testing import flagsaver
+import numpy as np
+import tensorflow as tf
+
+from benchmarks import beam_search
+from benchmarks import captioning
+from benchmarks import encoder
+from benchmarks import scaling_captioning
+from benchmarks import stand_ins
+from benchmarks import start_up
+
+_TINY = (
+    "vocab_size=12,image_height=75,image_width=75,resize_height=80,"
+    "resize_width=80,inception_depth_multiplier=0.05,embedding_size=8,"
+    "num_lstm_units=6"
+)
+
+
+class CaptioningBenchmarksTest(tf.test.TestCase):
+
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    if not flags.FLAGS.is_parsed():
+      flags.FLAGS(sys.argv[:1])
+    folder = tf.compat.v1.test.get_temp_dir()
+    with flagsaver.flagsaver(config_overrides=_TINY, num_images=2):
+      cls.inputs = stand_ins.make(folder)
+
+  def test_beam_search(self):
+    self.assertEqual(2, beam_search.make_plain(self.inputs, 3)())
+    self.assertEqual(2, beam_search.make_in_graph(self.inputs, 3, 2)())
+
+  def test_captioning(self):
+    self.assertEqual(2, captioning.make_plain(self.inputs)())
+    for variant in captioning.variants(self.inputs, 1)[1:]:
+      self.assertEqual(2, variant.make_run()())
+
+  def test_encoder(self):
+    for variant in encoder.variants(self.inputs):
+      self.assertEqual(2, variant.make_run()())
+
+  def test_onnx_encoder(self):
+    if not importlib.util.find_spec("onnx"):
+      self.skipTest("There is no onnx.")
+    from onnx import reference
+
+    from benchmarks import onnx_encoder
+    from im2txt import captioning
+
+    model = captioning.Captioner.load(
+        self.inputs.checkpoint, self.inputs.vocab_file
+    ).model
+    images = np.random.default_rng(1).uniform(-1, 1, [2, 75, 75, 3])
+    images = images.astype(np.float32)
+    (features,) = reference.ReferenceEvaluator(
+        onnx_encoder.convert(model.encoder)
+    ).run(None, {onnx_encoder.INPUT: images.transpose([0, 3, 1, 2])})
+    self.assertAllClose(model.encoder(images), features, rtol=1e-3)
+
+  def test_scaling(self):
+    path = os.path.join(self.create_tempdir().full_path, "plot.png")
+    with flagsaver.flagsaver(rounds=1):
+      results = scaling_captioning.measure_settings(
+          self.inputs, {"1": {"batch_size": 1}, "2": {"batch_size": 2}}
+      )
+    self.assertEqual(["1", "2"], [result.name for result in results])
+    scaling_captioning.draw(path, {"batch size": ([1, 2], results)})
+    self.assertGreater(os.path.getsize(path), 1000)
+
+  def test_start_up_runs_programs(self):
+    self.assertEqual(1, start_up.make_run("-c", "pass")())
+
+
+if __name__ == "__main__":
+  tf.test.main()

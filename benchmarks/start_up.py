@@ -1,0 +1,76 @@
+r"""From start to captions: whole programs, each round a process of its own.
+
+    python -m benchmarks.start_up \
+      --checkpoint_path=model/train --vocab_file=word_counts.txt \
+      --input_files='photos/*.jpg' --num_images=1
+
+"plain" stands in for the original's way: random values for the variables, a
+checkpoint read to replace them, a trace of the encoder, a search on the host.
+"import tensorflow" is the part of it that nothing here can change. The peak of
+memory is that of the process that took most.
+"""
+
+import functools
+import subprocess
+import sys
+
+from absl import flags
+
+from benchmarks import measure
+from benchmarks import stand_ins
+
+flags.adopt_module_key_flags(stand_ins)
+
+_CAPTION_PLAINLY = """\
+from benchmarks import captioning
+from benchmarks import stand_ins
+captioning.make_plain(stand_ins.Inputs({!r}, {!r}, {!r}))()
+"""
+
+
+def make_run(*arguments: str) -> measure.Run:
+  """Runs Python with these arguments to its end."""
+
+  def run() -> int:
+    subprocess.run(
+        [sys.executable, *arguments], check=True, capture_output=True
+    )
+    return 1
+
+  return run
+
+
+def main(inputs: stand_ins.Inputs) -> None:
+  """Prints the table."""
+  program = [
+      "-m",
+      "im2txt.run_inference",
+      f"--checkpoint_path={inputs.checkpoint}",
+      f"--vocab_file={inputs.vocab_file}",
+      f"--input_files={','.join(inputs.files)}",
+  ]
+  commands = {
+      "plain": ["-c", _CAPTION_PLAINLY.format(*inputs)],
+      "run_inference": program,
+      "run_inference --precision=bfloat16": [
+          *program,
+          "--precision=bfloat16",
+      ],
+      "import tensorflow": ["-c", "import tensorflow"],
+      "import tensorflow, without Keras": [
+          "-c",
+          "from im2txt import program; program.leave_keras_out();"
+          " import tensorflow",
+      ],
+  }
+  variants = [
+      measure.Variant(name, functools.partial(make_run, *arguments))
+      for name, arguments in commands.items()
+  ]
+  results = measure.compare(variants, rounds=stand_ins.ROUNDS.value)
+  measure.print_table(results, unit="run")
+
+
+if __name__ == "__main__":
+  flags.FLAGS.set_default("num_images", 1)
+  stand_ins.run(main)

@@ -1,0 +1,87 @@
+"""Tests of caption_tokenizer."""
+
+import shutil
+import unittest
+
+from absl.testing import absltest
+from absl.testing import parameterized
+
+from im2txt.evaluation import caption_tokenizer
+from im2txt.evaluation import java
+from im2txt.testing import fake_java
+
+_CAPTIONS = (
+    ("case_and_full_stop", "A red Ball.", "a red ball"),
+    ("marks", "well , “yes” -- why?\n A: b;c", "well yes why a b c"),
+    ("exclamations", "a man!! Really?! no!", "a man !! really ?! no"),
+    ("contractions", "Don't; it's Ann’s", "do n't it 's ann 's"),
+    ("two_words", "cannot gonna", "can not gon na"),
+    ("plural", "two dogs' toys", "two dogs toys"),
+    ("names", "O'Neil's t-shirt", "o'neil 's t-shirt"),
+    ("abbreviations", "Mr. Smith on Oak St.", "mr. smith on oak st."),
+    ("initials", "U.S. planes at 5 p.m. today", "u.s. planes at 5 p.m. today"),
+    ("stops", "one.. two… e.g. three", "one two e.g. three"),
+    ("numbers", "1,000 of 2.5 at 12:30", "1,000 of 2.5 at 12:30"),
+    ("symbols", "50% of $5 & a/b #1", "50 % of $ 5 & a/b # 1"),
+    ("letter", "Plan B. is no. 1 here. No.", "plan b. is no. 1 here no"),
+    ("quoted", "slip 'n' slide", "slip 'n' slide"),
+    ("brackets", "a (big) [dog]", "a -lrb- big -rrb- -lsb- dog -rsb-"),
+    ("non_ascii", "ein Café, 日本語 🙂", "ein café 日本語"),
+    ("line_separators", "a\u2028b\x85c\rd", "a b c d"),
+    ("nothing", "", ""),
+    ("nothing_left", " . \n", ""),
+)
+
+
+class CaptionTokenizerTest(parameterized.TestCase):
+
+  @parameterized.named_parameters(*_CAPTIONS)
+  def test_by_python(self, caption, expected):
+    words = caption_tokenizer.by_python(caption)
+    self.assertEqual(words, expected)
+    self.assertEqual(caption_tokenizer.by_python(words), words)
+
+  @unittest.skipUnless(shutil.which("java"), "There is no Java.")
+  def test_by_ptb(self):
+    captions = [caption for _, caption, _ in _CAPTIONS]
+    tokenized = caption_tokenizer.tokenize([*captions, "lone \ud800 half"])
+    self.assertEqual(tokenized.tokenizer, "ptb")
+    self.assertEqual(tokenized.note, "")
+    self.assertEqual(
+        tokenized.captions[:-1], [expected for _, _, expected in _CAPTIONS]
+    )
+
+  def test_by_choice(self):
+    fake_java.install(self, "sed 's/$/ tokenised ./'")
+    for tokenizer, used, expected in (
+        ("auto", "ptb", ["Two lines tokenised"]),
+        ("ptb", "ptb", ["Two lines tokenised"]),
+        ("python", "python", ["two lines"]),
+    ):
+      with self.subTest(tokenizer):
+        self.assertEqual(
+            caption_tokenizer.tokenize(["Two\nlines"], tokenizer),
+            (expected, used, ""),
+        )
+
+  @parameterized.named_parameters(
+      ("missing", None, "There is no Java on the PATH"),
+      ("dies", "exit 3", "split 0 captions of 1 and ended in status 3"),
+      ("swallows", "cat >/dev/null", "split 0 captions of 1"),
+  )
+  def test_java_fails(self, script, message):
+    fake_java.install(self, script)
+    tokenized = caption_tokenizer.tokenize(["A dog."])
+    self.assertEqual(tokenized.captions, ["a dog"])
+    self.assertEqual(tokenized.tokenizer, "python")
+    self.assertRegex(tokenized.note, f"rules of Python.*{message}")
+    with self.assertRaisesRegex(java.JavaError, message):
+      caption_tokenizer.tokenize(["A dog."], "ptb")
+
+  def test_refuses(self):
+    with self.assertRaisesRegex(ValueError, "auto, ptb, python. Got: 'x'"):
+      caption_tokenizer.tokenize([], "x")
+
+
+if __name__ == "__main__":
+  absltest.main()

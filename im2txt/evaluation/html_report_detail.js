@@ -1,0 +1,66 @@
+"use strict";
+// One picture from near, in a dialog, with its neighbours a key away.
+
+class Detail {
+  /**
+   * @param {HTMLDialogElement} dialog
+   * @param {(step: number) => void} go Shows the picture so many further.
+   * @param {() => void} closed Called when its user has closed the dialog.
+   */
+  constructor(dialog, go, closed) {
+    this.dialog = dialog;
+    this.part = (name) => dialog.querySelector(`.${name}`);
+    this.part("previous").addEventListener("click", () => go(-1));
+    this.part("next").addEventListener("click", () => go(1));
+    this.part("close").addEventListener("click", () => dialog.close());
+    dialog.addEventListener("click", ({target}) => {
+      if (target === dialog) dialog.close(); // Beside what it shows.
+    });
+    dialog.addEventListener("close", closed);
+    dialog.addEventListener("keydown", (event) => {
+      const step = {ArrowLeft: -1, ArrowRight: 1}[event.key];
+      if (!step || event.altKey || event.ctrlKey || event.metaKey) return;
+      event.preventDefault();
+      go(step);
+    });
+  }
+
+  /** Shows a picture, the one of this index among those found. */
+  show(picture, index, shown) {
+    const {found} = shown;
+    this.part("name").textContent = picture.name;
+    this.part("position").textContent =
+      index < 0 ? "" : `${index + 1} of ${found.length}`;
+    this.part("previous").disabled = index <= 0;
+    this.part("next").disabled = index < 0 || index === found.length - 1;
+    this.part("frame").replaceChildren(imageOf(picture, picture.image));
+    const heading = (text) => element("h3", {}, text);
+    this.part("text").className = `text ${picture.verdict}`;
+    this.part("text").replaceChildren(
+      ...verdictOf(picture),
+      heading("Captions"),
+      captionList(picture, shown),
+      ...(picture.scores.size
+        ? [heading("Scores"), scoreList(picture, shown)]
+        : []),
+      heading("References"),
+      picture.references.length
+        ? referenceList(picture, shown)
+        : element("p", {class: "none"}, "No reference"),
+    );
+    this.dialog.scrollTop = 0;
+    if (!this.dialog.open) this.dialog.showModal();
+    this.keepFocus();
+  }
+
+  /** Leaves a button that is disabled now, and would swallow the keys. */
+  keepFocus() {
+    if (!document.activeElement.disabled) return;
+    const buttons = ["previous", "next", "close"].map(this.part);
+    buttons.find((button) => !button.disabled).focus();
+  }
+
+  hide() {
+    if (this.dialog.open) this.dialog.close();
+  }
+}

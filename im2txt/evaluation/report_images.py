@@ -1,0 +1,78 @@
+"""The pictures of a report: copies that a browser shows quickly.
+
+Copies, even of small pictures, are always written anew: what a camera noted in
+the file (its place, for one) is left out, and what the file holds besides a
+picture is too.
+"""
+
+import pathlib
+import struct
+
+from PIL import Image
+from PIL import ImageOps
+
+# The longer side of a thumbnail, in pixels, and of what is seen from near.
+_THUMBNAIL_SIZE = 320
+_IMAGE_SIZE = 800
+_THUMBNAIL_QUALITY = 80
+_IMAGE_QUALITY = 85
+# Of what is enlarged in the browser.
+_SMALL_PICTURE_QUALITY = 95
+
+# What Pillow raises for files that it can't read; SyntaxError is of broken
+# PNGs, and the others come from the depths of rarer formats.
+_UNREADABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    ArithmeticError,
+    EOFError,
+    struct.error,
+    LookupError,
+    Image.DecompressionBombError,
+)
+
+
+def write(
+    path: pathlib.Path, *, thumbnail: pathlib.Path, image: pathlib.Path
+) -> list[pathlib.Path]:
+  """Writes a thumbnail of a picture and, if that is smaller, a larger copy.
+
+  Args:
+    path: The picture; any format that Pillow reads.
+    thumbnail: The JPEG to write, of at most 320 x 320 pixels.
+    image: The JPEG to write of a picture larger than that, of at most 800 x
+      800 pixels.
+
+  Returns:
+    Which of the two were written; none if the picture can't be read.
+
+  Raises:
+    OSError: If a copy can't be written.
+  """
+  try:
+    picture = _read(path)
+  except _UNREADABLE:
+    return []
+  if max(picture.size) <= _THUMBNAIL_SIZE:
+    picture.save(thumbnail, "JPEG", quality=_SMALL_PICTURE_QUALITY)
+    return [thumbnail]
+  picture.save(image, "JPEG", quality=_IMAGE_QUALITY)
+  picture.thumbnail((_THUMBNAIL_SIZE, _THUMBNAIL_SIZE))
+  picture.save(thumbnail, "JPEG", quality=_THUMBNAIL_QUALITY)
+  return [thumbnail, image]
+
+
+def _read(path: pathlib.Path) -> Image.Image:
+  """Reads a picture, upright, at most as large as it is shown."""
+  with Image.open(path) as picture:
+    # JPEGs are decoded to a fraction of their size, if that is enough.
+    picture.draft("RGB", (_IMAGE_SIZE, _IMAGE_SIZE))
+    upright = ImageOps.exif_transpose(picture)
+  if upright.has_transparency_data:
+    upright = upright.convert("RGBA")
+    white = Image.new("RGBA", upright.size, "white")
+    upright = Image.alpha_composite(white, upright)
+  upright = upright.convert("RGB")
+  upright.thumbnail((_IMAGE_SIZE, _IMAGE_SIZE))
+  return upright

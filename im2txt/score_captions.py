@@ -1,0 +1,223 @@
+r"""Scores captions against what people said of the same images.
+
+    bazel-bin/im2txt/score_captions captions_val.json captions_val_results.json
+
+takes the references from a captions file of MSCOCO's form, and the captions
+from a results file as the COCO tools and server take it,
+
+    [{"image_id": 139, "caption": "a woman stands in a kitchen ."}, ...]
+
+and prints BLEU-1 to BLEU-4, METEOR, ROUGE-L and CIDEr as the COCO tools compute
+them, how many different captions and words there are, and how long captions
+are. More results files, of whatever systems, make more rows of the table:
+
+    bazel-bin/im2txt/score_captions captions_val.json ours.json theirs.json \
+      --training_captions=captions_train.json \
+      --output_json=scores.json --per_image_scores=scores.jsonl
+
+--training_captions tells how many captions are new. --n_best takes files with
+several captions of an image, best first: the first is scored, and the "oracle
+CIDEr" is the mean of each image's best, which a perfect choice would reach.
+
+--report_dir makes a folder with a page to open in a browser, on which each
+picture has its captions, references and scores, to be searched and sorted:
+
+    bazel-bin/im2txt/score_captions captions_val.json ours.json \
+      --image_dir=val2014 --report_dir=report
+
+METEOR and the COCO tools' own way of splitting captions into words need Java
+("apt install default-jre-headless"). Without it METEOR is left out and rules of
+Python split the captions, which the lines below the table say; scores differ by
+next to nothing then. Compare scores only if their tokenizer is the same.
+"""
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+import math
+from pathlib import Path
+import sys
+from typing import Any
+
+from absl import app
+from absl import flags
+from absl import logging
+import tqdm
+
+from im2txt import program
+from im2txt.data import captions_json
+from im2txt.evaluation import caption_metrics
+from im2txt.evaluation import caption_tokenizer
+from im2txt.evaluation import coco_results
+from im2txt.evaluation import comparison
+from im2txt.evaluation import comparison_files
+from im2txt.evaluation import html_report
+from im2txt.evaluation import scores_report
+
+_METRICS = flags.DEFINE_list(
+    "metrics",
+    list(comparison.SCORERS),
+    f"Some of {', '.join(caption_metrics.SCORERS)}, separated by commas. SPICE"
+    " was made for Java 8, and downloads some 400 MB when it is first used.",
+)
+_TOKENIZER = flags.DEFINE_enum(
+    "tokenizer",
+    "auto",
+    caption_tokenizer.TOKENIZERS,
+    "What splits captions into words: ptb as the COCO tools do, which needs"
+    " Java; rules of Python; auto for ptb if that works.",
+)
+_TRAINING_CAPTIONS = flags.DEFINE_string(
+    "training_captions",
+    None,
+    "Captions file of the training set, to tell how many captions occur there.",
+)
+_N_BEST = flags.DEFINE_boolean(
+    "n_best", False, "Whether images may have several captions, best first."
+)
+_ALLOW_MISSING = flags.DEFINE_boolean(
+    "allow_missing",
+    False,
+    "Whether to score the images that have both captions and references when"
+    " others lack them. CIDEr then weighs words by those images' references.",
+)
+_OUTPUT_JSON = flags.DEFINE_string(
+    "output_json", None, "File to write with all figures and settings, in JSON."
+)
+_PER_IMAGE_SCORES = flags.DEFINE_string(
+    "per_image_scores",
+    None,
+    "File to write with a line of JSON for each image of each results file.",
+)
+_REPORT_DIR = flags.DEFINE_string(
+    "report_dir",
+    None,
+    "Folder to make, with a page that shows the pictures with the captions of"
+    " the one results file. Needs --image_dir.",
+)
+_IMAGE_DIR = flags.DEFINE_string(
+    "image_dir", None, "Folder with the pictures that the references name."
+)
+
+
+def main(argv: list[str]) -> None:
+  """Scores the results files of the arguments."""
+  if len(argv) < 3:
+    raise app.UsageError(
+        "Two arguments or more are required: the captions file with the"
+        " references, and results files."
+    )
+  _check_flags(argv[2:])
+  images = _load_images(argv[1])
+  references = {image.image_id: image.captions for image in images}
+  systems = {path: _load_results(path, references) for path in argv[2:]}
+  if "SPICE" in _METRICS.value:
+    logging.info("SPICE downloads some 400 MB when it is first used.")
+  found = comparison.compare(
+      {i: captions for i, captions in references.items() if captions},
+      systems,
+      training_captions=_load_training_captions(),
+      scorers=_METRICS.value,
+      tokenizer=_TOKENIZER.value,
+  )
+  print(comparison_files.table(found))
+  print(f"\nTokenizer: {found.tokenizer}.")
+  for path, captions in systems.items():
+    if len(captions) < len(references):
+      print(f"{path}: {len(references) - len(captions)} images left out.")
+  for note in found.notes:
+    print(note)
+  if _OUTPUT_JSON.value:
+    settings = {"references": argv[1], **_settings()}
+    comparison_files.write_json(_OUTPUT_JSON.value, found, settings)
+  if _PER_IMAGE_SCORES.value:
+    comparison_files.write_per_image(_PER_IMAGE_SCORES.value, found, systems)
+  if _REPORT_DIR.value:
+    _write_report(_REPORT_DIR.value, found, systems[argv[2]], images)
+
+
+def _check_flags(results: list[str]) -> None:
+  """Finds what would go wrong after minutes of scoring."""
+  caption_metrics.check_scorers(_METRICS.value)
+  for path in results:
+    if results.count(path) > 1:
+      raise app.UsageError(f"The results file {path!r} is given twice.")
+  if _REPORT_DIR.value:
+    program.require(_IMAGE_DIR)
+    if len(results) > 1:
+      raise app.UsageError("--report_dir shows a single results file.")
+    html_report.check(Path(_REPORT_DIR.value))
+  for output in (_OUTPUT_JSON.value, _PER_IMAGE_SCORES.value):
+    if output and not Path(output).parent.is_dir():
+      raise FileNotFoundError(f"There is no folder for the file {output!r}.")
+
+
+def _load_images(path: str) -> list[captions_json.CaptionedImage]:
+  images = captions_json.load_captions(path, _IMAGE_DIR.value)
+  bare = [image.image_id for image in images if not image.captions]
+  if bare and not _ALLOW_MISSING.value:
+    raise ValueError(
+        f"{path} has no captions of {len(bare)} of its {len(images)} images,"
+        f" such as {bare[0]}; with --allow_missing the others are scored."
+    )
+  return images
+
+
+def _load_results(
+    path: str, references: Mapping[int, list[str]]
+) -> dict[int, list[str]]:
+  captions = coco_results.read(
+      path,
+      references,
+      allow_missing=_ALLOW_MISSING.value,
+      n_best=_N_BEST.value,
+  )
+  scored = {i: said for i, said in captions.items() if references[i]}
+  if not scored:
+    raise ValueError(f"None of the images of {path} has references.")
+  return scored
+
+
+def _load_training_captions() -> list[str] | None:
+  if not _TRAINING_CAPTIONS.value:
+    return None
+  images = captions_json.load_captions(_TRAINING_CAPTIONS.value, None)
+  return [caption for image in images for caption in image.captions]
+
+
+def _settings() -> dict[str, Any]:
+  """The flags on which the figures depend, by their names."""
+  holders = (_TRAINING_CAPTIONS, _METRICS, _TOKENIZER, _N_BEST, _ALLOW_MISSING)
+  return {holder.name: holder.value for holder in holders}
+
+
+def _write_report(
+    report_dir: str,
+    found: comparison.Comparison,
+    captions: comparison.Captions,
+    images: Sequence[captions_json.CaptionedImage],
+) -> None:
+  """Writes the HTML report of the only results file."""
+  ((results, scores),) = found.systems.items()
+  with tqdm.tqdm(desc="Copying pictures", total=len(captions)) as bar:
+    page = scores_report.write(
+        Path(report_dir),
+        title=Path(results).name,
+        summary=" ".join([f"Tokenizer: {found.tokenizer}.", *found.notes]),
+        scores=scores,
+        captions={
+            i: [html_report.Caption(text, math.nan) for text in said]
+            for i, said in captions.items()
+        },
+        images=images,
+        progress=bar.update,
+    )
+  print(f"Wrote {page}")
+
+
+def run() -> None:
+  """Runs the program."""
+  program.run(main, positional=sys.maxsize)
+
+
+if __name__ == "__main__":
+  run()
