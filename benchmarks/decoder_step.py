@@ -17,6 +17,7 @@ import functools
 
 from absl import flags
 
+from benchmarks import growth
 from benchmarks import measure
 from im2txt import program
 
@@ -64,7 +65,16 @@ def main(argv: Sequence[str]) -> None:
   results = measure.compare(variants, rounds=_ROUNDS.value)
   measure.print_table(results, unit="step")
   if _PLOT.value:
-    _plot(results, sizes, _PLOT.value)
+    growth.plot(
+        _PLOT.value,
+        title="A training step of the decoder",
+        xlabel="words in the vocabulary",
+        sizes=sizes,
+        cpu_secs={
+            way: [r.median.cpu_secs for r in results[i :: len(_WAYS)]]
+            for i, way in enumerate(_WAYS)
+        },
+    )
 
 
 def make_run(way: str, overrides: str, num_steps: int) -> measure.Run:
@@ -204,29 +214,6 @@ def plain_losses(decoder, batch, seed, keep_prob):
       batch.target_seqs, logits + decoder.logits_biases
   )
   return tf.boolean_mask(losses, batch.input_mask > 0)
-
-
-def _plot(
-    results: Sequence[measure.Result], sizes: Sequence[int], path: str
-) -> None:
-  """Plots the CPU-seconds of a step against the words."""
-  # Takes a second to import.
-  from matplotlib import pyplot
-
-  figure, axes = pyplot.subplots(figsize=(6, 4), layout="constrained")
-  for number, way in enumerate(_WAYS):
-    secs = [r.median.cpu_secs for r in results[number :: len(_WAYS)]]
-    axes.plot(sizes, secs, marker="o", label=way)
-  axes.set(
-      title="A training step of the decoder",
-      xlabel="words in the vocabulary",
-      ylabel="CPU-seconds",
-      xlim=(0, None),
-      ylim=(0, None),
-  )
-  axes.legend()
-  axes.grid(alpha=0.3)
-  figure.savefig(path, dpi=150)
 
 
 def run() -> None:

@@ -1,15 +1,14 @@
 """Made-up training data: records of photographs, or of features, and captions.
 
-The photographs are noise of two scales, 640 x 480 pixels and 90 kB, and the
-captions as long as MSCOCO's: 12.5 words with start and end word, in the mean.
+The captions are as long as MSCOCO's: 12.5 words with start and end word, in the
+mean.
 """
 
-import io
 import os
 
 import numpy as np
-from PIL import Image
 
+from benchmarks import photographs
 from im2txt import configuration
 
 _START_ID, _END_ID = 1, 2
@@ -45,7 +44,9 @@ def write_images(
       example = tf.train.SequenceExample()
       context = example.context.feature
       context["image/image_id"].int64_list.value.append(image_id)
-      context[config.image_feature_name].bytes_list.value.append(_jpeg(rng))
+      context[config.image_feature_name].bytes_list.value.append(
+          photographs.jpeg(rng)
+      )
       ids = example.feature_lists.feature_list[config.caption_feature_name]
       for word_id in caption(rng, config.vocab_size):
         ids.feature.add().int64_list.value.append(word_id)
@@ -82,13 +83,3 @@ def write_features(
           )
       )
   return [path]
-
-
-def _jpeg(rng: np.random.Generator) -> bytes:
-  coarse = rng.integers(0, 256, [30, 40, 3], dtype=np.uint8)
-  photo = Image.fromarray(coarse).resize((640, 480), Image.Resampling.BICUBIC)
-  grain = rng.normal(0, 7, [480, 640, 1])
-  pixels = np.clip(np.asarray(photo) + grain, 0, 255).astype(np.uint8)
-  file = io.BytesIO()
-  Image.fromarray(pixels).save(file, format="jpeg", quality=90)
-  return file.getvalue()
