@@ -24,9 +24,10 @@ import tempfile
 
 from absl import flags
 import numpy as np
-from PIL import Image
 
+from benchmarks import growth
 from benchmarks import measure
+from benchmarks import photographs
 from im2txt import program
 
 _IMAGE_DIR = flags.DEFINE_string(
@@ -79,7 +80,21 @@ def main(argv: Sequence[str]) -> None:
     results = measure.compare(variants, rounds=_ROUNDS.value, warmups=0)
   measure.print_table(results, unit="image")
   if _PLOT.value:
-    _plot(results, sizes, _PLOT.value)
+    secs = [
+        size * result.median.cpu_secs
+        for size, result in zip(2 * sizes, results, strict=True)
+    ]
+    growth.plot(
+        _PLOT.value,
+        title="Building TFRecords, five captions a photograph",
+        xlabel="photographs",
+        sizes=sizes,
+        cpu_secs=dict(
+            zip(
+                _PROGRAMS, (secs[: len(sizes)], secs[len(sizes) :]), strict=True
+            )
+        ),
+    )
 
 
 def make_images(folder: pathlib.Path, num_images: int) -> None:
@@ -94,12 +109,7 @@ def make_images(folder: pathlib.Path, num_images: int) -> None:
   images, annotations = [], []
   for image_id in range(num_images):
     name = f"{image_id:06d}.jpg"
-    # Noise of two scales: as large a file as a photograph of that size.
-    coarse = rng.integers(0, 256, [30, 40, 3], dtype=np.uint8)
-    photo = Image.fromarray(coarse).resize((640, 480), Image.Resampling.BICUBIC)
-    grain = rng.normal(0, 7, [480, 640, 1])
-    pixels = np.clip(np.asarray(photo) + grain, 0, 255).astype(np.uint8)
-    Image.fromarray(pixels).save(folder / "images" / name, quality=90)
+    (folder / "images" / name).write_bytes(photographs.jpeg(rng))
     images.append({"id": image_id, "file_name": name})
     annotations += [
         {"image_id": image_id, "caption": _caption(rng)}
@@ -193,33 +203,6 @@ def _make_run(name: str, folder: str, num_images: int) -> measure.Run:
     return num_images
 
   return run
-
-
-def _plot(
-    results: Sequence[measure.Result], sizes: Sequence[int], path: str
-) -> None:
-  """Plots the CPU-seconds of the programs against the photographs."""
-  # Takes a second to import.
-  from matplotlib import pyplot
-
-  figure, axes = pyplot.subplots(figsize=(6, 4), layout="constrained")
-  for program_number, name in enumerate(_PROGRAMS):
-    of_program = results[program_number * len(sizes) :][: len(sizes)]
-    secs = [
-        size * result.median.cpu_secs
-        for size, result in zip(sizes, of_program, strict=True)
-    ]
-    axes.plot(sizes, secs, marker="o", label=name)
-  axes.set(
-      title="Building TFRecords, five captions a photograph",
-      xlabel="photographs",
-      ylabel="CPU-seconds",
-      xlim=(0, None),
-      ylim=(0, None),
-  )
-  axes.legend()
-  axes.grid(alpha=0.3)
-  figure.savefig(path, dpi=150)
 
 
 def run() -> None:

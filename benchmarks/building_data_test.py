@@ -6,19 +6,9 @@ from absl.testing import absltest
 import tensorflow as tf
 
 from benchmarks import building_data
-from benchmarks import measure
 
 
 class BuildingDataTest(absltest.TestCase):
-
-  def test_plot(self):
-    results = [
-        measure.Result(name, [measure.Round(0.5, 1.0)], 100.0)
-        for name in ("plain, 2", "plain, 4", "ours, 2", "ours, 4")
-    ]
-    plot = pathlib.Path(self.create_tempdir().full_path, "plot.png")
-    building_data._plot(results, [2, 4], str(plot))
-    self.assertTrue(plot.read_bytes().startswith(b"\x89PNG"))
 
   def test_both_write_the_same_records(self):
     folder = pathlib.Path(self.create_tempdir().full_path)

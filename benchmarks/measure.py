@@ -213,5 +213,8 @@ def _work(make_run: Callable[[], Run], pipe: connection.Connection) -> None:
 
 
 def _cpu_secs() -> float:
-  times = os.times()
-  return sum(times[:4])  # User and system, of this process and its children.
+  # Of this process and its children; os.times counts hundredths only.
+  usages = map(
+      resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+  )
+  return sum(usage.ru_utime + usage.ru_stime for usage in usages)

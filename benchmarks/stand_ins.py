@@ -12,6 +12,7 @@ from typing import NamedTuple
 from absl import flags
 import numpy as np
 
+from benchmarks import photographs
 from im2txt import program
 
 _CHECKPOINT_PATH = flags.DEFINE_string(
@@ -37,8 +38,6 @@ NUM_IMAGES = flags.DEFINE_integer(
 ROUNDS = flags.DEFINE_integer(
     "rounds", 5, "How many rounds of each variant count.", lower_bound=1
 )
-
-_PHOTOGRAPH = (480, 640, 3)
 
 
 class Inputs(NamedTuple):
@@ -114,15 +113,9 @@ def _make_model(folder: str, vocab_file: str) -> None:
 
 
 def _make_images(folder: str) -> list[str]:
-  import tensorflow as tf
-
   rng = np.random.default_rng(0)
-  files = []
-  for i in range(NUM_IMAGES.value):
-    # Smooth, as photographs are, so that they are as long to decode.
-    coarse = rng.uniform(0, 255, [_PHOTOGRAPH[0] // 8, _PHOTOGRAPH[1] // 8, 3])
-    pixels = tf.image.resize(coarse, _PHOTOGRAPH[:2], "bicubic")
-    pixels = tf.saturate_cast(pixels, tf.uint8)
-    files.append(os.path.join(folder, f"{i}.jpg"))
-    tf.io.write_file(files[-1], tf.io.encode_jpeg(pixels, quality=90))
+  files = [os.path.join(folder, f"{i}.jpg") for i in range(NUM_IMAGES.value)]
+  for name in files:
+    with open(name, "wb") as file:
+      file.write(photographs.jpeg(rng))
   return files

@@ -1,0 +1,184 @@
+r"""Measures a step of training, from records to changed variables.
+
+    bazel-bin/benchmarks/training_step
+
+Of phase 1, the decoder alone, on features that `cache_image_features` made
+("cached", and the same with captions in batches of like length, "bucketed") and
+on images that the encoder sees at each step ("live"); and of phase 2, the
+encoder too. "bfloat16" is train's --mixed_precision. Each variant is a process
+of its own, and they take turns, so the times of one run compare.
+
+The data are made up; give --input_file_pattern and --input_feature_pattern for
+real ones. `--variants=cached,live` measures those only.
+"""
+
+from collections.abc import Sequence
+import functools
+import tempfile
+from typing import NamedTuple
+
+from absl import flags
+
+from benchmarks import measure
+from im2txt import program
+
+_INPUT_FILE_PATTERN = flags.DEFINE_string(
+    "input_file_pattern", "", "Records of images; made up if empty."
+)
+_INPUT_FEATURE_PATTERN = flags.DEFINE_string(
+    "input_feature_pattern", "", "Records of features; made up if empty."
+)
+_CONFIG_OVERRIDES = flags.DEFINE_string(
+    "config_overrides", "", "Changes to the configuration, as train takes them."
+)
+_STEPS = flags.DEFINE_integer(
+    "steps",
+    2,
+    "Steps of a round; cached ones ten times as many.",
+    lower_bound=1,
+)
+_ROUNDS = flags.DEFINE_integer(
+    "rounds", 3, "How many rounds of each variant count.", lower_bound=1
+)
+
+_NUM_PAIRS = 128
+
+
+class Setting(NamedTuple):
+  """What a variant trains, on what, and how.
+
+  Attributes:
+    are_features: Whether it is fed with features that were cached.
+    train_inception: Whether the encoder is trained too.
+    precision: See `mixed_precision`.
+    overrides: Changes to the configuration besides the user's.
+  """
+
+  are_features: bool = False
+  train_inception: bool = False
+  precision: str = "float32"
+  overrides: str = ""
+
+
+_SETTINGS = {
+    "cached": Setting(are_features=True),
+    "cached, bucketed": Setting(
+        are_features=True, overrides=",bucket_batches=16"
+    ),
+    "cached, bfloat16": Setting(are_features=True, precision="bfloat16"),
+    "live": Setting(),
+    "live, bfloat16": Setting(precision="bfloat16"),
+    "phase 2": Setting(train_inception=True),
+    "phase 2, bfloat16": Setting(train_inception=True, precision="bfloat16"),
+}
+_VARIANTS = flags.DEFINE_list(
+    "variants",
+    [],
+    "First words of the variants to measure, such as cached,live; or all.",
+)
+
+
+def main(argv: Sequence[str]) -> None:
+  """Measures and prints a table."""
+  del argv
+  from benchmarks import made_up_records
+  from im2txt import configuration
+  from im2txt.ops import inputs
+
+  wanted = tuple(_VARIANTS.value)
+  settings = {
+      name: setting
+      for name, setting in _SETTINGS.items()
+      if not wanted or name.startswith(wanted)
+  }
+  if not settings:
+    raise ValueError(f"The variants are {'; '.join(_SETTINGS)}.")
+  config, _ = configuration.apply_overrides(
+      configuration.ModelConfig(),
+      configuration.TrainingConfig(),
+      _CONFIG_OVERRIDES.value,
+  )
+  files = {}
+  with tempfile.TemporaryDirectory() as folder:
+    for are_features, pattern, make in (
+        (False, _INPUT_FILE_PATTERN.value, made_up_records.write_images),
+        (True, _INPUT_FEATURE_PATTERN.value, made_up_records.write_features),
+    ):
+      if any(s.are_features == are_features for s in settings.values()):
+        files[are_features] = (
+            inputs.input_files(pattern)
+            if pattern
+            else make(folder, config, _NUM_PAIRS)
+        )
+    variants = [
+        measure.Variant(
+            name,
+            functools.partial(
+                make_run,
+                files[setting.are_features],
+                setting,
+                _CONFIG_OVERRIDES.value + setting.overrides,
+                _STEPS.value * (10 if setting.are_features else 1),
+            ),
+        )
+        for name, setting in settings.items()
+    ]
+    results = measure.compare(variants, rounds=_ROUNDS.value)
+  measure.print_table(results, unit="step")
+
+
+def make_run(
+    files: Sequence[str], setting: Setting, overrides: str, num_steps: int
+) -> measure.Run:
+  """Prepares a variant.
+
+  Args:
+    files: Names of TFRecord files.
+    setting: The variant's.
+    overrides: Changes to the configuration.
+    num_steps: Steps of a round.
+
+  Returns:
+    A function that trains for a round.
+  """
+  from im2txt import caption_data
+  from im2txt import configuration
+  from im2txt import mixed_precision
+  from im2txt import training
+
+  mixed_precision.use(setting.precision)
+  model_config, training_config = configuration.apply_overrides(
+      configuration.ModelConfig(),
+      configuration.TrainingConfig(),
+      overrides.strip(","),
+  )
+  trainer = training.Trainer(
+      model_config, training_config, train_inception=setting.train_inception
+  )
+  data = caption_data.CaptionData(
+      files=files, config=model_config, are_features=setting.are_features
+  )
+  batches = iter(
+      data.training_batches(
+          seed=1,
+          start_step=0,
+          feature_size=trainer.model.encoder.feature_size,
+      )
+  )
+  step = trainer.step_function(batches.element_spec)
+
+  def run() -> float:
+    for _ in range(num_steps):
+      float(step(next(batches)).total_loss)  # Waits for the step's end.
+    return num_steps
+
+  return run
+
+
+def run() -> None:
+  """Runs the program."""
+  program.run(main)
+
+
+if __name__ == "__main__":
+  run()
