@@ -15,11 +15,15 @@ TensorBoard then shows the scores and a few images with their captions, and
 --eval_dir gets captions_val_results.json, for the COCO server and tools,
 captions_val_scores.jsonl, with a line an image, and captions_val_summary.json.
 
+With --keep_best=CIDEr the folder best in --checkpoint_dir has the best one yet;
+with --stop_after=5 training stops after five evaluations without gain.
+
 With --once --checkpoints="${MODEL_DIR}/train/model.ckpt-*,other/train" instead
 of --checkpoint_dir it evaluates all these and prints one table. The names of
 the files then have the checkpoint's after the split's.
 """
 
+import os
 import pathlib
 
 from absl import app
@@ -88,12 +92,6 @@ _SPLIT = flags.DEFINE_string(
 _BEAM_SIZE = flags.DEFINE_integer(
     "beam_size", 3, "How many captions to search for.", lower_bound=1
 )
-_MAX_CAPTION_LENGTH = flags.DEFINE_integer(
-    "max_caption_length",
-    20,
-    "The most words of a caption, with the start and the end word.",
-    lower_bound=1,
-)
 _LENGTH_NORMALIZATION_FACTOR = flags.DEFINE_float(
     "length_normalization_factor",
     0.0,
@@ -111,6 +109,26 @@ _REPORT_DIR = flags.DEFINE_string(
     "",
     "Folder for a page to open in a browser: pictures, captions, scores. With"
     " --checkpoints, a folder in it for each.",
+)
+_KEEP_BEST = flags.DEFINE_enum(
+    "keep_best",
+    None,
+    ["perplexity", "CIDEr"],
+    "Keep the best checkpoint by this in a folder, its score in best.json.",
+)
+_BEST_DIR = flags.DEFINE_string(
+    "best_dir",
+    "",
+    "The folder for --keep_best; by default the folder best in"
+    " --checkpoint_dir.",
+)
+_STOP_AFTER = flags.DEFINE_integer(
+    "stop_after",
+    0,
+    "With --keep_best, end after so many evaluations without gain, and tell"
+    " train, by the file stop.json in --checkpoint_dir, to stop too; 0 means"
+    " never.",
+    lower_bound=0,
 )
 _RANKING = flags.DEFINE_boolean(
     "ranking",
@@ -190,6 +208,7 @@ def _config(path: str):
 
 def _make_loop(config):
   """The `EvaluationLoop` of a model's configuration that the flags describe."""
+  from im2txt import best_checkpoint
   from im2txt import caption_data
   from im2txt import caption_evaluation
   from im2txt import evaluation_loop
@@ -223,9 +242,14 @@ def _make_loop(config):
         training_captions_file=_TRAINING_CAPTIONS.value,
         report_dir=_REPORT_DIR.value,
         beam_size=_BEAM_SIZE.value,
-        max_caption_length=_MAX_CAPTION_LENGTH.value,
         length_normalization_factor=_LENGTH_NORMALIZATION_FACTOR.value,
     )
+  if _KEEP_BEST.value:
+    loop.best = best_checkpoint.BestCheckpoint(
+        _BEST_DIR.value or os.path.join(_CHECKPOINT_DIR.value, "best"),
+        _KEEP_BEST.value,
+    )
+    loop.stop_after = _STOP_AFTER.value
   if _RANKING.value:
     loop.ranker = ranking.Ranker(
         loop.model, data, max_images=_RANKING_IMAGES.value
@@ -234,7 +258,7 @@ def _make_loop(config):
 
 
 def _check_flags() -> None:
-  """Finds flags that don't go together."""
+  """Finds flags that are missing or don't go together."""
   patterns = _INPUT_FILE_PATTERN.value, _INPUT_FEATURE_PATTERN.value
   if not any(patterns):
     program.require(_INPUT_FILE_PATTERN)
@@ -242,26 +266,29 @@ def _check_flags() -> None:
     raise app.UsageError(
         "Give either --input_file_pattern or --input_feature_pattern."
     )
-  if _CHECKPOINTS.value:
-    if not _ONCE.value or _CHECKPOINT_DIR.value:
-      raise app.UsageError(
-          "--checkpoints needs --once, and no --checkpoint_dir."
-      )
-  else:
+  if not _CHECKPOINTS.value:
     program.require(_CHECKPOINT_DIR)
+  elif _CHECKPOINT_DIR.value or _KEEP_BEST.value or not _ONCE.value:
+    raise app.UsageError(
+        "--checkpoints needs --once, and neither --checkpoint_dir nor"
+        " --keep_best."
+    )
   program.require(_EVAL_DIR)
-  if _RANKING.value and not _ONCE.value:
-    raise app.UsageError("--ranking needs --once.")
   if _CAPTION_METRICS.value:
     program.require(_VOCAB_FILE)
-  for flag in (_TRAINING_CAPTIONS, _REPORT_DIR, _SPLIT):
-    if flag.value and not _CAPTION_METRICS.value:
-      raise app.UsageError(f"--{flag.name} needs --caption_metrics.")
-  if _REPORT_DIR.value and patterns[1]:
-    raise app.UsageError(
-        "--report_dir needs --input_file_pattern: cached features have no"
-        " pictures."
-    )
+  elif _KEEP_BEST.value == "CIDEr":
+    raise app.UsageError("--keep_best=CIDEr needs --caption_metrics.")
+  for flag, needed in (
+      (_TRAINING_CAPTIONS, _CAPTION_METRICS),
+      (_REPORT_DIR, _CAPTION_METRICS),
+      (_REPORT_DIR, _INPUT_FILE_PATTERN),  # Features have no pictures.
+      (_SPLIT, _CAPTION_METRICS),
+      (_BEST_DIR, _KEEP_BEST),
+      (_STOP_AFTER, _KEEP_BEST),
+      (_RANKING, _ONCE),
+  ):
+    if flag.value and not needed.value:
+      raise app.UsageError(f"--{flag.name} needs --{needed.name}.")
 
 
 def run() -> None:

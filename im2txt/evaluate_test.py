@@ -112,7 +112,18 @@ class EvaluateTest(parameterized.TestCase, tf.test.TestCase):
       (
           "checkpoints",
           [*_NAMES, "--once", "--checkpoints=x"],
-          "--checkpoints needs --once, and no --checkpoint_dir.",
+          "--checkpoints needs --once, and neither --checkpoint_dir nor"
+          " --keep_best.",
+      ),
+      (
+          "best",
+          [*_NAMES, "--keep_best=CIDEr"],
+          "--keep_best=CIDEr needs --caption_metrics.",
+      ),
+      (
+          "stop",
+          [*_NAMES, "--stop_after=2"],
+          "--stop_after needs --keep_best.",
       ),
       ("ranking", [*_NAMES, "--ranking"], "--ranking needs --once."),
       (

@@ -7,6 +7,7 @@ import time
 from absl import logging
 import tensorflow as tf
 
+from im2txt import best_checkpoint
 from im2txt import caption_data
 from im2txt import caption_evaluation
 from im2txt import checkpoints
@@ -25,6 +26,9 @@ class EvaluationLoop:
     model: The `ShowAndTellModel`, with the weights of the last checkpoint.
     captions: What evaluates its captions too; None, as at first, for nothing.
     ranker: What ranks images and captions too; None, as at first, for nothing.
+    best: What keeps the best checkpoint; None, as at first, for nothing.
+    stop_after: After how many evaluations without gain `run` ends and tells
+      training to stop; 0, as at first, for never.
   """
 
   def __init__(
@@ -58,9 +62,11 @@ class EvaluationLoop:
     self._evaluated: str | None = None
     self.captions: caption_evaluation.CaptionEvaluator | None = None
     self.ranker: ranking.Ranker | None = None
+    self.best: best_checkpoint.BestCheckpoint | None = None
+    self.stop_after = 0
 
   def run(self, *, interval_secs: float, timeout_secs: float = 0) -> None:
-    """Evaluates every new checkpoint.
+    """Evaluates every new checkpoint, until there is no gain any more.
 
     Args:
       interval_secs: From one look for a new checkpoint to the next.
@@ -75,6 +81,8 @@ class EvaluationLoop:
       start = time.monotonic()
       if self.run_once() is not None:
         deadline = time.monotonic() + (timeout_secs or math.inf)
+        if self._stop_training():
+          return
       next_look = min(start + interval_secs, deadline)
       time.sleep(max(next_look - time.monotonic(), 0))
       if time.monotonic() >= deadline:
@@ -106,18 +114,24 @@ class EvaluationLoop:
         logging.info("Skipping evaluation. No new checkpoint: %s", checkpoint)
         return None
       step = self._load(checkpoint)
+      if step < self._min_global_step:
+        logging.info(
+            "Skipping evaluation. Global step = %d < %d",
+            step,
+            self._min_global_step,
+        )
+        return None
+      if self.best:
+        self.best.hold(checkpoint)
     except FileNotFoundError as error:
       # Training deletes old checkpoints, even while they are being read.
       logging.info("Skipping evaluation. %s", error)
       return None
-    if step < self._min_global_step:
-      logging.info(
-          "Skipping evaluation. Global step = %d < %d",
-          step,
-          self._min_global_step,
-      )
-      return None
     result = self._evaluate(os.path.basename(checkpoint), step)
+    if self.best:
+      metrics = {**result.metrics(), "perplexity": result.perplexity}
+      value = metrics[self.best.best.metric]
+      self.best.offer(checkpoint, step=step, value=value)
     self._evaluated = checkpoint
     return result
 
@@ -139,6 +153,21 @@ class EvaluationLoop:
     """
     step = self._load(checkpoint)
     return self._evaluate(name, step, label=name.replace(os.sep, "_"))
+
+  def _stop_training(self) -> bool:
+    """Tells training to stop if there was no gain for long enough."""
+    if not self.best or not self.stop_after:
+      return False
+    best = self.best.best
+    if best.num_without_gain < self.stop_after:
+      return False
+    reason = (
+        f"No gain in {best.metric} for {best.num_without_gain} evaluations"
+        f" (--stop_after={self.stop_after}) since step {best.step}."
+    )
+    logging.info("%s Training is told to stop.", reason)
+    best_checkpoint.request_stop(self._checkpoint_dir, reason)
+    return True
 
   def _load(self, checkpoint: str) -> int:
     """Takes over a checkpoint's weights; returns its global step."""

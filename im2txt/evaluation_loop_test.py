@@ -6,6 +6,7 @@ from unittest import mock
 
 import tensorflow as tf
 
+from im2txt import best_checkpoint
 from im2txt import caption_data
 from im2txt import checkpoint_saver
 from im2txt import checkpoints
@@ -119,6 +120,30 @@ class EvaluationLoopTest(tf.test.TestCase):
       file.truncate(100)
     with self.assertRaisesRegex(ValueError, "can't be read"):
       self._loop().run_once()
+
+  def test_best_is_kept_and_training_told_to_stop(self):
+    loop = self._loop()
+    best_dir = os.path.join(self.dir, "best")
+    loop.best = best_checkpoint.BestCheckpoint(best_dir, "perplexity")
+    loop.stop_after = 2
+    biases = self.model.decoder.logits_biases
+    steps = []
+
+    def sleep(seconds):
+      del seconds
+      steps.append(len(steps) + 1)
+      # Worse and worse: a word that is in no caption grows likelier.
+      biases.assign(tf.one_hot(11, tiny.VOCAB_SIZE, float(len(steps))))
+      self._save(len(steps))
+
+    with mock.patch.object(time, "sleep", sleep):
+      loop.run(interval_secs=0)
+    self.assertEqual([1, 2, 3], steps)
+    self.assertEndsWith(checkpoints.find(best_dir), "model.ckpt-1")
+    self.assertStartsWith(
+        best_checkpoint.stop_reason(self.dir),
+        "No gain in perplexity for 2 evaluations (--stop_after=2) since step 1",
+    )
 
   def test_loop_ends_without_new_checkpoints(self):
     loop = self._loop()

@@ -6,6 +6,7 @@ import time
 from absl import logging
 import tensorflow as tf
 
+from im2txt import best_checkpoint
 from im2txt import caption_data
 from im2txt import checkpoint_saver
 from im2txt import checkpoints
@@ -19,6 +20,9 @@ from im2txt.ops import inputs
 
 # Often enough to see that a run goes on and when it will end.
 _RATE_LOG_SECS = 10.0
+
+# How often to look whether evaluation found that there is no gain any more.
+_STOP_LOOK_SECS = 10.0
 
 
 class DivergedError(ValueError):
@@ -89,7 +93,9 @@ class TrainingLoop:
       number_of_steps: int,
       log_every_n_steps: int = 1,
   ) -> stop_signals.StopRequest:
-    """Trains until the global step is `number_of_steps`, or a signal comes.
+    """Trains until the global step is `number_of_steps`, or it is to stop.
+
+    A signal tells so, or a file that evaluation writes; see `best_checkpoint`.
 
     Args:
       data: What to train on.
@@ -141,7 +147,10 @@ class TrainingLoop:
         )
     )
     run_step = self.trainer.step_function(batches.element_spec)
+    stop_timer = _Timer(_STOP_LOOK_SECS, due_at_once=True)
     while step < number_of_steps and not request.signal:
+      if stop_timer.is_due() and self._is_told_to_stop():
+        break
       start = time.monotonic()
       batch = self._next_batch(batches, data, step)
       metrics = self._step(run_step, batch, data)
@@ -160,6 +169,12 @@ class TrainingLoop:
       if summary_timer.is_due():
         self._summarize(writer, batch, metrics, pace, step)
     return step
+
+  def _is_told_to_stop(self) -> bool:
+    reason = best_checkpoint.stop_reason(self._train_dir)
+    if reason:
+      logging.info("%s", reason)
+    return bool(reason)
 
   def _next_batch(self, batches, data, step: int) -> inputs.Batch:
     try:

@@ -8,6 +8,7 @@ from unittest import mock
 from absl.testing import parameterized
 import tensorflow as tf
 
+from im2txt import best_checkpoint
 from im2txt import caption_data
 from im2txt import checkpoint_saver
 from im2txt import checkpoints
@@ -76,6 +77,21 @@ class TrainingLoopTest(parameterized.TestCase, tf.test.TestCase):
     )
     self.assertNotIn("global step 3", text)
     self.assertIn("Finished training! Saving model to disk.", text)
+
+  def test_evaluation_tells_to_stop(self):
+    loop = self._loop()
+    best_checkpoint.request_stop(self.train_dir, "No gain.")
+    with self.assertLogs("absl", "INFO") as logs:
+      request = loop.run(self._data(), number_of_steps=3)
+    self.assertEqual(0, request.exit_status)
+    self.assertEqual(0, loop.trainer.global_step)
+    text = "\n".join(logs.output)
+    self.assertIn("No gain. To go on, remove", text)
+    self.assertIn("Stopping Training.", text)
+    self.assertNotIn("Finished training!", text)
+    os.remove(os.path.join(self.train_dir, "stop.json"))
+    loop.run(self._data(), number_of_steps=1)
+    self.assertEqual(1, loop.trainer.global_step)
 
   def test_resumed_run_equals_an_uninterrupted_one(self):
     data = self._data()
