@@ -202,6 +202,16 @@ def to_json(model: ModelConfig, training: TrainingConfig) -> str:
   return json.dumps(values, indent=2) + "\n"
 
 
+def to_markdown(model: ModelConfig, training: TrainingConfig) -> str:
+  """The two configurations as a table, for TensorBoard."""
+  rows = [
+      f"| {config} | {name} | {value} |"
+      for config, fields in (("model", model), ("training", training))
+      for name, value in dataclasses.asdict(fields).items()
+  ]
+  return "\n".join(["| of | field | value |", "| --- | --- | --- |", *rows])
+
+
 def from_json(text: str) -> tuple[ModelConfig, TrainingConfig]:
   """The two configurations of a text that `to_json` made.
 

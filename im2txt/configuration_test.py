@@ -84,5 +84,16 @@ class ConfigurationTest(parameterized.TestCase):
     self.assertIn('\n    "batch_size": 32,\n', text)
 
 
+class MarkdownTest(absltest.TestCase):
+
+  def test_table(self):
+    lines = configuration.to_markdown(
+        configuration.ModelConfig(batch_size=7), configuration.TrainingConfig()
+    ).splitlines()
+    self.assertEqual("| of | field | value |", lines[0])
+    self.assertIn("| model | batch_size | 7 |", lines)
+    self.assertIn("| training | clip_gradients | 5.0 |", lines)
+
+
 if __name__ == "__main__":
   absltest.main()

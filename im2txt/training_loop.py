@@ -121,6 +121,8 @@ class TrainingLoop:
               data.files, self.trainer.model.encoder, data.config
           )
         writer.write_first_image(data, step=step)
+        text = configuration.to_markdown(data.config, self._config)
+        writer.write_text("config", text, step=step)
         step = self._train(
             data, number_of_steps, log_every_n_steps, writer, request
         )

@@ -188,6 +188,7 @@ class TrainingLoopTest(parameterized.TestCase, tf.test.TestCase):
             "OptimizeLoss/learning_rate",
             "OptimizeLoss/global_norm/clipped_gradient_norm",
             "caption_length/batch_mean",
+            "config",
             "parameters/lstm/basic_lstm_cell/kernel",
         ],
         tags,

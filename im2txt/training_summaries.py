@@ -72,6 +72,8 @@ class SummaryWriter:
     }
     if steps_per_second:
       scalars["global_step/sec"] = steps_per_second
+      # How fast that is does not depend on the batch size, as steps do.
+      scalars["examples/sec"] = steps_per_second * self._model.config.batch_size
     self.write_scalars(scalars, step=step)
 
   def write_batch(self, batch: inputs.Batch, *, step: int) -> None:

@@ -57,6 +57,7 @@ class SummaryWriterTest(tf.test.TestCase):
         "OptimizeLoss/global_norm/gradient_norm": 8.0,
         "OptimizeLoss/global_norm/clipped_gradient_norm": 5.0,
         "global_step/sec": 3.0,
+        "examples/sec": 12.0,
         "caption_length/batch_mean": sum(lengths) / 4,
     }
     self.assertAllClose(expected, {tag: scalars[tag] for tag in expected})
