@@ -14,7 +14,7 @@ from im2txt import evaluation_split
 from im2txt import split_captioner
 
 _WIDTH = 320
-_FONT_SIZE = 15
+_FONT_SIZE = 20
 _MARGIN = 8
 
 
