@@ -135,11 +135,11 @@ class BestCheckpoint:
       logging.info("Best %s so far: kept in %s", best.metric, self._folder)
     else:
       logging.info(
-          "No gain in %s for %d evaluations; the best is %f, of step %d.",
+          "No gain in %s. The best is %f, of step %d; evaluations since: %d.",
           best.metric,
-          best.num_without_gain,
           math.nan if best.value is None else best.value,
           best.step,
+          best.num_without_gain,
       )
     return is_better
 

@@ -30,6 +30,11 @@ _STATISTICS_GROUP = "caption_statistics"
 _SAMPLES_GROUP = "captions"
 _NUM_SAMPLES = 8
 
+_FEATURES_NOTE = (
+    "The references are those of cached features, which hold rare words as the"
+    " unknown word; scores differ a little from those of image records."
+)
+
 
 class CaptionEvaluator:
   """Captions the split, scores the captions and writes down what is found."""
@@ -92,6 +97,8 @@ class CaptionEvaluator:
         {name: sentences},
         training_captions=self._training_captions,
     )
+    if self._captioner.data.are_features:
+      scores = scores._replace(notes=[*scores.notes, _FEATURES_NOTE])
     for note in scores.notes:
       logging.info("%s", note)
     for metric, value in scores.systems[name].corpus.items():

@@ -1,5 +1,6 @@
 """Tests of evaluating by captions, with captions that are given."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -124,6 +125,16 @@ class CaptionEvaluationTest(tf.test.TestCase):
     self.assertLen(events["captions/2"], 3)
     (text,) = np.atleast_1d(events["captions"])
     self.assertIn(self.captioner.split.references[2][0], text.decode())
+
+  def test_references_of_features_are_told(self):
+    self.captioner.data = dataclasses.replace(
+        self.captioner.data, are_features=True
+    )
+    scores = self._evaluate()
+    self.assertIn("unknown word", scores.notes[-1])
+    # There are captions as text then, but no pictures.
+    self.assertIn("captions", self._events())
+    self.assertNotIn("captions/2", self._events())
 
   def test_label_and_report(self):
     report = self.dir / "report"
