@@ -15,17 +15,10 @@ import tempfile
 from absl import flags
 
 from benchmarks import measure
+from benchmarks import training_inputs
 from im2txt import program
 
-_INPUT_FILE_PATTERN = flags.DEFINE_string(
-    "input_file_pattern", "", "Records of images; made up if empty."
-)
-_INPUT_FEATURE_PATTERN = flags.DEFINE_string(
-    "input_feature_pattern", "", "Records of features; made up if empty."
-)
-_CONFIG_OVERRIDES = flags.DEFINE_string(
-    "config_overrides", "", "Changes to the configuration, as train takes them."
-)
+flags.adopt_module_key_flags(training_inputs)
 _BATCHES = flags.DEFINE_integer(
     "batches",
     10,
@@ -37,49 +30,26 @@ _ROUNDS = flags.DEFINE_integer(
     "rounds", 5, "How many rounds of each variant count.", lower_bound=1
 )
 
-_NUM_PAIRS = 128
+_BUCKET_BATCHES = 16
 
 
 def main(argv: Sequence[str]) -> None:
   """Measures and prints a table."""
   del argv
-  from benchmarks import made_up_records
-  from im2txt import configuration
-  from im2txt.ops import inputs
-
-  config, _ = configuration.apply_overrides(
-      configuration.ModelConfig(),
-      configuration.TrainingConfig(),
-      _CONFIG_OVERRIDES.value,
-  )
   variants = []
   with tempfile.TemporaryDirectory() as folder:
-    for name, pattern, make in (
-        ("images", _INPUT_FILE_PATTERN.value, made_up_records.write_images),
-        (
-            "features",
-            _INPUT_FEATURE_PATTERN.value,
-            made_up_records.write_features,
-        ),
-    ):
-      files = (
-          inputs.input_files(pattern)
-          if pattern
-          else make(folder, config, _NUM_PAIRS)
+    for name, are_features in (("images", False), ("features", True)):
+      make = functools.partial(
+          make_run,
+          training_inputs.files(folder, are_features=are_features),
+          are_features=are_features,
+          num_batches=_BATCHES.value * (50 if are_features else 1),
       )
-      for bucket_batches in (1, 16):
+      for kind, bucket_batches in (("", 1), (", bucketed", _BUCKET_BATCHES)):
+        overrides = training_inputs.overrides(bucket_batches=bucket_batches)
         variants.append(
             measure.Variant(
-                name + (", bucketed" if bucket_batches > 1 else ""),
-                functools.partial(
-                    make_run,
-                    files,
-                    are_features=name == "features",
-                    overrides=f"{_CONFIG_OVERRIDES.value},"
-                    f"bucket_batches={bucket_batches}",
-                    num_batches=_BATCHES.value
-                    * (50 if name == "features" else 1),
-                ),
+                name + kind, functools.partial(make, overrides=overrides)
             )
         )
     results = measure.compare(variants, rounds=_ROUNDS.value)

@@ -12,6 +12,7 @@ The data are made up; give --input_file_pattern and --input_feature_pattern for
 real ones. `--variants=cached,live` measures those only.
 """
 
+from collections.abc import Mapping
 from collections.abc import Sequence
 import functools
 import tempfile
@@ -20,17 +21,10 @@ from typing import NamedTuple
 from absl import flags
 
 from benchmarks import measure
+from benchmarks import training_inputs
 from im2txt import program
 
-_INPUT_FILE_PATTERN = flags.DEFINE_string(
-    "input_file_pattern", "", "Records of images; made up if empty."
-)
-_INPUT_FEATURE_PATTERN = flags.DEFINE_string(
-    "input_feature_pattern", "", "Records of features; made up if empty."
-)
-_CONFIG_OVERRIDES = flags.DEFINE_string(
-    "config_overrides", "", "Changes to the configuration, as train takes them."
-)
+flags.adopt_module_key_flags(training_inputs)
 _STEPS = flags.DEFINE_integer(
     "steps",
     2,
@@ -41,8 +35,6 @@ _ROUNDS = flags.DEFINE_integer(
     "rounds", 3, "How many rounds of each variant count.", lower_bound=1
 )
 
-_NUM_PAIRS = 128
-
 
 class Setting(NamedTuple):
   """What a variant trains, on what, and how.
@@ -51,19 +43,19 @@ class Setting(NamedTuple):
     are_features: Whether it is fed with features that were cached.
     train_inception: Whether the encoder is trained too.
     precision: See `mixed_precision`.
-    overrides: Changes to the configuration besides the user's.
+    overrides: Changes to the configuration besides the user's, by field.
   """
 
   are_features: bool = False
   train_inception: bool = False
   precision: str = "float32"
-  overrides: str = ""
+  overrides: Mapping[str, object] = {}
 
 
 _SETTINGS = {
     "cached": Setting(are_features=True),
     "cached, bucketed": Setting(
-        are_features=True, overrides=",bucket_batches=16"
+        are_features=True, overrides={"bucket_batches": 16}
     ),
     "cached, bfloat16": Setting(are_features=True, precision="bfloat16"),
     "live": Setting(),
@@ -81,10 +73,6 @@ _VARIANTS = flags.DEFINE_list(
 def main(argv: Sequence[str]) -> None:
   """Measures and prints a table."""
   del argv
-  from benchmarks import made_up_records
-  from im2txt import configuration
-  from im2txt.ops import inputs
-
   wanted = tuple(_VARIANTS.value)
   settings = {
       name: setting
@@ -93,23 +81,11 @@ def main(argv: Sequence[str]) -> None:
   }
   if not settings:
     raise ValueError(f"The variants are {'; '.join(_SETTINGS)}.")
-  config, _ = configuration.apply_overrides(
-      configuration.ModelConfig(),
-      configuration.TrainingConfig(),
-      _CONFIG_OVERRIDES.value,
-  )
-  files = {}
   with tempfile.TemporaryDirectory() as folder:
-    for are_features, pattern, make in (
-        (False, _INPUT_FILE_PATTERN.value, made_up_records.write_images),
-        (True, _INPUT_FEATURE_PATTERN.value, made_up_records.write_features),
-    ):
-      if any(s.are_features == are_features for s in settings.values()):
-        files[are_features] = (
-            inputs.input_files(pattern)
-            if pattern
-            else make(folder, config, _NUM_PAIRS)
-        )
+    files = {
+        are_features: training_inputs.files(folder, are_features=are_features)
+        for are_features in {s.are_features for s in settings.values()}
+    }
     variants = [
         measure.Variant(
             name,
@@ -117,7 +93,7 @@ def main(argv: Sequence[str]) -> None:
                 make_run,
                 files[setting.are_features],
                 setting,
-                _CONFIG_OVERRIDES.value + setting.overrides,
+                training_inputs.overrides(**setting.overrides),
                 _STEPS.value * (10 if setting.are_features else 1),
             ),
         )
@@ -150,7 +126,7 @@ def make_run(
   model_config, training_config = configuration.apply_overrides(
       configuration.ModelConfig(),
       configuration.TrainingConfig(),
-      overrides.strip(","),
+      overrides,
   )
   trainer = training.Trainer(
       model_config, training_config, train_inception=setting.train_inception
