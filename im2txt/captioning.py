@@ -137,7 +137,7 @@ class Captioner:
       config_overrides: "field=value,field=value", for what `config.json` lacks
         or has otherwise.
       precision: What the encoder computes in: "float32" or, on processors that
-        have it about twice as fast, "bfloat16". Captions then differ now and
+        have it half as fast again, "bfloat16". Captions then differ now and
         then.
 
     Returns:

@@ -4,8 +4,8 @@ It finds what a `ShowAndTellModel` of the same checkpoint finds, but is ready in
 half the time and with less memory: its encoder has no variables, and values are
 read one by one instead of all made, all read and all replaced.
 
-With the precision "bfloat16" the encoder, which does nine tenths of the work,
-computes in that type; the decoder always computes in float32.
+With the precision "bfloat16" most of the encoder, which does nine tenths of the
+work, computes in that type; its first layers and the decoder stay in float32.
 """
 
 from collections.abc import Sequence

@@ -17,6 +17,12 @@ import tensorflow as tf
 
 from im2txt.ops import image_embedding
 
+# The layers before the first "Mixed" one see the image itself, where rounding
+# costs most: with them in bfloat16 too, 92 of 100 photographs kept their
+# caption instead of 95. They do a quarter of the work.
+_LAST_OF_STEM = "Conv2d_4a_3x3"
+_AFTER_STEM = "/Mixed_"
+
 
 class FoldedEncoder:
   """Images to features, as by an `ImageEncoder` of the same values.
@@ -44,7 +50,8 @@ class FoldedEncoder:
       height: Of the images, in pixels.
       width: Of the images, in pixels.
       depth_multiplier: Multiplies the channels of every layer.
-      dtype: What to compute in, float32 or bfloat16.
+      dtype: What to compute in from the first "Mixed" layer on, float32 or
+        bfloat16; the layers before always compute in float32.
 
     Raises:
       ValueError: If the images are too small for the network.
@@ -65,11 +72,18 @@ class FoldedEncoder:
           mean = value(f"{norm}/moving_mean", shape)
           folded = value(f"{norm}/beta", shape)
           folded -= mean * _scale(variances.pop(layer))
-        return tf.cast(folded, dtype)
+        return tf.cast(folded, dtype) if _AFTER_STEM in name else folded
+
+    def activate(outputs: tf.Tensor) -> tf.Tensor:
+      outputs = tf.nn.relu(outputs)
+      layer = tf.compat.v1.get_variable_scope().name
+      return (
+          tf.cast(outputs, dtype) if layer.endswith(_LAST_OF_STEM) else outputs
+      )
 
     def features(images: tf.Tensor) -> tf.Tensor:
       net, _ = image_embedding.apply_network(
-          tf.cast(images, dtype), depth_multiplier, get_folded
+          images, depth_multiplier, get_folded, activation_fn=activate
       )
       return tf.reduce_mean(tf.cast(net, tf.float32), axis=[1, 2])
 

@@ -191,18 +191,21 @@ def apply_network(
     images: A Tensor of shape [batch_size, height, width, 3] in [-1, 1].
     depth_multiplier: Multiplies the channels of every layer.
     get_variable: Gives TF-Slim a variable, as a `custom_getter` does.
-    **conv2d: Arguments of every `tf_slim.conv2d`.
+    **conv2d: Arguments of every `tf_slim.conv2d`, whose activation is ReLU if
+      none is given.
 
   Returns:
     The activations of the last layer, and those of 18 layers by TF-Slim's names
-    for them; of the dtype of `images`.
+    for them.
   """
   with (
       warnings.catch_warnings(),
       tf.compat.v1.variable_scope(
           "", reuse=tf.compat.v1.AUTO_REUSE, custom_getter=get_variable
       ),
-      tf_slim.arg_scope([tf_slim.conv2d], activation_fn=tf.nn.relu, **conv2d),
+      tf_slim.arg_scope(
+          [tf_slim.conv2d], **{"activation_fn": tf.nn.relu, **conv2d}
+      ),
   ):
     # TF-Slim's layers call parts of TensorFlow that announce their removal.
     warnings.simplefilter("ignore", UserWarning)
