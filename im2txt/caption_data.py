@@ -1,9 +1,12 @@
 """The image-caption pairs of a run: from files and configuration to batches."""
 
+from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Sequence
 import dataclasses
 import functools
 from typing import Any
+from typing import TypeVar
 
 from absl import logging
 import tensorflow as tf
@@ -16,6 +19,8 @@ from im2txt.ops import training_records
 
 # The pipeline works ahead of the step that fails by fewer batches than this.
 _SUSPECT_BATCHES = 16
+
+_T = TypeVar("_T")
 
 
 def process_image(config: configuration.ModelConfig) -> inputs.ProcessImage:
@@ -100,6 +105,23 @@ class CaptionData:
         **self._image_arguments(),
     )
 
+  def explained(self, elements: Iterable[_T]) -> Iterator[_T]:
+    """Passes on elements, in order, that are read from the files.
+
+    Args:
+      elements: A Dataset, or what is made of one.
+
+    Yields:
+      Each element.
+
+    Raises:
+      ValueError: If reading fails; the message says which file is the cause.
+    """
+    try:
+      yield from elements
+    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+      raise self.explain(error) from error
+
   def explain(
       self,
       error: tf.errors.OpError,
@@ -120,7 +142,11 @@ class CaptionData:
       An error that names the cause, or `error` itself if none is found.
     """
     if batch is not None:
-      return self._unknown_word(batch) or error
+      largest = max(
+          int(tf.reduce_max(batch.input_seqs)),
+          int(tf.reduce_max(batch.target_seqs)),
+      )
+      return self.unknown_word(largest) or error
     logging.info("Looking for the cause in the input: %s", error.message)
     if self.are_features:
       return cached_features.find_corrupt_record(self.files) or error
@@ -142,9 +168,8 @@ class CaptionData:
         or error
     )
 
-  def _unknown_word(self, batch: inputs.Batch) -> ValueError | None:
-    largest = int(tf.reduce_max(batch.input_seqs))
-    largest = max(largest, int(tf.reduce_max(batch.target_seqs)))
+  def unknown_word(self, largest: int) -> ValueError | None:
+    """What is wrong with captions by the largest of their word ids, if any."""
     if largest < self.config.vocab_size:
       return None
     return ValueError(

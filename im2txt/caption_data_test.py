@@ -87,6 +87,23 @@ class CaptionDataTest(tf.test.TestCase):
     explained = data.explain(error, batch=batch)
     self.assertRegex(str(explained), "word id 40, .* vocab_size of 12")
 
+  def test_explained_passes_on_until_reading_fails(self):
+    data = self._data(are_features=True)
+    batches = data.evaluation_batches(feature_size=tiny.FEATURE_SIZE)
+    lengths = [len(batch.images) for batch in data.explained(batches)]
+    self.assertEqual([4, 4, 4], lengths)
+    with open(data.files[0], "r+b") as file:
+      file.seek(-30, os.SEEK_END)
+      file.write(b"damage")
+    with self.assertRaisesRegex(ValueError, f"of {data.files[0]}"):
+      list(data.explained(batches))
+
+  def test_unknown_word(self):
+    data = self._data()
+    self.assertIsNone(data.unknown_word(tiny.VOCAB_SIZE - 1))
+    error = data.unknown_word(tiny.VOCAB_SIZE)
+    self.assertRegex(str(error), f"word id {tiny.VOCAB_SIZE}, .* vocab_size")
+
   def test_other_errors_stay_as_they_are(self):
     data = self._data()
     error = tf.errors.InvalidArgumentError(None, None, "of the model")

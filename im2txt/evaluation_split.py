@@ -71,16 +71,13 @@ def scan(
     ValueError: If a record can't be used, or there is none.
   """
   split = Split({}, {}, [])
-  try:
-    for image_id, words, word_ids in _captions(data):
-      split.is_first.append(image_id not in split.references)
-      said = split.references.setdefault(image_id, [])
-      if vocab and not words:
-        words = [list(map(vocab.id_to_word, ids)) for ids in word_ids]
-      said.extend(" ".join(caption[1:-1]) for caption in words)
-      split.word_ids.setdefault(image_id, []).extend(word_ids)
-  except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
-    raise data.explain(error) from error
+  for image_id, words, word_ids in data.explained(_captions(data)):
+    split.is_first.append(image_id not in split.references)
+    said = split.references.setdefault(image_id, [])
+    if vocab and not words:
+      words = [list(map(vocab.id_to_word, ids)) for ids in word_ids]
+    said.extend(" ".join(caption[1:-1]) for caption in words)
+    split.word_ids.setdefault(image_id, []).extend(word_ids)
   if not split.is_first:
     raise ValueError(f"The input holds no caption: {', '.join(data.files)}.")
   if _NO_ID in split.references:

@@ -20,7 +20,6 @@ import hashlib
 import itertools
 import json
 import os
-from typing import Any
 from typing import NamedTuple
 
 import numpy as np
@@ -106,7 +105,8 @@ def scan(
   )
   captions: dict[int, list[list[int]]] = {}
   is_first = []
-  for batch in _naming_files(batches, files, config):
+  data = caption_data.CaptionData(files=files, config=config)
+  for batch in data.explained(batches):
     columns = [column.numpy().tolist() for column in batch]
     for image_id, padded, length in zip(*columns, strict=True):
       is_first.append(image_id not in captions)
@@ -164,8 +164,8 @@ def write(
   for file in _present_shards(path, set(shards) if is_resumed else set()):
     progress(len(shards.pop(file)))
   numbers = [number for shard in shards.values() for number in shard]
-  views = _views(files, images, numbers, config, options)
-  views = _naming_files(views, files, config)
+  data = caption_data.CaptionData(files=files, config=config)
+  views = data.explained(_views(files, images, numbers, config, options))
   for file, shard in shards.items():
     features = _encode(
         itertools.islice(views, len(shard)), encoder, config, options, progress
@@ -196,19 +196,6 @@ def _present_shards(path: str, wanted: set[str]) -> set[str]:
 def _digest(images: DistinctImages) -> str:
   """Identifies the images, by their ids, and their captions."""
   return hashlib.sha256(json.dumps(images).encode()).hexdigest()
-
-
-def _naming_files(
-    elements: Iterable[Any],
-    files: Sequence[str],
-    config: configuration.ModelConfig,
-) -> Iterator[Any]:
-  """The elements; an error of TensorFlow's becomes one that names the file."""
-  try:
-    yield from elements
-  except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
-    data = caption_data.CaptionData(files=files, config=config)
-    raise data.explain(error) from None
 
 
 def _views(

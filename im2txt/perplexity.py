@@ -73,17 +73,14 @@ class PerplexityEvaluator:
     # One trace for captions of any length and for the smaller last batch.
     losses = self._losses.get_concrete_function(batches.element_spec)
     sum_losses, num_words, batch = 0.0, 0, None
-    try:
-      for number, batch in enumerate(batches):
-        batch_loss, batch_words = _call(losses, batch, data)
-        sum_losses += batch_loss
-        num_words += batch_words
-        if number % _LOG_EVERY_N_BATCHES == 0:
-          logging.info(
-              "Computed losses for %d of %d batches.", number + 1, num_batches
-          )
-    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
-      raise data.explain(error) from error
+    for number, batch in enumerate(data.explained(batches)):
+      batch_loss, batch_words = _call(losses, batch, data)
+      sum_losses += batch_loss
+      num_words += batch_words
+      if number % _LOG_EVERY_N_BATCHES == 0:
+        logging.info(
+            "Computed losses for %d of %d batches.", number + 1, num_batches
+        )
     if batch is None:
       raise ValueError(f"The input holds no caption: {', '.join(data.files)}.")
     return Result(sum_losses, num_words, batch)

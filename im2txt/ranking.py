@@ -105,12 +105,8 @@ class Ranker:
     said = [self._split.word_ids[image_id] for image_id in image_ids]
     self._images = np.repeat(np.arange(len(said)), list(map(len, said)))
     self._captions = [caption for captions in said for caption in captions]
-    largest = max(map(max, self._captions))
-    if largest >= model.vocab_size:
-      raise ValueError(
-          f"The captions hold word id {largest}, but the model has a vocab_size"
-          f" of {model.vocab_size}; see --config_overrides."
-      )
+    if error := data.unknown_word(max(map(max, self._captions))):
+      raise error
     self._states = tf.function(model.batch_states, autograph=False)
     self._likelihood = caption_likelihood.CaptionLikelihood(
         model.decoder, self._captions
@@ -158,10 +154,11 @@ class Ranker:
         feature_size=self._model.encoder.feature_size,
     ).take(-(-num_images // self._data.config.batch_size))
     states = self._states.get_concrete_function(batches.element_spec)
-    try:
-      found = [state for batch in batches for state in states(batch)]
-    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
-      raise self._data.explain(error) from error
+    found = [
+        state
+        for batch in self._data.explained(batches)
+        for state in states(batch)
+    ]
     return found[:num_images]
 
 

@@ -80,14 +80,9 @@ class SplitCaptioner:
     search = self._search.get_concrete_function(batches.element_spec)
     image_ids = self.split.image_ids
     found: Found = {}
-    try:
-      for batch in batches:
-        for said in captions.from_search(search(batch), self._vocab):
-          found[image_ids[len(found)]] = said
-          if len(found) % _LOG_EVERY_N_IMAGES == 0:
-            logging.info(
-                "Captioned %d of %d images.", len(found), len(image_ids)
-            )
-    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
-      raise self.data.explain(error) from error
+    for batch in self.data.explained(batches):
+      for said in captions.from_search(search(batch), self._vocab):
+        found[image_ids[len(found)]] = said
+        if len(found) % _LOG_EVERY_N_IMAGES == 0:
+          logging.info("Captioned %d of %d images.", len(found), len(image_ids))
     return found
