@@ -83,6 +83,10 @@ class HtmlReportBrowserTest(chromium_test_case.ChromiumTestCase):
   def _focused_card(self):
     return self.run_script("return document.activeElement.parentElement.id")
 
+  def _background_when_opened(self):
+    self._open()
+    return self._background()
+
   def _background(self):
     return self.run_script(
         "return getComputedStyle(document.body).backgroundColor"
@@ -235,8 +239,8 @@ class HtmlReportBrowserTest(chromium_test_case.ChromiumTestCase):
     self.assertEqual(self._background(), _DARK)
     self.choose("#theme", "light")
     self.assertEqual(self._background(), _LIGHT)
-    self._open()
-    self.assertEqual(self._background(), _LIGHT)
+    # The browser stores the choice in its own time, sometimes after this.
+    self.wait_for(_LIGHT, self._background_when_opened)
     self.emulate("light")
     self.choose("#theme", "dark")
     self.assertEqual(self._background(), _DARK)
