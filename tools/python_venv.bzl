@@ -111,8 +111,8 @@ def _python_venv_impl(repository_ctx):
     python = venv.get_child("bin").get_child("python3")
     _install(repository_ctx, python, requirements)
 
-    if repository_ctx.attr.startup_module:
-        module = repository_ctx.path(repository_ctx.attr.startup_module)
+    for label in repository_ctx.attr.startup_modules:
+        module = repository_ctx.path(label)
         _install_startup_module(repository_ctx, python, module)
     repository_ctx.file("BUILD", _BUILD.format(interpreter = python))
 
@@ -143,9 +143,9 @@ python_venv = repository_rule(
             mandatory = True,
             allow_single_file = True,
         ),
-        "startup_module": attr.label(
-            doc = "A module that every start of this Python imports.",
-            allow_single_file = [".py"],
+        "startup_modules": attr.label_list(
+            doc = "Modules that every start of this Python imports.",
+            allow_files = [".py"],
         ),
     },
     environ = ["PYTHON_BIN_PATH"],

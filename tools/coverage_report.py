@@ -1,0 +1,101 @@
+"""Says how many of im2txt's lines the tests ran.
+
+  ./bazelw test --test_env=IM2TXT_COVERAGE=1 //...
+  python3 tools/coverage_report.py bazel-testlogs
+
+prints the modules with the most lines that no test ran, then the share of all;
+the exit status is 1 if that is below what --least says. Lines of tests and of
+what only they use don't count. The Python must have the package coverage, as
+the one of Bazel's tests has.
+"""
+
+import argparse
+import io
+from pathlib import Path
+import tempfile
+import zipfile
+
+import coverage
+
+_MOST_SHOWN = 10
+_LEFT_OUT = ("_test.py", "/testing/")
+
+
+def sources(folder: Path) -> list[Path]:
+  """The Python files of a source tree that count."""
+  return [
+      path
+      for path in sorted(folder.rglob("*.py"))
+      if not any(part in path.as_posix() for part in _LEFT_OUT)
+  ]
+
+
+def combine(test_logs: Path, folder: Path, scratch: Path) -> coverage.Coverage:
+  """Puts together what all tests noted.
+
+  Args:
+    test_logs: Bazel's folder of test logs.
+    folder: The source tree of the package; files that no test imported count
+      too.
+    scratch: A folder for files.
+
+  Returns:
+    The measurement, with data for all files of `sources`.
+  """
+  noted = []
+  for archive in sorted(test_logs.rglob("outputs.zip")):
+    with zipfile.ZipFile(archive) as opened:
+      for name in opened.namelist():
+        if name.startswith("coverage."):
+          noted.append(scratch / f"{len(noted)}.{name}")
+          noted[-1].write_bytes(opened.read(name))
+  measured = coverage.Coverage(
+      data_file=str(scratch / "coverage"), config_file=False, messages=False
+  )
+  # Tests run in sandboxes; this is where the same files are here.
+  measured.set_option("paths", {"source": [str(folder), f"*/{folder.name}"]})
+  measured.combine(list(map(str, noted)), strict=True)
+  data = measured.get_data()
+  data.touch_files([str(path.resolve()) for path in sources(folder)])
+  return measured
+
+
+def report(measured: coverage.Coverage, folder: Path) -> tuple[float, str]:
+  """The percentage of the lines that ran, and a table of the worst modules."""
+  missing = {}
+  for path in sources(folder):
+    _, lines, _, unrun, _ = measured.analysis2(str(path.resolve()))
+    if unrun:
+      missing[path] = (len(unrun), len(lines))
+  rows = sorted(missing.items(), key=lambda row: -row[1][0])[:_MOST_SHOWN]
+  table = "\n".join(
+      f"{unrun:5} of {lines:4} lines not run: {path}"
+      for path, (unrun, lines) in rows
+  )
+  percentage = measured.report(
+      morfs=[str(path.resolve()) for path in sources(folder)],
+      file=io.StringIO(),
+  )
+  return percentage, table
+
+
+def main() -> int:
+  """Prints the report; returns the exit status."""
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument("test_logs", type=Path)
+  parser.add_argument("--package", type=Path, default=Path("im2txt"))
+  parser.add_argument("--least", type=float, default=90.0)
+  arguments = parser.parse_args()
+  with tempfile.TemporaryDirectory() as scratch:
+    measured = combine(arguments.test_logs, arguments.package, Path(scratch))
+    percentage, table = report(measured, arguments.package)
+  print(table)
+  print(f"{percentage:.1f}% of the lines of {arguments.package} ran in tests")
+  if percentage < arguments.least:
+    print(f"That is less than {arguments.least:g}%.")
+    return 1
+  return 0
+
+
+if __name__ == "__main__":
+  raise SystemExit(main())
