@@ -1,0 +1,93 @@
+"""Tests that the commands of the docs work, and of what checks that."""
+
+from pathlib import Path
+
+from absl.testing import absltest
+from absl.testing import parameterized
+
+from tools import check_docs
+from tools import docs_commands
+from tools import docs_program
+
+_PAGE = """\
+# Title
+
+    bazel-bin/im2txt/train \\
+      --train_dir=a
+
+goes on with
+
+      --train_inception=true
+
+and prints
+
+    Captions for image dog.jpg:
+
+```bash
+A=1
+echo "$A"
+```
+
+```json
+{"python": 3}
+```
+"""
+
+
+class DocsCommandsTest(absltest.TestCase):
+
+  def test_find(self):
+    self.assertEqual(
+        docs_commands.find(_PAGE),
+        [
+            docs_commands.Block(
+                3, "bazel-bin/im2txt/train \\\n  --train_dir=a"
+            ),
+            docs_commands.Block(15, 'A=1\necho "$A"'),
+        ],
+    )
+
+
+class DocsProgramTest(parameterized.TestCase):
+
+  def test_training_goes_on_for_two_steps(self):
+    folder = self.create_tempdir()
+    folder.create_file("model.ckpt-7.index")
+
+    arguments = docs_program.shrink(
+        "train",
+        [f"--train_dir={folder.full_path}", "--config_overrides=batch_size=64"],
+    )
+
+    self.assertEqual(arguments[-1], "--number_of_steps=9")
+    self.assertEqual(
+        arguments[-2],
+        f"--config_overrides=batch_size=64,{docs_program.TINY}",
+    )
+
+  @parameterized.parameters(
+      ("evaluate", ["--once", "--min_global_step=0"]), ("run_inference", [])
+  )
+  def test_others(self, program, added):
+    self.assertEqual(docs_program.shrink(program, ["--a=b"]), ["--a=b", *added])
+
+
+class CheckDocsTest(absltest.TestCase):
+
+  def test_a_fault_is_told_with_its_place(self):
+    folder = Path(self.create_tempdir().full_path)
+    page = folder / "page.md"
+    page.write_text("```sh\nbazel-bin/im2txt/trian --a=b\n```\n")
+
+    with self.assertRaisesRegex(check_docs.DocsError, r"page.md:2: .*trian"):
+      check_docs.check(page, check_docs.docs_world.World(folder))
+
+  def test_the_docs(self):
+    pages = [Path("README.md"), *sorted(Path("g3doc").glob("*.md"))]
+    folder = Path(self.create_tempdir().full_path)
+
+    self.assertEqual(list(check_docs.check_all(pages, folder)), [])
+
+
+if __name__ == "__main__":
+  absltest.main()

@@ -1,0 +1,103 @@
+"""Stands in for a program of the docs: runs the real one, but makes it small.
+
+  python -m tools.docs_program train --train_dir=...
+
+Training goes on for two steps, of a tiny model; evaluation ends after one; a
+server is left running, for the commands after it. All else is as the page says.
+"""
+
+import os
+from pathlib import Path
+import re
+import socket
+import subprocess
+import sys
+import time
+
+TINY = (
+    "batch_size=4,image_height=75,image_width=75,resize_height=80,"
+    "resize_width=80,inception_depth_multiplier=0.05,embedding_size=8,"
+    "num_lstm_units=6,num_preprocess_threads=2,shuffle_buffer_size=8"
+)
+_STEPS = 2
+
+# The module of each program that is one of Python.
+MODULES = {
+    "build_mscoco_data": "im2txt.data.build_mscoco_data",
+    "cache_image_features": "im2txt.cache_image_features",
+    "convert_checkpoint": "im2txt.convert_checkpoint",
+    "evaluate": "im2txt.evaluate",
+    "export_model": "im2txt.export_model",
+    "pretrain_encoder": "im2txt.pretrain_encoder",
+    "run_inference": "im2txt.run_inference",
+    "score_captions": "im2txt.score_captions",
+    "train": "im2txt.train",
+}
+_SECONDS_TO_START = 120
+
+
+def shrink(program: str, arguments: list[str]) -> list[str]:
+  """The arguments of the small run.
+
+  Args:
+    program: The program's name.
+    arguments: Its arguments in the page.
+
+  Returns:
+    The arguments to run it with.
+  """
+  given = dict(
+      argument.removeprefix("--").partition("=")[::2]
+      for argument in arguments
+      if argument.startswith("--")
+  )
+  if program == "evaluate":
+    return [*arguments, "--once", "--min_global_step=0"]
+  if program not in ("train", "cache_image_features"):
+    return arguments
+  overrides = f"{given.get('config_overrides', '')},{TINY}"
+  arguments = [*arguments, f"--config_overrides={overrides}"]
+  if program == "train":
+    steps = _newest_step(given["train_dir"]) + _STEPS
+    arguments.append(f"--number_of_steps={steps}")
+  return arguments
+
+
+def _newest_step(folder: str) -> int:
+  found = [
+      int(re.search(r"-(\d+)\.index$", path.name)[1])
+      for path in Path(folder).glob("model.ckpt-*.index")
+  ]
+  return max(found, default=0)
+
+
+def _start_server(command: list[str], port: int) -> int:
+  """Starts a server that outlives this process; waits until it listens."""
+  with open(os.environ["DOCS_SERVER_LOG"], "wb") as log:
+    server = subprocess.Popen(command, stdout=log, stderr=log)
+  with open(os.environ["DOCS_SERVER_PIDS"], "a", encoding="utf-8") as pids:
+    pids.write(f"{server.pid}\n")
+  end = time.monotonic() + _SECONDS_TO_START
+  while time.monotonic() < end and server.poll() is None:
+    try:
+      socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+      time.sleep(0.2)
+    else:
+      return 0
+  return 1
+
+
+def main() -> int:
+  """Runs the program; returns its exit status."""
+  program, *arguments = sys.argv[1:]
+  command = [sys.executable, "-m", MODULES[program]]
+  command += shrink(program, arguments)
+  if program == "serve":
+    ports = [a.split("=")[1] for a in arguments if a.startswith("--port=")]
+    return _start_server(command, int((ports or ["8888"])[-1]))
+  return subprocess.run(command, check=False).returncode
+
+
+if __name__ == "__main__":
+  raise SystemExit(main())

@@ -1,0 +1,174 @@
+"""A small world in which the commands of the docs can run.
+
+It has what the pages take for granted: records of MSCOCO, an encoder's start, a
+model, some pictures, all tiny; and stands in for the commands themselves.
+"""
+
+from collections.abc import Mapping
+import json
+import os
+from pathlib import Path
+import shutil
+import subprocess
+import sys
+
+from im2txt.data import shapes_dataset
+from im2txt.data import shapes_world
+from tools import docs_program
+
+PROGRAMS = sorted(docs_program.MODULES)
+_NUM_SCENES = 240
+
+# They need what a test has not, a network or a cluster or a terminal that
+# someone looks at; or have tests of their own.
+NOT_RUN = (
+    "./bazelw",
+    "apt-get",
+    "docker",
+    "download_and_preprocess_mscoco",
+    "git",
+    "kubectl",
+    "open",
+    "pip",
+    "pre-commit",
+    "quickstart",
+    "sbatch",
+    "srun",
+    "sudo",
+    "systemctl",
+    "tensorboard",
+    "tensorflow_model_server",
+    "twine",
+)
+
+
+_FILL = f"""
+mkdir -p "$MSCOCO_DIR"
+bazel-bin/im2txt/build_mscoco_data \\
+  --train_image_dir="$FLICKR_DIR/images" \\
+  --val_image_dir="$FLICKR_DIR/images" \\
+  --train_captions_file="$FLICKR_DIR/captions_train.json" \\
+  --val_captions_file="$FLICKR_DIR/captions_val.json" \\
+  --output_dir="$MSCOCO_DIR" --word_counts_output_file="$VOCAB_FILE"
+bazel-bin/im2txt/pretrain_encoder --number_of_steps=1 \\
+  --labels_file="$FLICKR_DIR/labels.json" \\
+  --output_dir="$INCEPTION_DIR/encoder" \\
+  --config_overrides={docs_program.TINY}
+for file in "$INCEPTION_DIR"/encoder/model.ckpt-*; do
+  cp "$file" "$INCEPTION_DIR/inception_v3.ckpt${{file##*ckpt-1}}"
+done
+for split in train val; do
+  bazel-bin/im2txt/cache_image_features \\
+    --input_file_pattern="$MSCOCO_DIR/$split-*" \\
+    --inception_checkpoint_file="$INCEPTION_DIR/inception_v3.ckpt" \\
+    --output_dir="$MSCOCO_DIR/features" --output_prefix=$split
+done
+bazel-bin/im2txt/train \\
+  --input_feature_pattern="$MSCOCO_DIR/features/train-*" \\
+  --inception_checkpoint_file="$INCEPTION_DIR/inception_v3.ckpt" \\
+  --train_dir="$MODEL_DIR/train"
+"""
+
+
+class World:
+  """The folder that stands in for a reader's home and workspace.
+
+  Attributes:
+    home: The folder.
+    variables: The environment of the commands.
+  """
+
+  def __init__(self, home: Path):
+    """Takes a folder; `fill` or `copy` makes what is in it.
+
+    Args:
+      home: The folder.
+    """
+    self.home = home
+    data = home / "im2txt/data"
+    self.variables: Mapping[str, str] = {
+        **os.environ,
+        "HOME": str(home),
+        "MSCOCO_DIR": str(data / "mscoco"),
+        "DATA_DIR": str(data / "mscoco"),
+        "MODEL_DIR": str(home / "im2txt/model"),
+        "INCEPTION_DIR": str(data),
+        "FLICKR_DIR": str(home / "flickr"),
+        "VOCAB_FILE": str(data / "mscoco/word_counts.txt"),
+        "DOCS_SERVER_LOG": str(home / "server.log"),
+        "DOCS_SERVER_PIDS": str(home / "server.pids"),
+        "PYTHONPATH": os.pathsep.join([os.getcwd(), *filter(None, sys.path)]),
+    }
+
+  def copy(self, home: Path) -> "World":
+    """Makes a world as this one is now, in another folder."""
+    shutil.copytree(self.home, home)
+    return World(home)
+
+  def fill(self) -> None:
+    """Makes everything, by the programs themselves."""
+    self._make_commands()
+    self._draw(self.home / "flickr")
+    self.run(_FILL)
+
+  def run(self, script: str) -> None:
+    """Runs commands as a reader would, who stops at the first that fails.
+
+    Args:
+      script: Commands of bash.
+
+    Raises:
+      subprocess.CalledProcessError: If one fails; with the output.
+    """
+    subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", f"{self._stand_ins()}\n{script}"],
+        cwd=self.home,
+        env=self.variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=True,
+    )
+
+  def stop_servers(self) -> None:
+    """Ends what was left running."""
+    pids = self.home / "server.pids"
+    if pids.exists():
+      for pid in pids.read_text(encoding="utf-8").split():
+        subprocess.run(["kill", pid], check=False, stderr=subprocess.DEVNULL)
+      pids.unlink()
+
+  def _stand_ins(self) -> str:
+    names = [name for name in NOT_RUN if "/" not in name]
+    return "\n".join(f"{name}() {{ :; }}" for name in names)
+
+  def _make_commands(self) -> None:
+    programs = self.home / "bazel-bin/im2txt"
+    programs.mkdir(parents=True)
+    run = f'exec "{sys.executable}" -m tools.docs_program'
+    scripts = {programs / name: f'{run} {name} "$@"' for name in PROGRAMS}
+    for name in NOT_RUN:
+      scripts[programs / name if "/" not in name else self.home / name] = ":"
+    for path, script in scripts.items():
+      path.write_text(f"#!/bin/bash\n{script}\n", encoding="utf-8")
+      path.chmod(0o755)
+
+  def _draw(self, folder: Path) -> None:
+    split = shapes_world.make_split(_NUM_SCENES, seed=1)
+    images, pictures = folder / "images", self.home / "pictures"
+    images.mkdir(parents=True)
+    pictures.mkdir()
+    for scene in shapes_dataset.write(folder, split, seed=1):
+      for name in ("train", "val"):
+        if (drawn := folder / name / scene.file_name).exists():
+          shutil.copy(drawn, images)
+    for path in sorted(images.iterdir())[:3]:
+      shutil.copy(path, pictures)
+    # What another system might say of the images of validation.
+    references = folder / "captions_val.json"
+    shutil.copy(references, self.home)
+    annotations = json.loads(references.read_bytes())["annotations"]
+    said = {a["image_id"]: a["caption"] for a in annotations}
+    results = [{"image_id": i, "caption": c} for i, c in said.items()]
+    (self.home / "captions_val_results.json").write_text(json.dumps(results))
