@@ -13,6 +13,7 @@ from collections.abc import Callable
 import logging as standard_logging
 import os
 from pathlib import Path
+import signal
 import sys
 
 from absl import app
@@ -63,6 +64,25 @@ def require(*holders: flags.FlagHolder) -> None:
   for holder in holders:
     if holder.value in (None, "", []):
       raise app.UsageError(f"--{holder.name} is required.")
+
+
+def say(line: str) -> None:
+  """Prints a line on stdout that no progress bar runs into."""
+  # Here, for most programs have no such bar.
+  import tqdm
+
+  tqdm.tqdm.write(line, file=sys.stdout)
+  sys.stdout.flush()
+
+
+def exit_on_sigterm() -> None:
+  """Has SIGTERM end the program as Ctrl-C does: cleaning up."""
+
+  def end(signal_number: int, frame: object) -> None:
+    del frame
+    sys.exit(128 + signal_number)
+
+  signal.signal(signal.SIGTERM, end)
 
 
 def leave_keras_out() -> None:

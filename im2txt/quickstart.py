@@ -15,8 +15,6 @@ is finished already is not done again; --start_anew deletes it.
 import os
 import pathlib
 import shutil
-import signal
-import sys
 
 from absl import flags
 
@@ -73,7 +71,7 @@ _START_ANEW = flags.DEFINE_boolean(
 def main(argv: list[str]) -> None:
   """Runs all stages that are not finished yet, and shows the results."""
   del argv
-  signal.signal(signal.SIGTERM, _end)
+  program.exit_on_sigterm()
   recipe = shapes_recipe.Recipe(
       folder=_output_dir(),
       num_scenes=_SCENES.value,
@@ -106,11 +104,6 @@ def _delete_earlier_run(folder: pathlib.Path) -> None:
   """Deletes the folder, if a quickstart wrote it."""
   if (folder / stages.FILE_NAME).exists():
     shutil.rmtree(folder)
-
-
-def _end(signal_number: int, frame: object) -> None:
-  del frame
-  sys.exit(128 + signal_number)
 
 
 def _show_results(recipe: shapes_recipe.Recipe, seconds: float) -> None:

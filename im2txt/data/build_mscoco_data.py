@@ -22,12 +22,9 @@ is left out and listed in OUTPUT_DIR/skipped_images.txt.
 
 from collections.abc import Sequence
 from pathlib import Path
-import signal
-import sys
 from typing import TypeVar
 
 from absl import flags
-import tqdm
 
 from im2txt import program
 from im2txt.data import dataset_builder
@@ -103,13 +100,13 @@ def main(argv: Sequence[str]) -> None:
   output_dir = _OUTPUT_DIR.value
   Path(output_dir).mkdir(parents=True, exist_ok=True)
   _check_flags()
-  signal.signal(signal.SIGTERM, _end)
+  program.exit_on_sigterm()
   with (
       whole_file.temporaries_removed(output_dir, "*-?????-of-?????"),
       worker_pool.WorkerPool(_NUM_THREADS.value) as pool,
   ):
     builder = dataset_builder.DatasetBuilder(
-        output_dir, num_threads=_NUM_THREADS.value, pool=pool, say=_say
+        output_dir, num_threads=_NUM_THREADS.value, pool=pool, say=program.say
     )
     mscoco_train, mscoco_val = (
         builder.load_images(
@@ -159,17 +156,6 @@ def _check_flags() -> None:
         f"The folder of --{_WORD_COUNTS_OUTPUT_FILE.name} is missing:"
         f" {word_counts_file}."
     )
-
-
-def _end(signal_number: int, frame: object) -> None:
-  del frame
-  sys.exit(128 + signal_number)
-
-
-def _say(line: str) -> None:
-  """Prints a line that no progress bar runs into."""
-  tqdm.tqdm.write(line, file=sys.stdout)
-  sys.stdout.flush()
 
 
 def run() -> None:

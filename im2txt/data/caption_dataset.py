@@ -7,6 +7,7 @@ in five records, anywhere in the data set. The workers read its file for each of
 them; the system has it in memory still if the images fit there.
 """
 
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from pathlib import Path
@@ -91,6 +92,7 @@ def write_shards(
     word_ids: word_counts.WordIds,
     output_dir: str,
     pool: worker_pool.WorkerPool,
+    to_jpeg: Callable[[bytes], bytes] | None = None,
 ) -> Iterator[WrittenShard]:
   """Writes the shards of a data set.
 
@@ -100,13 +102,15 @@ def write_shards(
     word_ids: Ids of the words.
     output_dir: The folder to write to.
     pool: The processes to write with; without tasks.
+    to_jpeg: Makes what is written of an image file's content, if that isn't
+      written as it is; see `jpeg_encoding`.
 
   Yields:
     Each shard as it becomes whole, in any order.
   """
   for number, pairs in enumerate(shards):
     path = Path(output_dir, f"{name}-{number:05d}-of-{len(shards):05d}")
-    pool.submit(_write_shard, number, str(path), pairs, word_ids)
+    pool.submit(_write_shard, number, str(path), pairs, word_ids, to_jpeg)
   yield from pool.results()
 
 
@@ -115,14 +119,16 @@ def _write_shard(
     path: str,
     pairs: Sequence[Pair],
     word_ids: word_counts.WordIds,
+    to_jpeg: Callable[[bytes], bytes] | None,
 ) -> WrittenShard:
   with whole_file.create(path) as file:
     writer = tfrecord.RecordWriter(file)
     for pair in pairs:
+      data = Path(pair.path).read_bytes()
       writer.write(
           *sequence_example.encode(
               pair.image_id,
-              Path(pair.path).read_bytes(),
+              to_jpeg(data) if to_jpeg else data,
               pair.words,
               word_ids.of(pair.words),
           )

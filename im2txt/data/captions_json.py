@@ -1,11 +1,12 @@
-"""Reads MSCOCO's captions JSON.
+"""Reads and makes MSCOCO's captions JSON.
 
     {"images": [{"id": 139, "file_name": "000000000139.jpg", ...}, ...],
      "annotations": [{"image_id": 139, "caption": "A room ...", ...}, ...]}
 
-Other fields are ignored.
+Other fields are ignored; annotations have a number of their own.
 """
 
+from collections.abc import Sequence
 import json
 from pathlib import Path
 from typing import Any
@@ -49,12 +50,39 @@ def load_captions(
   raise ValueError(f"{captions_file} is no captions JSON: {problem}")
 
 
+def content_of(images: Sequence[CaptionedImage]) -> dict[str, Any]:
+  """What the JSON of some images holds.
+
+  Args:
+    images: The images; their paths become file names.
+
+  Returns:
+    An object with "images" (id, file_name) and "annotations" (id, image_id,
+    caption), numbered from 0.
+  """
+  pairs = [(i.image_id, caption) for i in images for caption in i.captions]
+  return {
+      "images": [{"id": i.image_id, "file_name": i.path} for i in images],
+      "annotations": [
+          {"id": number, "image_id": image_id, "caption": caption}
+          for number, (image_id, caption) in enumerate(pairs)
+      ],
+  }
+
+
+def int64(value: Any) -> int:
+  """An image's id; raises a ValueError if it can't be one."""
+  if type(value) is not int or not -(2**63) <= value < 2**63:
+    raise ValueError(f"an image id must be a 64-bit integer. Got: {value!r}.")
+  return value
+
+
 def _captioned_images(
     content: Any, image_dir: str | None
 ) -> list[CaptionedImage]:
   images: dict[int, CaptionedImage] = {}
   for image in content["images"]:
-    image_id = _int64(image["id"])
+    image_id = int64(image["id"])
     if image_id in images:
       raise ValueError(f"it lists the image {image_id} more than once.")
     path = ""
@@ -62,7 +90,7 @@ def _captioned_images(
       path = str(Path(image_dir, image["file_name"]))
     images[image_id] = CaptionedImage(image_id, path, [])
   for annotation in content["annotations"]:
-    image_id = _int64(annotation["image_id"])
+    image_id = int64(annotation["image_id"])
     if image_id not in images:
       raise ValueError(f"it has a caption of image {image_id}, but no image.")
     images[image_id].captions.append(_text(annotation["caption"]))
@@ -76,12 +104,6 @@ def _load_json(path: str) -> Any:
     return json.loads(Path(path).read_bytes())
   except ValueError as error:  # Of the JSON or of its UTF-8.
     raise ValueError(f"{path} is no valid JSON: {error}.") from None
-
-
-def _int64(value: Any) -> int:
-  if type(value) is not int or not -(2**63) <= value < 2**63:
-    raise ValueError(f"an image id must be a 64-bit integer. Got: {value!r}.")
-  return value
 
 
 def _text(value: Any) -> str:

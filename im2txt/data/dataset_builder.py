@@ -11,6 +11,7 @@ Each step says what it does in the released program's words.
 """
 
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Sequence
 import datetime
 import itertools
@@ -22,6 +23,7 @@ from im2txt.data import batch_report
 from im2txt.data import caption_dataset
 from im2txt.data import captions_json
 from im2txt.data import jpeg_check
+from im2txt.data import jpeg_encoding
 from im2txt.data import tokenizer
 from im2txt.data import whole_file
 from im2txt.data import word_counts
@@ -47,6 +49,7 @@ class DatasetBuilder:
       num_threads: int,
       pool: worker_pool.WorkerPool,
       say: Callable[[str], None],
+      encodes_jpegs: bool = False,
   ):
     """Sets up the builder.
 
@@ -56,11 +59,14 @@ class DatasetBuilder:
         released program had a thread for each.
       pool: Processes to check and write with.
       say: Called with each line of the report.
+      encodes_jpegs: Whether images in other formats are encoded as JPEGs. If
+        not, they are skipped, as the released program does.
     """
     self._output_dir = output_dir
     self._num_threads = num_threads
     self._pool = pool
     self._say = say
+    self._encodes_jpegs = encodes_jpegs
     self._submitted: set[str] = set()
     self.skipped: set[str] = set()
 
@@ -77,14 +83,62 @@ class DatasetBuilder:
     self._say(
         f"Loaded caption metadata for {len(images)} images from {captions_file}"
     )
-    self._submit_checks([image.path for image in images])
+    self.check_images(images)
+    return self.split_captions(
+        images,
+        captions_file,
+        split=tokenizer.tokenize,
+        start_word=start_word,
+        end_word=end_word,
+    )
+
+  def check_images(
+      self, images: Iterable[captions_json.CaptionedImage]
+  ) -> None:
+    """Has the pool begin to check the images that it hasn't yet."""
+    new = [
+        path
+        for path in dict.fromkeys(image.path for image in images)
+        if path not in self._submitted
+    ]
+    self._submitted.update(new)
+    for start in range(0, len(new), _IMAGES_A_TASK):
+      self._pool.submit(
+          jpeg_check.check_files,
+          new[start : start + _IMAGES_A_TASK],
+          jpeg_encoding.problem_of
+          if self._encodes_jpegs
+          else jpeg_check.problem_of,
+      )
+
+  def split_captions(
+      self,
+      images: Sequence[captions_json.CaptionedImage],
+      source: str,
+      *,
+      split: Callable[[str], list[str]],
+      start_word: str = "<S>",
+      end_word: str = "</S>",
+  ) -> list[caption_dataset.TokenizedImage]:
+    """Splits captions into words.
+
+    Args:
+      images: The images.
+      source: Where they come from, for the report.
+      split: Gives the words of a caption, as those of `tokenizer.TOKENIZERS`.
+      start_word: Put before each caption.
+      end_word: Put after each caption.
+
+    Returns:
+      The images, with the words of their captions.
+    """
     self._say("Processing captions.")
     tokenized = [
         caption_dataset.TokenizedImage(
             image.image_id,
             image.path,
             [
-                [start_word, *tokenizer.tokenize(caption), end_word]
+                [start_word, *split(caption), end_word]
                 for caption in image.captions
             ],
         )
@@ -93,7 +147,7 @@ class DatasetBuilder:
     num_captions = sum(len(image.captions) for image in images)
     self._say(
         f"Finished processing {num_captions} captions for {len(images)} images"
-        f" in {captions_file}"
+        f" in {source}"
     )
     return tokenized
 
@@ -210,6 +264,7 @@ class DatasetBuilder:
           word_ids=word_ids,
           output_dir=self._output_dir,
           pool=self._pool,
+          to_jpeg=jpeg_encoding.to_jpeg if self._encodes_jpegs else None,
       ):
         num_written += shard.num_pairs
         bar.update(shard.num_pairs)
@@ -219,14 +274,6 @@ class DatasetBuilder:
         f" image-caption pairs in data set '{name}'."
     )
     return num_written
-
-  def _submit_checks(self, paths: Sequence[str]) -> None:
-    new = [path for path in dict.fromkeys(paths) if path not in self._submitted]
-    self._submitted.update(new)
-    for start in range(0, len(new), _IMAGES_A_TASK):
-      self._pool.submit(
-          jpeg_check.check_files, new[start : start + _IMAGES_A_TASK]
-      )
 
 
 def check_num_shards(name: str, num_shards: int, num_threads: int) -> None:

@@ -1,5 +1,6 @@
 """Says which image files can't be used, and why."""
 
+from collections.abc import Callable
 from collections.abc import Sequence
 import io
 from pathlib import Path
@@ -26,9 +27,20 @@ class Checked(NamedTuple):
   problems: list[Problem]
 
 
-def check_files(paths: Sequence[str]) -> Checked:
-  """Reads and checks each file of `paths`."""
-  reasons = ((path, _reason(path)) for path in paths)
+def check_files(
+    paths: Sequence[str], find_problem: Callable[[bytes], str | None]
+) -> Checked:
+  """Reads and checks each file.
+
+  Args:
+    paths: The files.
+    find_problem: Says what is wrong with a file's content, as `problem_of`
+      does.
+
+  Returns:
+    What is wrong with which files.
+  """
+  reasons = ((path, _reason(path, find_problem)) for path in paths)
   return Checked(
       len(paths), [Problem(path, reason) for path, reason in reasons if reason]
   )
@@ -62,9 +74,11 @@ def problem_of(data: bytes) -> str | None:
   return None
 
 
-def _reason(path: str) -> str | None:
+def _reason(
+    path: str, find_problem: Callable[[bytes], str | None]
+) -> str | None:
   try:
-    return problem_of(Path(path).read_bytes())
+    return find_problem(Path(path).read_bytes())
   except FileNotFoundError:
     return MISSING
   except OSError as error:

@@ -86,7 +86,7 @@ class JpegCheckTest(parameterized.TestCase):
     names = ["good.jpg", "empty.jpg", "missing.jpg", "folder.jpg"]
     paths = [str(folder / name) for name in names]
     self.assertEqual(
-        jpeg_check.check_files(paths),
+        jpeg_check.check_files(paths, jpeg_check.problem_of),
         (
             4,
             [

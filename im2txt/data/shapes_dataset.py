@@ -20,6 +20,7 @@ import json
 import pathlib
 from typing import Any
 
+from im2txt.data import captions_json
 from im2txt.data import shapes_drawing
 from im2txt.data import shapes_world
 from im2txt.data import whole_file
@@ -64,32 +65,17 @@ def write(
       },
   )
   for name, scenes in sets.items():
-    _write_json(output_dir / f"captions_{name}.json", captions_json(scenes))
+    _write_json(output_dir / f"captions_{name}.json", captions(scenes))
 
 
-def captions_json(
-    scenes: Sequence[shapes_world.Scene],
-) -> dict[str, list[dict[str, Any]]]:
-  """The scenes' captions in MSCOCO's form.
-
-  Args:
-    scenes: What the images show.
-
-  Returns:
-    An object with "images" (id, file_name) and "annotations" (id, image_id,
-    caption).
-  """
-  images = [{"id": s.image_id, "file_name": s.file_name} for s in scenes]
-  annotations = [
-      {
-          "id": scene.image_id * len(scene.captions) + i,
-          "image_id": scene.image_id,
-          "caption": caption,
-      }
-      for scene in scenes
-      for i, caption in enumerate(scene.captions)
-  ]
-  return {"images": images, "annotations": annotations}
+def captions(scenes: Sequence[shapes_world.Scene]) -> dict[str, Any]:
+  """The content of the captions JSON of some scenes."""
+  return captions_json.content_of(
+      [
+          captions_json.CaptionedImage(s.image_id, s.file_name, [*s.captions])
+          for s in scenes
+      ]
+  )
 
 
 def _write_json(path: pathlib.Path, value: dict[str, Any]) -> None:

@@ -12,20 +12,20 @@ from im2txt.data import shapes_world
 
 class ShapesDatasetTest(absltest.TestCase):
 
-  def test_captions_json(self):
+  def test_captions(self):
     scene = shapes_world.Scene(
         7,
         shapes_world.Thing("red", "circle"),
         shapes_world.Thing("blue", "square"),
     )
-    captions = shapes_dataset.captions_json([scene])
+    captions = shapes_dataset.captions([scene])
     self.assertEqual(
         captions["images"], [{"id": 7, "file_name": "scene_000007.jpg"}]
     )
     self.assertLen(captions["annotations"], 5)
     self.assertEqual(
         captions["annotations"][1],
-        {"id": 36, "image_id": 7, "caption": scene.captions[1]},
+        {"id": 1, "image_id": 7, "caption": scene.captions[1]},
     )
 
   def test_write(self):
@@ -35,7 +35,7 @@ class ShapesDatasetTest(absltest.TestCase):
     self.assertEqual(written, [*split.train, *split.val])
     for name, scenes in (("train", split.train), ("val", split.val)):
       captions = json.loads((output_dir / f"captions_{name}.json").read_text())
-      self.assertEqual(captions, shapes_dataset.captions_json(scenes))
+      self.assertEqual(captions, shapes_dataset.captions(scenes))
       for scene in scenes:
         with Image.open(output_dir / name / scene.file_name) as image:
           self.assertEqual(image.format, "JPEG")

@@ -1,8 +1,9 @@
-"""Splits captions into words, as NLTK's `word_tokenize` does.
+"""Splits captions into words: as NLTK does, at spaces, or into characters.
 
-That is: into sentences by Punkt, and those by NLTK's form of the Penn Treebank
-rules, which part a full stop from the last word of a text only. Here Punkt does
-without the data that `nltk.download` fetches, which makes these differences:
+NLTK's `word_tokenize` goes by sentences, which Punkt finds, and by NLTK's form
+of the Penn Treebank rules, which part a full stop from the last word of a text
+only. Here Punkt does without the data that `nltk.download` fetches, which makes
+these differences:
 
 - The data has 156 abbreviations that Punkt found in newspapers. Here are the
   common ones, and all that the public MSCOCO vocabulary holds ("st.", "u.s.",
@@ -16,9 +17,11 @@ of 2016 did not.
 """
 
 from collections.abc import Callable
+from collections.abc import Iterable
 import functools
 import re
 import sys
+import unicodedata
 
 from im2txt.data import nltk_modules
 
@@ -33,6 +36,9 @@ _ABBREVIATIONS = (
 # parts these at the spaces and the stop, but takes 50 times longer; it would
 # also part the contractions.
 _PLAIN = re.compile(r"([a-z0-9 ]*)(\.?)\s*")
+# Makes one sign of several, as of emoji.
+_JOINER = "\u200d"
+
 _CONTRACTION = re.compile(r"\b(?:cannot|gimme|gonna|gotta|lemme|wanna)\b")
 
 
@@ -44,8 +50,39 @@ def tokenize(caption: str) -> list[str]:
     words = [*plain[1].split(), *plain[2]]
   else:
     words = nltk_words(text)
-  # Millions of words of a data set are some thousand different ones.
-  return [sys.intern(word) for word in words]
+  return _interned(words)
+
+
+def split_at_spaces(caption: str) -> list[str]:
+  """The words of a caption that somebody split already, as they stand."""
+  return _interned(caption.split())
+
+
+def split_characters(caption: str) -> list[str]:
+  """The characters of a caption as words, for scripts without spaces.
+
+  Args:
+    caption: A text, as in Chinese or Thai.
+
+  Returns:
+    Its characters, each with the marks, such as vowel signs, that belong to it.
+    Spaces are left out.
+  """
+  characters: list[str] = []
+  for word in caption.split():
+    for i, character in enumerate(word):
+      if i and _belongs_to_the_last(character, characters[-1]):
+        characters[-1] += character
+      else:
+        characters.append(character)
+  return _interned(characters)
+
+
+TOKENIZERS: dict[str, Callable[[str], list[str]]] = {
+    "nltk": tokenize,
+    "whitespace": split_at_spaces,
+    "characters": split_characters,
+}
 
 
 def nltk_words(text: str) -> list[str]:
@@ -56,6 +93,20 @@ def nltk_words(text: str) -> list[str]:
       for sentence in split_sentences(text)
       for word in split_words(sentence)
   ]
+
+
+def _belongs_to_the_last(character: str, last: str) -> bool:
+  """Whether a code point is a part of the character before it."""
+  return (
+      unicodedata.category(character).startswith("M")
+      or character == _JOINER
+      or last.endswith(_JOINER)
+  )
+
+
+def _interned(words: Iterable[str]) -> list[str]:
+  """The words; millions in a data set are some thousand different ones."""
+  return [sys.intern(word) for word in words]
 
 
 @functools.cache

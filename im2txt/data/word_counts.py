@@ -7,10 +7,15 @@ import dataclasses
 
 from im2txt.data import whole_file
 
+_UNKNOWN_WORD = "<UNK>"
+
 
 @dataclasses.dataclass(frozen=True)
 class WordIds:
-  """The ids of a vocabulary's words; all other words have the next id."""
+  """The ids of a vocabulary's words; all other words have that of <UNK>.
+
+  If <UNK> isn't one of the words, its id is the next one.
+  """
 
   ids: dict[str, int]
 
@@ -21,7 +26,7 @@ class WordIds:
 
   def of(self, words: Sequence[str]) -> list[int]:
     """The ids of `words`."""
-    unk_id = len(self.ids)
+    unk_id = self.ids.get(_UNKNOWN_WORD, len(self.ids))
     return [self.ids.get(word, unk_id) for word in words]
 
 

@@ -1,0 +1,129 @@
+"""What `build_caption_data` writes beside records and vocabulary.
+
+- `captions_train.json`, ...: each split's captions in MSCOCO's form;
+- `image_ids.txt`: a line `number<tab>file` for each image of the records;
+- `dataset.json`: how the data were made, the tokenizer for one thing.
+"""
+
+from collections.abc import Callable
+from collections.abc import Collection
+from collections.abc import Mapping
+from collections.abc import Sequence
+import json
+from pathlib import Path
+
+from im2txt.data import captioned_images
+from im2txt.data import captions_json
+from im2txt.data import whole_file
+
+_DESCRIPTION = "dataset.json"
+
+
+def check_no_other_shards(
+    output_dir: str, num_shards: Mapping[str, int]
+) -> None:
+  """Raises a ValueError where old records would be taken for new ones.
+
+  Args:
+    output_dir: The folder.
+    num_shards: The number of shards to write of each data set.
+  """
+  for name, number in num_shards.items():
+    for path in Path(output_dir).glob(f"{name}-?????-of-?????"):
+      if path.name[-5:] != f"{number:05d}":
+        raise ValueError(
+            f"{path} is of other records of {name}, which"
+            f" --{name}_shards={number} would not replace. Delete these or"
+            " give another --output_dir."
+        )
+
+
+def write_captions(
+    output_dir: str,
+    datasets: captioned_images.Datasets,
+    *,
+    image_dirs: Sequence[str],
+    skipped: Collection[str],
+    spoken: Callable[[str], str],
+) -> None:
+  """Writes the captions of the images that are in the records.
+
+  Args:
+    output_dir: The folder to write to.
+    datasets: The images of each split.
+    image_dirs: Their folders. In a single folder, an image is called by its
+      place there; in several, by its whole path.
+    skipped: Paths of images to leave out.
+    spoken: Makes of a caption what a model that knew it would say.
+  """
+  lines = []
+  for name, images in datasets.items():
+    written = [
+        image._replace(
+            path=_file_name(image.path, image_dirs),
+            captions=[spoken(caption) for caption in image.captions],
+        )
+        for image in images
+        if image.path not in skipped
+    ]
+    lines += [f"{image.image_id}\t{image.path}\n" for image in written]
+    content = captions_json.content_of(written)
+    _write(output_dir, f"captions_{name}.json", json.dumps(content))
+  _write(output_dir, "image_ids.txt", "".join(lines))
+
+
+def write_description(
+    output_dir: str, datasets: captioned_images.Datasets, tokenizer: str
+) -> None:
+  """Writes how the data were made.
+
+  Args:
+    output_dir: The folder to write to.
+    datasets: The images of each split.
+    tokenizer: The name of the tokenizer.
+  """
+  description = {
+      "tokenizer": tokenizer,
+      "unicode_form": "NFC",
+      "splits": {
+          name: {
+              "images": len(images),
+              "captions": sum(len(image.captions) for image in images),
+          }
+          for name, images in datasets.items()
+      },
+  }
+  _write(output_dir, _DESCRIPTION, json.dumps(description, indent=2) + "\n")
+
+
+def tokenizer_of(vocab_file: str) -> str | None:
+  """The tokenizer of the data that a vocabulary was made with, if known.
+
+  Args:
+    vocab_file: The path of the vocabulary.
+
+  Returns:
+    The name of the tokenizer; None if there is no `dataset.json` beside the
+    vocabulary.
+
+  Raises:
+    ValueError: If that file names no tokenizer.
+  """
+  path = Path(vocab_file).with_name(_DESCRIPTION)
+  if not path.is_file():
+    return None
+  try:
+    return json.loads(path.read_bytes())["tokenizer"]
+  except (KeyError, TypeError, ValueError):
+    raise ValueError(f"{path} names no tokenizer.") from None
+
+
+def _file_name(path: str, image_dirs: Sequence[str]) -> str:
+  if len(image_dirs) == 1 and Path(path).is_relative_to(image_dirs[0]):
+    return str(Path(path).relative_to(image_dirs[0]))
+  return str(Path(path).absolute())
+
+
+def _write(output_dir: str, name: str, text: str) -> None:
+  with whole_file.create(str(Path(output_dir, name))) as file:
+    file.write(text.encode())
