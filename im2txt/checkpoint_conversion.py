@@ -1,5 +1,7 @@
 """Rewrites a checkpoint of any age as training writes them today."""
 
+from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 import os
@@ -12,6 +14,7 @@ import tensorflow as tf
 from im2txt import checkpoint_names
 from im2txt import checkpoint_reader
 from im2txt import checkpoints
+from im2txt import configuration
 
 _NUM_ENCODER_NAMES = 376
 _INDEX, _DATA = ".index", ".data-00000-of-00001"
@@ -35,7 +38,29 @@ class Conversion(NamedTuple):
   global_step: int
 
 
-def convert(old: str, new: str, *, keep_slots: bool = False) -> Conversion:
+class Contents(NamedTuple):
+  """What the folder of a checkpoint holds.
+
+  Attributes:
+    values: The values by today's names, as NumPy arrays.
+    model: The model's configuration.
+    training: The training's configuration.
+    texts: The contents of further files, by name.
+  """
+
+  values: dict[str, np.ndarray]
+  model: configuration.ModelConfig
+  training: configuration.TrainingConfig
+  texts: dict[str, str]
+
+
+def convert(
+    old: str,
+    new: str,
+    *,
+    keep_slots: bool = False,
+    change: Callable[[Contents], Contents] = lambda contents: contents,
+) -> Conversion:
   """Writes a checkpoint with today's names, in today's format.
 
   Files `checkpoint` and `config.json` are written beside it. All appear when
@@ -46,13 +71,15 @@ def convert(old: str, new: str, *, keep_slots: bool = False) -> Conversion:
     new: A folder, or a checkpoint's path without suffix if its last part has
       ".ckpt" in it. There may be no other checkpoint in the folder.
     keep_slots: Whether to keep what an optimizer goes on from.
+    change: Makes what is written of what was read.
 
   Returns:
     What was done.
 
   Raises:
     FileNotFoundError: If there is no old checkpoint.
-    FileExistsError: If the new folder has a checkpoint already.
+    FileExistsError: If the new folder has a checkpoint or one of the further
+      files already.
     ValueError: If the old checkpoint is damaged or not of an im2txt model.
   """
   path = checkpoints.find(old)
@@ -68,7 +95,10 @@ def convert(old: str, new: str, *, keep_slots: bool = False) -> Conversion:
   step = np.asarray(values.get(checkpoint_names.GLOBAL_STEP, 0), np.int32)
   values[checkpoint_names.GLOBAL_STEP] = step
   folder, prefix = _destination(new, int(step))
-  _write(folder, prefix, values, checkpoints.load_config(path))
+  contents = Contents(values, *checkpoints.load_config(path), texts={})
+  contents = change(contents)
+  _refuse_to_replace(folder, contents.texts)
+  _write(folder, prefix, contents)
   return Conversion(
       checkpoint=os.path.join(folder, prefix),
       kept=sorted(values),
@@ -113,32 +143,41 @@ def _destination(new: str, step: int) -> tuple[str, str]:
   folder, name = os.path.split(new)
   if ".ckpt" not in name:
     folder, name = new, f"model.ckpt-{step}"
-  for taken in ("checkpoint", name, name + _INDEX):
-    if tf.io.gfile.exists(os.path.join(folder, taken)):
-      raise FileExistsError(
-          f"There is a checkpoint in {folder or '.'} already. Give another"
-          " folder, which will be made."
-      )
+  _refuse_to_replace(folder, ("checkpoint", name, name + _INDEX))
   return folder, name
 
 
-def _write(folder: str, name: str, values, configs) -> None:
+def _refuse_to_replace(folder: str, files: Iterable[str]) -> None:
+  for file in files:
+    if tf.io.gfile.exists(os.path.join(folder, file)):
+      what = file if file.endswith(".txt") else "checkpoint"
+      raise FileExistsError(
+          f"There is a {what} in {folder or '.'} already. Give another folder,"
+          " which will be made."
+      )
+
+
+def _write(folder: str, name: str, contents: Contents) -> None:
   """Writes all files elsewhere in the folder, then moves them to it."""
   staging = os.path.join(folder, f".converting-{uuid.uuid4().hex}")
   tf.io.gfile.makedirs(staging)
   try:
     tf.raw_ops.SaveV2(
         prefix=os.path.join(staging, name),
-        tensor_names=list(values),
-        shape_and_slices=[""] * len(values),
-        tensors=[tf.constant(value) for value in values.values()],
+        tensor_names=list(contents.values),
+        shape_and_slices=[""] * len(contents.values),
+        tensors=[tf.constant(value) for value in contents.values.values()],
     )
     with tf.io.gfile.GFile(os.path.join(staging, "checkpoint"), "w") as file:
       # A name without a folder, so that the whole can be moved.
       file.write(f'model_checkpoint_path: "{name}"\n')
       file.write(f'all_model_checkpoint_paths: "{name}"\n')
-    checkpoints.save_config(staging, *configs)
-    for file in (name + _DATA, name + _INDEX, "config.json", "checkpoint"):
+    checkpoints.save_config(staging, contents.model, contents.training)
+    for file, text in contents.texts.items():
+      with tf.io.gfile.GFile(os.path.join(staging, file), "w") as opened:
+        opened.write(text)
+    checkpoint = (name + _DATA, name + _INDEX, "config.json", "checkpoint")
+    for file in (*contents.texts, *checkpoint):
       tf.io.gfile.rename(
           os.path.join(staging, file),
           os.path.join(folder, file),

@@ -52,8 +52,8 @@ class Vocabulary:
         the start or the end word.
     """
     logging.info("Initializing vocabulary from file: %s", vocab_file)
-    words = _read_words(vocab_file)
-    self.vocab = _word_ids(vocab_file, words)
+    words = list(read_counts(vocab_file))
+    self.vocab = {word: word_id for word_id, word in enumerate(words)}
     self.reverse_vocab = words
     for argument, word in (("start_word", start_word), ("end_word", end_word)):
       if word not in self.vocab:
@@ -82,7 +82,41 @@ class Vocabulary:
     return self.reverse_vocab[word_id]
 
 
-def _read_words(vocab_file: str) -> list[str]:
+def read_counts(vocab_file: str) -> dict[str, str]:
+  """Reads the words of a vocabulary file and how often they occurred.
+
+  Args:
+    vocab_file: Path of a UTF-8 text file with a word on each line.
+
+  Returns:
+    By word, in the order of the ids, what follows it on its line; nothing if
+    the file has no counts.
+
+  Raises:
+    FileNotFoundError: If there is no such file.
+    ValueError: If the file isn't such a text, or has a word twice.
+  """
+  lines = _read_lines(vocab_file)
+  counts: dict[str, str] = {}
+  for number, line in enumerate(lines, start=1):
+    # A word may hold spaces that aren't ASCII, if Python 2 made the file.
+    fields = re.findall(r"[^ \t\r]+", line)
+    if not fields:
+      raise ValueError(
+          f"Line {number} of the vocabulary {vocab_file} has no word. It would"
+          " be that of an id."
+      )
+    word = _decoded(fields[0])
+    if word in counts:
+      raise ValueError(
+          f"The vocabulary {vocab_file} has {word!r} twice, in the lines"
+          f" {list(counts).index(word) + 1} and {number}."
+      )
+    counts[word] = " ".join(fields[1:])
+  return counts
+
+
+def _read_lines(vocab_file: str) -> list[str]:
   if not tf.io.gfile.exists(vocab_file) or tf.io.gfile.isdir(vocab_file):
     raise FileNotFoundError(
         f"There is no vocabulary file {vocab_file!r}. It is the word_counts.txt"
@@ -98,35 +132,15 @@ def _read_words(vocab_file: str) -> list[str]:
         f"The vocabulary {vocab_file} is no UTF-8 text: see line {line}."
     ) from None
   lines = text.rstrip(" \t\r\n").split("\n")
-  words = [_first_word(line) for line in lines]
   if lines == [""]:
     raise ValueError(f"The vocabulary {vocab_file} is empty.")
-  if "" in words:
-    raise ValueError(
-        f"Line {words.index('') + 1} of the vocabulary {vocab_file} has no"
-        " word. It would be that of an id."
-    )
-  return words
+  return lines
 
 
-def _first_word(line: str) -> str:
-  # A word may hold spaces that aren't ASCII, if Python 2 made the file.
-  word = next(iter(re.findall(r"[^ \t\r]+", line)), "")
+def _decoded(word: str) -> str:
   if not _BYTES_LITERAL.fullmatch(word):
     return word
   try:
     return ast.literal_eval(word).decode()
   except (SyntaxError, UnicodeDecodeError):
     return word
-
-
-def _word_ids(vocab_file: str, words: list[str]) -> dict[str, int]:
-  ids: dict[str, int] = {}
-  for word_id, word in enumerate(words):
-    first_id = ids.setdefault(word, word_id)
-    if first_id != word_id:
-      raise ValueError(
-          f"The vocabulary {vocab_file} has {word!r} twice, in the lines"
-          f" {first_id + 1} and {word_id + 1}."
-      )
-  return ids
