@@ -98,6 +98,23 @@ class CaptionsJsonTest(parameterized.TestCase):
     with self.assertRaisesRegex(ValueError, f"captions.json .*{message}"):
       self._load(content)
 
+  def test_makes_what_it_reads(self):
+    images = [
+        captions_json.CaptionedImage(7, "seven.jpg", ["One.", "Two."]),
+        captions_json.CaptionedImage(-3, "more/three.jpg", []),
+        captions_json.CaptionedImage(9, "nine.jpg", ["Three."]),
+    ]
+    content = captions_json.content_of(images)
+    self.assertEqual(
+        content["annotations"][1:],
+        [
+            {"id": 1, "image_id": 7, "caption": "Two."},
+            {"id": 2, "image_id": 9, "caption": "Three."},
+        ],
+    )
+    path = self.create_tempfile(content=json.dumps(content)).full_path
+    self.assertEqual(captions_json.load_captions(path, ""), images)
+
   def test_names_a_missing_file(self):
     with self.assertRaisesRegex(FileNotFoundError, "'/no/captions.json'"):
       captions_json.load_captions("/no/captions.json", "/images")

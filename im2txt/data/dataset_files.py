@@ -68,7 +68,11 @@ def write_captions(
     ]
     lines += [f"{image.image_id}\t{image.path}\n" for image in written]
     content = captions_json.content_of(written)
-    _write(output_dir, f"captions_{name}.json", json.dumps(content))
+    _write(
+        output_dir,
+        f"captions_{name}.json",
+        json.dumps(content, ensure_ascii=False),
+    )
   _write(output_dir, "image_ids.txt", "".join(lines))
 
 

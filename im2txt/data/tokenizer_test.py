@@ -77,6 +77,25 @@ class TokenizerTest(parameterized.TestCase):
           tokenizer.tokenize(text), tokenizer.nltk_words(text), msg=repr(text)
       )
 
+  @parameterized.parameters(
+      (" Ein  Hund\tläuft. ", ["Ein", "Hund", "läuft."]),
+      ("犬\u3000が\u00a0走る\n", ["犬", "が", "走る"]),
+      ("", []),
+  )
+  def test_at_spaces(self, caption, words):
+    self.assertEqual(tokenizer.TOKENIZERS["whitespace"](caption), words)
+
+  @parameterized.named_parameters(
+      ("chinese", "一只 狗。", ["一", "只", "狗", "。"]),
+      ("thai", "หมาวิ่ง", ["ห", "ม", "า", "วิ่", "ง"]),
+      ("hindi", "कुत्ता", ["कु", "त्", "ता"]),
+      ("a_mark_alone", "\u0301a \u0301", ["\u0301", "a", "\u0301"]),
+      ("family", "👩\u200d👧a", ["👩\u200d👧", "a"]),
+      ("nothing", " \n", []),
+  )
+  def test_into_characters(self, caption, words):
+    self.assertEqual(tokenizer.TOKENIZERS["characters"](caption), words)
+
 
 if __name__ == "__main__":
   absltest.main()

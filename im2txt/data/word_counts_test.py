@@ -26,6 +26,10 @@ class WordCountsTest(absltest.TestCase):
     self.assertEqual(ids.of(["<S>", "a", "zebra", "</S>"]), [1, 0, 3, 2])
     self.assertEqual(word_counts.WordIds({}).of(["a"]), [0])
 
+  def test_the_unknown_word_may_be_in_the_vocabulary(self):
+    ids = word_counts.WordIds({"a": 0, "<UNK>": 1, "b": 2})
+    self.assertEqual(ids.of(["b", "zebra", "<UNK>"]), [2, 1, 1])
+
 
 if __name__ == "__main__":
   absltest.main()

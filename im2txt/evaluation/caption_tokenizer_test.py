@@ -27,6 +27,8 @@ _CAPTIONS = (
     ("quoted", "slip 'n' slide", "slip 'n' slide"),
     ("brackets", "a (big) [dog]", "a -lrb- big -rrb- -lsb- dog -rsb-"),
     ("non_ascii", "ein Café, 日本語 🙂", "ein café 日本語"),
+    ("vowel_signs", "कुत्ता दौड़ा। หมา วิ่ง", "कुत्ता दौड़ा । หมา วิ่ง"),
+    ("characters", "一 只 狗 跑 。", "一 只 狗 跑 。"),
     ("line_separators", "a\u2028b\x85c\rd", "a b c d"),
     ("nothing", "", ""),
     ("nothing_left", " . \n", ""),

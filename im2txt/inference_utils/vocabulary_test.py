@@ -95,6 +95,13 @@ class VocabularyTest(parameterized.TestCase):
       with self.assertRaisesRegex(FileNotFoundError, "no vocabulary file"):
         vocabulary.Vocabulary(path)
 
+  def test_reads_counts(self):
+    path = self.create_tempfile(content="a 9\r\nb\nb'c'  5 x\n").full_path
+    self.assertEqual(
+        list(vocabulary.read_counts(path).items()),
+        [("a", "9"), ("b", ""), ("c", "5 x")],
+    )
+
   def test_says_what_it_does(self):
     with self.assertLogs("absl", "INFO") as logs:
       self._vocabulary(b"a 9\n<S> 5\n</S> 5")

@@ -1,0 +1,172 @@
+"""Tests of caption_sources."""
+
+import json
+
+from absl.testing import absltest
+from absl.testing import parameterized
+
+from im2txt.data import caption_sources
+
+_MSCOCO = {
+    "images": [{"id": 7, "file_name": "b.jpg"}, {"id": 3, "file_name": "a"}],
+    "annotations": [
+        {"image_id": 3, "caption": "Three."},
+        {"image_id": 7, "caption": "Seven."},
+        {"image_id": 7, "caption": "Sept."},
+    ],
+}
+_KARPATHY = {
+    "images": [
+        {
+            "filepath": "val2014",
+            "filename": "x.jpg",
+            "cocoid": 391895,
+            "imgid": 0,
+            "sentids": [770337, 771687],
+            "sentences": [{"raw": "A man.", "tokens": []}, {"raw": "Two."}],
+            "split": "restval",
+        },
+        {
+            "filename": "y.jpg",
+            "imgid": 1,
+            "sentences": [{"raw": "A dog."}],
+            "split": "test",
+        },
+    ],
+    "dataset": "coco",
+}
+_TWO = [("1.jpg", ["One dog.", "A dog"], None, None)]
+_TWO += [("2.jpg", ["Two dogs"], None, None)]
+
+
+class CaptionSourcesTest(parameterized.TestCase):
+
+  def _read(self, content: str, form: str = "auto"):
+    path = self.create_tempfile(content=content.encode(), mode="wb").full_path
+    return caption_sources.read(path, form)
+
+  @parameterized.named_parameters(
+      (
+          "mscoco",
+          json.dumps(_MSCOCO),
+          [
+              ("b.jpg", ["Seven.", "Sept."], 7, None),
+              ("a", ["Three."], 3, None),
+          ],
+      ),
+      (
+          "karpathy",
+          json.dumps(_KARPATHY),
+          [
+              ("val2014/x.jpg", ["A man.", "Two."], 391895, "restval"),
+              ("y.jpg", ["A dog."], 1, "test"),
+          ],
+      ),
+      (
+          "flickr",
+          "1.jpg#0\tOne dog.\n1.jpg#1\tA dog\r\n\n2.jpg#0\tTwo dogs\n",
+          _TWO,
+      ),
+      (
+          "flickr_with_names_of_amazon",
+          "2258277193.jpg.1#0\tA boy # 1 .\n",
+          [("2258277193.jpg.1", ["A boy # 1 ."], None, None)],
+      ),
+      (
+          "csv",
+          "image,caption\n1.jpg,One dog.\n1.jpg,A dog\n2.jpg,Two dogs\n",
+          _TWO,
+      ),
+      (
+          "csv_of_excel",
+          "\ufeffCaption;File\r\nOne dog.;1.jpg\r\nA dog;1.jpg\r\n"
+          "Two dogs;2.jpg\r\n",
+          _TWO,
+      ),
+      (
+          "csv_of_flickr30k",
+          "image_name| comment_number| comment\n1.jpg| 0| One dog.\n"
+          "1.jpg| 1| A dog\n2.jpg| 0| Two dogs\n",
+          _TWO,
+      ),
+      (
+          "csv_with_more",
+          'image_id,image,split,caption\n5,a.jpg,dev,"Big, ""red"" dog"\n',
+          [("a.jpg", ['Big, "red" dog'], 5, "val")],
+      ),
+      (
+          "csv_with_ids_that_are_no_numbers",
+          "image_id\timage\tcaption\nx5\ta.jpg\tDog\n",
+          [("a.jpg", ["Dog"], None, None)],
+      ),
+      (
+          "jsonl",
+          '{"image": "1.jpg", "caption": "One dog."}\n\n'
+          '{"file_name": "1.jpg", "text": "A dog"}\n'
+          '{"image": "2.jpg", "captions": ["Two dogs"]}',
+          _TWO,
+      ),
+      (
+          "json_array",
+          '[{"image": "a", "image_id": 4, "split": "Train", "caption": "b"}]',
+          [("a", ["b"], 4, "train")],
+      ),
+      (
+          "one_object",
+          '{"image": "a", "caption": "b"}',
+          [("a", ["b"], None, None)],
+      ),
+  )
+  def test_reads_any_form(self, content, expected):
+    self.assertEqual(self._read(content), expected)
+
+  def test_captions_are_in_nfc_and_names_are_not(self):
+    ((name, captions, _, _),) = self._read("e\u0301.jpg#0\tcafe\u0301")
+    self.assertEqual((name, captions), ("e\u0301.jpg", ["caf\u00e9"]))
+
+  def test_takes_the_form_that_it_is_told(self):
+    with self.assertRaisesRegex(ValueError, "flickr captions: line 1 is not"):
+      self._read("image,caption\na,b", "flickr")
+    self.assertLen(self._read("image,caption\na#0\tx,b", "csv"), 1)
+
+  @parameterized.named_parameters(
+      ("nothing", "", "has no captions|none of the columns"),
+      ("only_a_head", "image,caption\n", "has no captions"),
+      ("no_head", "1.jpg,One dog\n2.jpg,Two", "none of the columns image, "),
+      ("short_row", "image,caption\na\n", "line 2 has not the 2 columns"),
+      ("long_row", "image,caption\na,b,c\n", "line 2 has not the 2 columns"),
+      ("open_quote", 'image,caption\na,"b\n', "as csv captions: "),
+      ("flickr_line", "a#0\tb\nc\n", "line 2 is not NAME#NUMBER"),
+      ("json_line", '{"image": "a", "caption": "b"}\n{', "line 2: Expecting"),
+      ("no_caption", '{"image": "a"}', "line 1: none of the columns captions"),
+      ("no_object", "[1]", "an image must be an object. Got: 1"),
+      ("split", '[{"image":"a","caption":"b","split":"x"}]', "Got: 'x'"),
+      ("number", '[{"image": "a", "caption": 5}]', "'int' object"),
+      ("null", '[{"image": "a", "captions": [null]}]', "must be texts. Got"),
+      (
+          "two_splits",
+          '[{"image": "a", "caption": "b", "split": "train"},'
+          ' {"image": "a", "caption": "b", "split": "val"}]',
+          "the rows of a differ in their image_id or split",
+      ),
+      ("no_sentences", '{"images": [{"filename": "x"}]}', "the field 'sent"),
+      (
+          "mscoco_twice",
+          json.dumps({**_MSCOCO, "images": _MSCOCO["images"] * 2}),
+          "it lists the image 7 more than once",
+      ),
+  )
+  def test_refuses(self, content, message):
+    with self.assertRaisesRegex(ValueError, message):
+      self._read(content)
+
+  def test_refuses_other_files(self):
+    with self.assertRaisesRegex(FileNotFoundError, "no captions file '/no'"):
+      caption_sources.read("/no")
+    path = self.create_tempfile(content=b"\xff\xfea", mode="wb").full_path
+    with self.assertRaisesRegex(ValueError, "is no UTF-8 text"):
+      caption_sources.read(path)
+
+
+if __name__ == "__main__":
+  absltest.main()

@@ -1,0 +1,138 @@
+"""Tests of caption_splits."""
+
+import json
+
+from absl.testing import absltest
+from absl.testing import parameterized
+
+from im2txt.data import caption_sources
+from im2txt.data import caption_splits
+
+_SPLITS = ("train", "restval", "val", "test", None)
+
+
+def _images(names, splits=None):
+  splits = splits or [None] * len(names)
+  return [
+      caption_sources.SourceImage(f"{name}.jpg", [name], None, split)
+      for name, split in zip(names, splits, strict=True)
+  ]
+
+
+def _names(splits):
+  return {
+      name: "".join(image.captions[0] for image in images)
+      for name, images in splits.items()
+  }
+
+
+class CaptionSplitsTest(parameterized.TestCase):
+
+  @parameterized.parameters((True, "ab"), (False, "a"))
+  def test_by_data(self, restval_trains, train):
+    splits = caption_splits.by_data(
+        _images("abcde", _SPLITS), restval_trains=restval_trains
+    )
+    self.assertEqual(_names(splits), {"train": train, "val": "c", "test": "d"})
+
+  def _list(self, text):
+    return self.create_tempfile(content=text).full_path
+
+  def test_by_lists(self):
+    lists = {"train": self._list("c.jpg\r\n\nb\n"), "test": self._list("a.jpg")}
+    self.assertEqual(
+        _names(caption_splits.by_lists(_images("abcd"), lists)),
+        {"train": "bc", "val": "", "test": "a"},
+    )
+
+  def test_refuses_lists(self):
+    images = _images("ab")
+    a, b = self._list("a.jpg"), self._list("a\nb")
+    with self.assertRaisesRegex(ValueError, "a is in train and in val"):
+      caption_splits.by_lists(images, {"train": a, "val": b})
+    with self.assertRaisesRegex(ValueError, "names x.jpg, of which there is"):
+      caption_splits.by_lists(images, {"train": self._list("x.jpg")})
+    with self.assertRaisesRegex(FileNotFoundError, "list of images '/no'"):
+      caption_splits.by_lists(images, {"train": "/no"})
+
+  @parameterized.parameters(
+      (0.1, 0.1, [8, 1, 1]),
+      (0.25, 0.0, [8, 2, 0]),  # Python rounds 2.5 to 2.
+      (0.0, 1.0, [0, 0, 10]),
+      (0.5, 0.5, [0, 5, 5]),
+  )
+  def test_by_fractions(self, val, test, sizes):
+    splits = caption_splits.by_fractions(
+        _images("abcdefghij"), {"val": val, "test": test}, seed=1
+    )
+    names = _names(splits)
+    self.assertEqual([len(names[name]) for name in names], sizes)
+    self.assertCountEqual("".join(names.values()), "abcdefghij")
+    for part in names.values():
+      self.assertEqual(part, "".join(sorted(part)))
+
+  def test_the_draw_depends_on_seed_and_names_alone(self):
+    def draw(names, seed):
+      return {
+          name: set(part)
+          for name, part in _names(
+              caption_splits.by_fractions(
+                  _images(names), {"val": 0.3, "test": 0.3}, seed=seed
+              )
+          ).items()
+      }
+
+    first = draw("abcdefghij", 1)
+    self.assertEqual(draw("jihgfedcba", 1), first)
+    self.assertNotEqual(draw("abcdefghij", 2), first)
+
+  def test_refuses_fractions_of_more_than_all(self):
+    with self.assertRaisesRegex(ValueError, r"the whole: 0.6 \+ 0.5 > 1"):
+      caption_splits.by_fractions(
+          _images("ab"), {"val": 0.6, "test": 0.5}, seed=1
+      )
+
+  def _load(self, splits, lists=(), fractions=()):
+    rows = [
+        {"image": f"{i}.jpg", "caption": str(i), "split": split}
+        for i, split in enumerate(splits)
+    ]
+    path = self.create_tempfile("rows.json", json.dumps(rows)).full_path
+    return _names(
+        caption_splits.load(
+            path,
+            "auto",
+            lists=dict(lists),
+            fractions=dict(fractions),
+            seed=0,
+            restval_trains=True,
+        )
+    )
+
+  def test_what_comes_first(self):
+    known = ["val", "train", *["test"] * 8]
+    val = self._list("7")
+    self.assertEqual(self._load(known)["val"], "0")
+    self.assertEqual(self._load(known, {"val": val})["val"], "7")
+    self.assertLen(self._load(known, (), {"val": 0.4})["val"], 4)
+    self.assertLen(self._load(known, (), {"val": 0.4})["test"], 1)
+    self.assertLen(self._load([None] * 10)["train"], 8)
+
+  def test_a_file_for_each_split(self):
+    one, two = (
+        self.create_tempfile(content=f"image,caption\n{i},{i}").full_path
+        for i in (1, 2)
+    )
+    splits = caption_splits.load(
+        {"train": one, "test": two},
+        "csv",
+        lists={},
+        fractions={},
+        seed=0,
+        restval_trains=True,
+    )
+    self.assertEqual(_names(splits), {"train": "1", "test": "2"})
+
+
+if __name__ == "__main__":
+  absltest.main()
