@@ -1,8 +1,5 @@
 """Tests of download_and_preprocess_mscoco.sh, with a server of tiny zips."""
 
-import http.server
-import io
-import json
 import os
 from pathlib import Path
 import shutil
@@ -10,18 +7,14 @@ import subprocess
 import sys
 import threading
 import unittest
-import zipfile
 
 from absl.testing import absltest
 from absl.testing import parameterized
-from PIL import Image
 
 from im2txt.data import build_mscoco_data
+from im2txt.testing import mscoco_server
 
 _SCRIPT = Path(__file__).with_name("download_and_preprocess_mscoco.sh")
-_TRAIN = "/zips/train2014.zip"
-_VAL = "/zips/val2014.zip"
-_ANNOTATIONS = "/annotations/annotations_trainval2014.zip"
 
 # What the script may call; the tests leave some of it out.
 _TOOLS = (
@@ -35,100 +28,13 @@ _UNPACKERS = ["python3", *(["unzip"] if shutil.which("unzip") else [])]
 _ECHO = "#!/bin/sh\nprintf '%s\\n' \"$@\"\n"
 
 
-def _zip(files: dict[str, bytes]) -> bytes:
-  content = io.BytesIO()
-  with zipfile.ZipFile(content, "w") as file:
-    for name, data in files.items():
-      file.writestr(name, data)
-  return content.getvalue()
-
-
-def _images(folder: str, num_images: int) -> bytes:
-  content = io.BytesIO()
-  Image.effect_noise((64, 64), 50).save(content, "JPEG")
-  return _zip(
-      {f"{folder}/{i}.jpg": content.getvalue() for i in range(num_images)}
-  )
-
-
-def _captions(num_images: int) -> bytes:
-  return json.dumps(
-      {
-          "images": [
-              {"id": i, "file_name": f"{i}.jpg"} for i in range(num_images)
-          ],
-          "annotations": [
-              {"image_id": i, "caption": "A dog ."} for i in range(num_images)
-          ],
-      }
-  ).encode()
-
-
-class _Server(http.server.ThreadingHTTPServer):
-  """Serves bytes, with ranges, and may break off.
-
-  Attributes:
-    files: The content of each path.
-    breaks: By path, after how many bytes each of the next downloads breaks off.
-    requests: The method, path and range of each request.
-  """
-
-  def __init__(self):
-    super().__init__(("127.0.0.1", 0), _Handler)
-    self.files: dict[str, bytes] = {}
-    self.breaks: dict[str, list[int]] = {}
-    self.requests: list[tuple[str, str, str | None]] = []
-
-
-class _Handler(http.server.BaseHTTPRequestHandler):
-  server: _Server
-
-  def do_HEAD(self):
-    self._answer()
-
-  def do_GET(self):
-    data = self._answer()
-    breaks = self.server.breaks.get(self.path)
-    self.wfile.write(data[: breaks.pop(0)] if breaks else data)
-
-  def _answer(self) -> bytes:
-    wanted = self.headers["Range"]
-    self.server.requests.append((self.command, self.path, wanted))
-    data = self.server.files.get(self.path)
-    if data is None:
-      self.send_error(404)
-      return b""
-    start = int(wanted[len("bytes=") : -len("-")]) if wanted else 0
-    self.send_response(206 if wanted else 200)
-    if wanted:
-      self.send_header(
-          "Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}"
-      )
-    self.send_header("Content-Length", str(len(data) - start))
-    self.end_headers()
-    return data[start:]
-
-  def log_message(self, format, *args):
-    pass
-
-
 class DownloadAndPreprocessMscocoTest(parameterized.TestCase):
 
   def setUp(self):
     super().setUp()
     self.folder = Path(self.create_tempdir().full_path)
     self.raw = self.folder / "mscoco" / "raw-data"
-    self.server = _Server()
-    self.server.files = {
-        _TRAIN: _images("train2014", 4),
-        _VAL: _images("val2014", 20),
-        _ANNOTATIONS: _zip(
-            {
-                "annotations/captions_train2014.json": _captions(4),
-                "annotations/captions_val2014.json": _captions(20),
-            }
-        ),
-    }
+    self.server = mscoco_server.Server()
     threading.Thread(target=self.server.serve_forever).start()
     self.addCleanup(self.server.server_close)
     self.addCleanup(self.server.shutdown)
@@ -232,23 +138,24 @@ class DownloadAndPreprocessMscocoTest(parameterized.TestCase):
   @parameterized.parameters("curl", "wget")
   def test_goes_on_with_a_download_that_broke_off(self, downloader):
     self._skip_without(downloader)
-    self.server.breaks[_VAL] = [5000, 2000]
+    self.server.breaks[mscoco_server.VAL] = [5000, 2000]
     others = {*_DOWNLOADERS} - {downloader}
     status, _, stderr = self._run(self._dir(), without=tuple(others))
     self.assertEqual(status, 0, stderr)
     self.assertEqual(
-        (self.raw / "val2014.zip").read_bytes(), self.server.files[_VAL]
+        (self.raw / "val2014.zip").read_bytes(),
+        self.server.files[mscoco_server.VAL],
     )
     ranges = [
         wanted
         for method, path, wanted in self.server.requests
-        if (method, path) == ("GET", _VAL)
+        if (method, path) == ("GET", mscoco_server.VAL)
     ]
     self.assertEqual(ranges[-2:], ["bytes=5000-", "bytes=7000-"])
 
   @unittest.skipUnless(_DOWNLOADERS, "Neither curl nor wget is here.")
   def test_a_second_call_goes_on_where_the_first_gave_up(self):
-    self.server.breaks[_VAL] = [3000] + [0] * 100
+    self.server.breaks[mscoco_server.VAL] = [3000] + [0] * 100
     status, _, stderr = self._run(self._dir())
     self.assertEqual(status, 1)
     self.assertRegex(
@@ -266,7 +173,7 @@ class DownloadAndPreprocessMscocoTest(parameterized.TestCase):
         for method, path, wanted in self.server.requests
         if method == "GET"
     ]
-    self.assertEqual(downloads[0], (_VAL, "bytes=3000-"))
+    self.assertEqual(downloads[0], (mscoco_server.VAL, "bytes=3000-"))
     self.assertLen(downloads, 2)
     self.server.requests.clear()
     status, _, _ = self._run(self._dir())
@@ -275,10 +182,14 @@ class DownloadAndPreprocessMscocoTest(parameterized.TestCase):
   @unittest.skipUnless(_DOWNLOADERS, "Neither curl nor wget is here.")
   def test_goes_on_with_the_zip_of_another_program(self):
     self.raw.mkdir(parents=True)
-    (self.raw / "train2014.zip").write_bytes(self.server.files[_TRAIN][:777])
+    (self.raw / "train2014.zip").write_bytes(
+        self.server.files[mscoco_server.TRAIN][:777]
+    )
     status, _, _ = self._run(self._dir())
     self.assertEqual(status, 0)
-    self.assertIn(("GET", _TRAIN, "bytes=777-"), self.server.requests)
+    self.assertIn(
+        ("GET", mscoco_server.TRAIN, "bytes=777-"), self.server.requests
+    )
 
   @unittest.skipUnless(_DOWNLOADERS, "Neither curl nor wget is here.")
   def test_starts_anew_if_it_has_more_than_there_is(self):
@@ -293,12 +204,14 @@ class DownloadAndPreprocessMscocoTest(parameterized.TestCase):
       damage=[
           lambda data: data[:-100],
           lambda data: data[:500] + b"damage" + data[506:],
-          lambda data: _images("another_folder", 1),
+          lambda data: mscoco_server.images("another_folder", 1),
       ],
   )
   def test_refuses_a_damaged_zip(self, unpacker, damage):
     self._skip_without(unpacker, *(_DOWNLOADERS or ["curl"]))
-    self.server.files[_TRAIN] = damage(self.server.files[_TRAIN])
+    self.server.files[mscoco_server.TRAIN] = damage(
+        self.server.files[mscoco_server.TRAIN]
+    )
     others = {*_UNPACKERS} - {unpacker}
     status, _, stderr = self._run(self._dir(), without=tuple(others))
     self.assertEqual(status, 1)
@@ -334,10 +247,12 @@ class DownloadAndPreprocessMscocoTest(parameterized.TestCase):
 
   @unittest.skipUnless(_DOWNLOADERS, "Neither curl nor wget is here.")
   def test_names_what_can_not_be_reached(self):
-    del self.server.files[_ANNOTATIONS]
+    del self.server.files[mscoco_server.ANNOTATIONS]
     status, _, stderr = self._run(self._dir())
     self.assertEqual(status, 1)
-    self.assertEndsWith(stderr, f"{_ANNOTATIONS} can't be reached.\n")
+    self.assertEndsWith(
+        stderr, f"{mscoco_server.ANNOTATIONS} can't be reached.\n"
+    )
 
   @parameterized.parameters(
       (("curl", "wget"), "curl or wget is needed. Install one."),
