@@ -10,7 +10,6 @@ from im2txt import checkpoint_conversion
 from im2txt import checkpoint_saver
 from im2txt import checkpoints
 from im2txt import configuration
-from im2txt import show_and_tell_model
 from im2txt.testing import old_checkpoints
 from im2txt.testing import tiny
 
@@ -22,12 +21,7 @@ class CheckpointConversionTest(parameterized.TestCase, tf.test.TestCase):
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    model = show_and_tell_model.ShowAndTellModel(tiny.CONFIG, "inference")
-    model.global_step.assign(7)
-    cls.values = {
-        name: variable.numpy()
-        for name, variable in model.checkpoint_variables().items()
-    }
+    cls.values = old_checkpoints.tiny_values()
 
   def setUp(self):
     super().setUp()

@@ -24,13 +24,7 @@ class VocabularyExtensionTest(parameterized.TestCase, tf.test.TestCase):
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    cls.config = tiny.CONFIG
-    model = show_and_tell_model.ShowAndTellModel(cls.config, "inference")
-    model.global_step.assign(7)
-    cls.values = {
-        name: variable.numpy()
-        for name, variable in model.checkpoint_variables().items()
-    }
+    cls.values = old_checkpoints.tiny_values()
 
   def setUp(self):
     super().setUp()
@@ -117,7 +111,7 @@ class VocabularyExtensionTest(parameterized.TestCase, tf.test.TestCase):
     logits = []
     for folder, size in ((self.folder, 6), (self.new, done.new_size)):
       config = configuration.apply_overrides(
-          self.config, configuration.TrainingConfig(), f"vocab_size={size}"
+          tiny.CONFIG, configuration.TrainingConfig(), f"vocab_size={size}"
       )[0]
       model = show_and_tell_model.ShowAndTellModel(config, "inference")
       checkpoints.restore(

@@ -23,11 +23,13 @@ _STEPS = 2
 
 # The module of each program that is one of Python.
 MODULES = {
+    "build_caption_data": "im2txt.data.build_caption_data",
     "build_mscoco_data": "im2txt.data.build_mscoco_data",
     "cache_image_features": "im2txt.cache_image_features",
     "convert_checkpoint": "im2txt.convert_checkpoint",
     "evaluate": "im2txt.evaluate",
     "export_model": "im2txt.export_model",
+    "extend_vocabulary": "im2txt.extend_vocabulary",
     "pretrain_encoder": "im2txt.pretrain_encoder",
     "run_inference": "im2txt.run_inference",
     "score_captions": "im2txt.score_captions",

@@ -14,6 +14,7 @@ import sys
 
 from im2txt.data import shapes_dataset
 from im2txt.data import shapes_world
+from tools import docs_captions
 from tools import docs_program
 
 PROGRAMS = sorted(docs_program.MODULES)
@@ -165,6 +166,7 @@ class World:
           shutil.copy(drawn, images)
     for path in sorted(images.iterdir())[:3]:
       shutil.copy(path, pictures)
+    docs_captions.write(self.home, folder)
     # What another system might say of the images of validation.
     references = folder / "captions_val.json"
     shutil.copy(references, self.home)

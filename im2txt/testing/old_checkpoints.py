@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from im2txt import show_and_tell_model
+from im2txt.testing import tiny
+
 _LSTM = "lstm/basic_lstm_cell/"
 
 # The LSTM's two variables in each generation of checkpoints.
@@ -18,6 +21,16 @@ GENERATIONS = {
     "1.0": (_LSTM + "weights", _LSTM + "biases"),
     "1.2": (_LSTM + "kernel", _LSTM + "bias"),
 }
+
+
+def tiny_values() -> dict[str, np.ndarray]:
+  """The values of a new tiny model at global step 7, by today's names."""
+  model = show_and_tell_model.ShowAndTellModel(tiny.CONFIG, "inference")
+  model.global_step.assign(7)
+  return {
+      name: variable.numpy()
+      for name, variable in model.checkpoint_variables().items()
+  }
 
 
 def of_generation(
