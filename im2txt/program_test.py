@@ -50,6 +50,16 @@ class ProgramTest(parameterized.TestCase):
         (ran.returncode, ran.stdout, ran.stderr), (status, stdout, "")
     )
 
+  def test_sigterm_cleans_up_and_ends(self):
+    ran = self._run(
+        "import os; program.exit_on_sigterm(); program.say('up')\n  try:"
+        " os.kill(os.getpid(), 15)\n  finally: program.say('cleaned')",
+        "--thing=x",
+    )
+    self.assertEqual(
+        (ran.returncode, ran.stdout, ran.stderr), (143, "up\ncleaned\n", "")
+    )
+
   def test_logs_as_the_original_does(self):
     ran = self._run(
         "from absl import logging; logging.info('Step %d.', 2)", "--thing=x"
