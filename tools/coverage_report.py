@@ -42,7 +42,7 @@ def combine(test_logs: Path, folder: Path, scratch: Path) -> coverage.Coverage:
   Returns:
     The measurement, with data for all files of `sources`.
   """
-  noted = []
+  noted: list[Path] = []
   for archive in sorted(test_logs.rglob("outputs.zip")):
     with zipfile.ZipFile(archive) as opened:
       for name in opened.namelist():

@@ -8,7 +8,6 @@ server is left running, for the commands after it. All else is as the page says.
 
 import os
 from pathlib import Path
-import re
 import socket
 import subprocess
 import sys
@@ -67,7 +66,7 @@ def shrink(program: str, arguments: list[str]) -> list[str]:
 
 def _newest_step(folder: str) -> int:
   found = [
-      int(re.search(r"-(\d+)\.index$", path.name)[1])
+      int(path.stem.rpartition("-")[2])
       for path in Path(folder).glob("model.ckpt-*.index")
   ]
   return max(found, default=0)
