@@ -33,7 +33,10 @@ continued.
 from absl import app
 from absl import flags
 
+from im2txt import presets
 from im2txt import program
+
+__doc__ = f"{__doc__}\nPresets, for --preset:\n\n{presets.describe()}"
 
 _INPUT_FILE_PATTERN = flags.DEFINE_string(
     "input_file_pattern",
@@ -96,6 +99,14 @@ _SCHEDULED_SAMPLING = flags.DEFINE_enum(
     " scheduled_sampling_* of the configuration say how fast. By default as the"
     " run began; at first off.",
 )
+_PRESET = flags.DEFINE_enum(
+    "preset",
+    None,
+    list(presets.PRESETS),
+    "The configuration to begin a run with, in place of the released one."
+    " --config_overrides go above it. Where --train_dir has a configuration"
+    " already, that must be the same.",
+)
 _CONFIG_OVERRIDES = flags.DEFINE_string(
     "config_overrides",
     "",
@@ -109,15 +120,14 @@ def main(argv: list[str]) -> int:
   del argv
   _check_flags()
   # Here, so that --help and wrong flags need not wait for TensorFlow.
-  from im2txt import checkpoints
-  from im2txt import configuration
   from im2txt import mixed_precision
+  from im2txt import run_configuration
   from im2txt import training_loop
   from im2txt import training_phases
 
   mixed_precision.use(_MIXED_PRECISION.value)
-  model_config, training_config = configuration.apply_overrides(
-      *checkpoints.load_config(_TRAIN_DIR.value), _overrides()
+  model_config, training_config = run_configuration.load(
+      _TRAIN_DIR.value, preset=_PRESET.value or "", overrides=_overrides()
   )
 
   def make_loop(train_inception: bool) -> training_loop.TrainingLoop:

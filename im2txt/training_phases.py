@@ -1,7 +1,7 @@
 """A run of several phases: first the decoder alone, then the encoder too.
 
 The image model must not be disturbed before the decoder has settled (arXiv
-1609.06647, section 5.1): the noise of its first gradients would spoil what the
+1609.06647, section 5): the noise of its first gradients would spoil what the
 encoder knows. Each phase goes on from the newest checkpoint, as separate runs
 would, with its global step and the optimizer's slots.
 """

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
+# What the name of an average adds to that of its variable in a checkpoint.
 SUFFIX = "/ExponentialMovingAverage"
 
 
