@@ -99,6 +99,12 @@ class TrainTest(parameterized.TestCase, tf.test.TestCase):
           "No config field is cal",
       ),
       (
+          "preset",
+          None,
+          ["--preset=quickstart", "--scheduled_sampling=linear"],
+          "The run in ",
+      ),
+      (
           "inception",
           None,
           ["--inception_checkpoint_file=/no/inception.ckpt"],
@@ -118,6 +124,7 @@ class TrainTest(parameterized.TestCase, tf.test.TestCase):
         "--train_inception=true --number_of_steps=3000000", ran.stdout
     )
     self.assertIn("--config_overrides", ran.stdout)
+    self.assertIn("bazel-bin/im2txt/train --preset=paper2016", ran.stdout)
 
 
 if __name__ == "__main__":
