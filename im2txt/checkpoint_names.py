@@ -6,15 +6,19 @@
 | 1.0, 1.1 | `lstm/basic_lstm_cell/{weights,biases}` |
 | 1.2 and later | `lstm/basic_lstm_cell/{kernel,bias}`, today's |
 
-An optimizer's slots have the name of their variable and a last part of their
-own, and the original's training puts `OptimizeLoss/` before it.
+An optimizer's slots, and the averages of weights, have the name of their
+variable and a last part of their own; the original's training puts
+`OptimizeLoss/` before that of a slot.
 """
 
 from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+import itertools
 import re
+
+from im2txt.ops import weight_averages
 
 ENCODER = "InceptionV3/"
 GLOBAL_STEP = "global_step"
@@ -45,17 +49,25 @@ _ENCODER_NAME = re.compile(
 _SLOT_NAME = re.compile(r"(.+/(Momentum|Adam|Adam_1)|beta[12]_power)")
 
 
-def stored_name(name: str, stored: Collection[str]) -> str | None:
+def stored_name(
+    name: str, stored: Collection[str], *, averaged: bool = False
+) -> str | None:
   """The name that a variable goes by in a checkpoint.
 
   Args:
     name: Today's name of the variable, or of an optimizer's slot.
     stored: All names in the checkpoint.
+    averaged: Whether its average is wanted rather than itself, if both are
+      there.
 
   Returns:
     The first of today's and the older names that is there; None if none is.
   """
-  return next((n for n in _candidates(name) if n in stored), None)
+  names = _candidates(name)
+  if averaged:
+    averages = _candidates(name + weight_averages.SUFFIX)
+    names = itertools.chain(averages, names)
+  return next((n for n in names if n in stored), None)
 
 
 def todays_name(stored: str) -> str:
@@ -89,6 +101,11 @@ def has_encoder(stored: Collection[str]) -> bool:
 def has_decoder(stored: Collection[str]) -> bool:
   """Whether a checkpoint of these names is of an im2txt model."""
   return any(stored_name(name, stored) for name in DECODER_NAMES)
+
+
+def has_averages(stored: Collection[str]) -> bool:
+  """Whether a checkpoint of these names holds averages of weights."""
+  return any(name.endswith(weight_averages.SUFFIX) for name in stored)
 
 
 def describe_lack(lacking: Sequence[str], stored: Collection[str]) -> str:

@@ -43,6 +43,24 @@ class CheckpointNamesTest(parameterized.TestCase):
     self.assertIsNone(checkpoint_names.stored_name(today, names))
 
   @parameterized.parameters(
+      (_KERNEL, _KERNEL, f"{_KERNEL}/ExponentialMovingAverage"),
+      (
+          _BIAS,
+          _BIAS,
+          "lstm/BasicLSTMCell/Linear/Bias/ExponentialMovingAverage",
+      ),
+      ("InceptionV3/x/weights", "InceptionV3/x/weights", None),
+  )
+  def test_averages(self, today, plain, average):
+    names = {plain, average} - {None}
+    self.assertEqual(checkpoint_names.stored_name(today, names), plain)
+    self.assertEqual(
+        checkpoint_names.stored_name(today, names, averaged=True),
+        average or plain,
+    )
+    self.assertEqual(checkpoint_names.has_averages(names), bool(average))
+
+  @parameterized.parameters(
       ("global_step", True, False),
       (_KERNEL, True, False),
       ("InceptionV3/Mixed_7c/Branch_0/Conv2d_0a_1x1/weights", True, False),

@@ -12,6 +12,7 @@ from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
+import functools
 import os
 import re
 from typing import Any
@@ -24,7 +25,7 @@ from im2txt import checkpoint_names
 from im2txt import checkpoint_reader
 from im2txt import configuration
 
-_CONFIG_FILE = "config.json"
+CONFIG_FILE = "config.json"
 _WILDCARDS = frozenset("*?[")
 _FILE_SUFFIXES = (".index", ".meta", ".data-00000-of-00001")
 # A checkpoint by its index or, if it is of 2016's format, its only file.
@@ -138,6 +139,7 @@ def restore(
     checkpoint: str,
     *,
     optional: Collection[str] = (),
+    averaged: bool = False,
 ) -> list[str]:
   """Assigns the values of a checkpoint to variables.
 
@@ -145,20 +147,26 @@ def restore(
     variables: The variables by name. The checkpoint may hold others too.
     checkpoint: The checkpoint's path, without suffix.
     optional: Names that the checkpoint may lack.
+    averaged: Whether to take the averages of the variables that have one.
 
   Returns:
     The names that the checkpoint lacked.
 
   Raises:
     FileNotFoundError: If the checkpoint is not there (any more).
-    ValueError: If it is damaged, lacks a variable, or has one of another shape.
+    ValueError: If it is damaged, lacks a variable or, with `averaged`, all
+      averages, or has a variable of another shape.
   """
   reader = checkpoint_reader.Reader(checkpoint)
-  present = {
-      name: stored
-      for name in variables
-      if (stored := checkpoint_names.stored_name(name, reader.shapes))
-  }
+  if averaged and not checkpoint_names.has_averages(reader.shapes):
+    raise ValueError(
+        f"The checkpoint {checkpoint} has no averages of weights, as training"
+        " with ema_decay keeps them: --config_overrides=use_ema=false."
+    )
+  find_name = functools.partial(
+      checkpoint_names.stored_name, stored=reader.shapes, averaged=averaged
+  )
+  present = {name: stored for name in variables if (stored := find_name(name))}
   missing = [name for name in variables if name not in present]
   lacking = [name for name in missing if name not in optional]
   if lacking:
@@ -174,7 +182,11 @@ def restore(
 
 
 def read_value(
-    reader: checkpoint_reader.Reader, name: str, shape: Sequence[int]
+    reader: checkpoint_reader.Reader,
+    name: str,
+    shape: Sequence[int],
+    *,
+    averaged: bool = False,
 ) -> np.ndarray:
   """The value of one variable of a model.
 
@@ -182,6 +194,7 @@ def read_value(
     reader: Of the checkpoint.
     name: Today's name of the variable.
     shape: Its shape by the model's configuration.
+    averaged: Whether to take its average if there is one.
 
   Returns:
     The value.
@@ -190,7 +203,7 @@ def read_value(
     ValueError: If the checkpoint is damaged, lacks the variable, or has one of
       another shape.
   """
-  stored = checkpoint_names.stored_name(name, reader.shapes)
+  stored = checkpoint_names.stored_name(name, reader.shapes, averaged=averaged)
   if stored is None:
     raise ValueError(_describe_lack([name], reader))
   check_shape(name, shape, reader.shapes[stored], reader.checkpoint)
@@ -218,7 +231,7 @@ def save_config(
     training: configuration.TrainingConfig,
 ) -> None:
   """Writes `config.json` of a folder, whole or not at all."""
-  path = os.path.join(folder, _CONFIG_FILE)
+  path = os.path.join(folder, CONFIG_FILE)
   with tf.io.gfile.GFile(path + ".tmp", "w") as file:
     file.write(configuration.to_json(model, training))
   tf.io.gfile.rename(path + ".tmp", path, overwrite=True)
@@ -242,7 +255,7 @@ def load_config(
       damaged.
   """
   folders = [path, os.path.dirname(path)]
-  for file in (os.path.join(folder, _CONFIG_FILE) for folder in folders):
+  for file in (os.path.join(folder, CONFIG_FILE) for folder in folders):
     if tf.io.gfile.exists(file):
       with tf.io.gfile.GFile(file) as opened:
         text = opened.read()
@@ -253,7 +266,7 @@ def load_config(
   sizes = _sizes(path)
   if sizes:
     text = ", ".join(f"{name}={size}" for name, size in sizes.items())
-    logging.info("No %s: the checkpoint's shapes say %s", _CONFIG_FILE, text)
+    logging.info("No %s: the checkpoint's shapes say %s", CONFIG_FILE, text)
   return (
       dataclasses.replace(configuration.ModelConfig(), **sizes),
       configuration.TrainingConfig(),

@@ -188,6 +188,26 @@ class RestoreTest(CheckpointsTestCase):
     self.assertEqual([_KERNEL], missing)
     self.assertAllEqual([[1.0, 2.0]], self.variables[_KERNEL])
 
+  def test_averages_in_place_of_their_variables(self):
+    path = _write(
+        self._path("model.ckpt"),
+        {
+            _KERNEL: [[3.0, 4.0]],
+            f"{_KERNEL}/ExponentialMovingAverage": [[5.0, 6.0]],
+            "global_step": 7,
+        },
+    )
+    checkpoints.restore(self.variables, path)
+    self.assertAllEqual([[3.0, 4.0]], self.variables[_KERNEL])
+    checkpoints.restore(self.variables, path, averaged=True)
+    self.assertAllEqual([[5.0, 6.0]], self.variables[_KERNEL])
+    self.assertEqual(7, self.variables["global_step"].numpy())
+
+  def test_no_averages(self):
+    path = self._saver().save(1)
+    with self.assertRaisesRegex(ValueError, "has no averages .*use_ema=false"):
+      checkpoints.restore(self.variables, path, averaged=True)
+
   def test_other_shape(self):
     path = _write(self._path("model.ckpt"), {_KERNEL: [1.0], "global_step": 5})
     with self.assertRaisesRegex(ValueError, r"shape \[1\], .* it \[1, 2\]"):

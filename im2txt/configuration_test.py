@@ -43,10 +43,22 @@ class ConfigurationTest(parameterized.TestCase):
       ("keep", "lstm_dropout_keep_prob=0", r"must be in \(0, 1\]"),
       ("resize", "resize_width=200", "resize_width must be at least image_wid"),
       ("optimizer", "optimizer=lion", "Got: 'lion'"),
+      ("bool", "use_ema=yes", "use_ema takes a value of type bool. Got: 'yes'"),
+      ("smoothing", "label_smoothing=1", r"must be in \[0, 1\). Got: 1.0"),
+      ("average", "ema_decay=-0.1", r"ema_decay must be in \[0, 1\)"),
+      ("decay", "decoder_weight_decay=-1", "must not be negative. Got: -1.0"),
+      ("schedule", "scheduled_sampling=cosine", "linear, .*Got: 'cosine'"),
+      ("base", "scheduled_sampling_base=1", r"must be in \(0, 1\). Got: 1.0"),
+      ("k", "scheduled_sampling_k=0.5", "must be at least 1. Got: 0.5"),
   )
   def test_wrong_overrides(self, overrides, message):
     with self.assertRaisesRegex(ValueError, message):
       configuration.apply_overrides(*self.configs, overrides)
+
+  @parameterized.parameters(("true", True), ("False", False))
+  def test_bool(self, text, value):
+    model, _ = configuration.apply_overrides(*self.configs, f"use_ema={text}")
+    self.assertIs(value, model.use_ema)
 
   def test_zero_means_no_resizing(self):
     model, _ = configuration.apply_overrides(
@@ -72,6 +84,7 @@ class ConfigurationTest(parameterized.TestCase):
       ("no_object", "[]", "must be a JSON object"),
       ("unknown_field", '{"model": {"layers": 3}}', "called .'layers'."),
       ("wrong_type", '{"model": {"vocab_size": "9"}}', "type int. Got: '9'"),
+      ("number", '{"model": {"use_ema": 1}}', "type bool. Got: 1"),
       ("boolean", '{"model": {"vocab_size": true}}', "type int. Got: True"),
   )
   def test_wrong_json(self, text, message):

@@ -172,7 +172,11 @@ class EvaluationLoop:
   def _load(self, checkpoint: str) -> int:
     """Takes over a checkpoint's weights; returns its global step."""
     logging.info("Loading model from checkpoint: %s", checkpoint)
-    checkpoints.restore(self.model.checkpoint_variables(), checkpoint)
+    checkpoints.restore(
+        self.model.checkpoint_variables(),
+        checkpoint,
+        averaged=self._data.config.use_ema,
+    )
     step = int(self.model.global_step.numpy())
     logging.info(
         "Successfully loaded %s at global step = %d.", checkpoint, step

@@ -1,5 +1,6 @@
 """Tests of evaluating checkpoints as they appear."""
 
+import dataclasses
 import os
 import time
 from unittest import mock
@@ -37,10 +38,10 @@ class EvaluationLoopTest(tf.test.TestCase):
     )
     return saver.save(step)
 
-  def _loop(self, min_global_step=0):
+  def _loop(self, min_global_step=0, config=tiny.CONFIG):
     data = caption_data.CaptionData(
         files=[tiny.write_features(self.dir, "features", 5)],
-        config=tiny.CONFIG,
+        config=config,
         are_features=True,
     )
     return evaluation_loop.EvaluationLoop(
@@ -76,6 +77,22 @@ class EvaluationLoopTest(tf.test.TestCase):
     self.assertIn("Computed losses for 1 of 25 batches.", text)
     self.assertRegex(text, rf"Perplexity = {perplexity:f} \(\S+ sec\)")
     self.assertIn("Finished processing evaluation at global step 7.", text)
+
+  def test_averages_of_weights(self):
+    name = "logits/biases"
+    certain = tf.one_hot(tiny.END_ID, tiny.VOCAB_SIZE, on_value=9.0)
+    average = tf.Variable(certain)
+    variables = {
+        **self.model.checkpoint_variables(),
+        f"{name}/ExponentialMovingAverage": average,
+    }
+    checkpoint_saver.Saver(variables, self.dir, max_to_keep=5).save(3)
+    plain = self._loop().run_once().perplexity
+    self.assertAllClose(tiny.VOCAB_SIZE, plain, rtol=0.1)
+    loop = self._loop(config=dataclasses.replace(tiny.CONFIG, use_ema=True))
+    # Wrong about all words but the last ones.
+    self.assertGreater(loop.run_once().perplexity, 100)
+    self.assertAllEqual(certain, loop.model.decoder.logits_biases)
 
   def test_nothing_to_evaluate(self):
     loop = self._loop(min_global_step=5)

@@ -62,7 +62,7 @@ def main(argv: list[str]) -> None:
   )
   logging.info("Building model.")
   model = show_and_tell_model.ShowAndTellModel(config, "inference")
-  inference_wrapper_base.restore(model, path)
+  inference_wrapper_base.restore(model, path, averaged=config.use_ema)
   frozen_graph.write(frozen_graph.build(model), _OUTPUT_FILE.value)
   logging.info("Wrote %s: %s", _FORMAT.value, _OUTPUT_FILE.value)
 

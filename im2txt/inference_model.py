@@ -66,10 +66,15 @@ class InferenceModel:
         dropout_keep_prob=config.lstm_dropout_keep_prob,
         seed=None,
     )
-    checkpoints.restore(self._decoder.variables_by_name, checkpoint)
+    averaged = config.use_ema
+    checkpoints.restore(
+        self._decoder.variables_by_name, checkpoint, averaged=averaged
+    )
 
     def value(name: str, shape: Sequence[int]) -> tf.Tensor:
-      return tf.constant(checkpoints.read_value(reader, name, shape))
+      return tf.constant(
+          checkpoints.read_value(reader, name, shape, averaged=averaged)
+      )
 
     self.encoder = folded_encoder.FoldedEncoder(
         value,

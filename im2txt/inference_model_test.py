@@ -1,5 +1,7 @@
 """Tests of the model for inference, against the one with variables."""
 
+import dataclasses
+
 from absl.testing import parameterized
 import tensorflow as tf
 
@@ -7,7 +9,10 @@ from im2txt import checkpoint_names
 from im2txt import checkpoints
 from im2txt import configuration
 from im2txt import inference_model
+from im2txt import show_and_tell_model
 from im2txt.testing import tiny_captioning
+
+_FIRST_KERNEL = "InceptionV3/Conv2d_1a_3x3/weights"
 
 
 class InferenceModelTest(parameterized.TestCase, tf.test.TestCase):
@@ -45,6 +50,30 @@ class InferenceModelTest(parameterized.TestCase, tf.test.TestCase):
     expected = self.expected.decode_step(tf.constant([1, 4, 1]), states)
     self.assertAllEqual(found[0], expected[0])
     self.assertAllEqual(found[1], expected[1])
+
+  def test_averages_of_weights(self):
+    averages = {
+        f"{name}/ExponentialMovingAverage": 2 * variable
+        for name, variable in self.expected.checkpoint_variables().items()
+        if name in ("image_embedding/weights", _FIRST_KERNEL)
+    }
+    variables = {**self.expected.checkpoint_variables(), **averages}
+    path = self.create_tempdir().full_path + "/model.ckpt"
+    tf.raw_ops.SaveV2(
+        prefix=path,
+        tensor_names=list(variables),
+        shape_and_slices=[""] * len(variables),
+        tensors=[tf.convert_to_tensor(value) for value in variables.values()],
+    )
+    config = dataclasses.replace(tiny_captioning.CONFIG, use_ema=True)
+    model = inference_model.InferenceModel(config, path)
+    twin = show_and_tell_model.ShowAndTellModel(config, "inference")
+    for name, variable in twin.checkpoint_variables().items():
+      average = averages.get(f"{name}/ExponentialMovingAverage")
+      variable.assign(variables[name] if average is None else average)
+    states = self._states(model)
+    self.assertAllClose(self._states(twin), states, atol=1e-3)
+    self.assertNotAllClose(self._states(self.expected), states, atol=0.1)
 
   def test_bfloat16(self):
     model = inference_model.InferenceModel(

@@ -14,6 +14,7 @@ import pathlib
 
 import tqdm
 
+from im2txt import presets
 from im2txt import shapes_results
 from im2txt import stages
 from im2txt.data import shapes_dataset
@@ -21,33 +22,6 @@ from im2txt.data import shapes_world
 
 _SHARDS = {"train": 4, "val": 1, "test": 1}
 
-# An Inception v3 of a quarter of the width, that sees 107 of 124 pixels. It is
-# trained for minutes, not weeks, so its moving averages must follow faster.
-_ENCODER_CONFIG = {
-    "image_height": 107,
-    "image_width": 107,
-    "resize_height": 124,
-    "resize_width": 124,
-    "inception_depth_multiplier": 0.25,
-    "batch_norm_decay": 0.98,
-    "inception_dropout_keep_prob": 1.0,
-}
-
-# The world has 17 words. So few words and units need larger initial values than
-# a full-size decoder for the image to be heard among them; and there is too
-# little to remember for dropout to be of use.
-_DECODER_CONFIG = {
-    "vocab_size": 32,
-    "embedding_size": 128,
-    "num_lstm_units": 256,
-    "initializer_scale": 0.3,
-    "lstm_dropout_keep_prob": 1.0,
-    "optimizer": "adam",
-    "initial_learning_rate": 0.005,
-    "train_inception_learning_rate": 0.00001,
-    "num_epochs_per_decay": 2.0,
-    "save_summaries_secs": 15.0,
-}
 _CAPTIONS_PER_IMAGE = len(shapes_world.WORDINGS)
 
 
@@ -194,7 +168,7 @@ class Recipe:
             "labels_file": self._scenes / "labels.json",
             "output_dir": self.folder / "encoder",
             "number_of_steps": self.encoder_steps,
-            "config_overrides": self._overrides(**_ENCODER_CONFIG),
+            "config_overrides": self._overrides(**presets.QUICKSTART_ENCODER),
         },
     )
 
@@ -221,9 +195,8 @@ class Recipe:
             "train_dir": self.model_dir / "train",
             "number_of_steps": self.decoder_steps,
             "log_every_n_steps": 100,
+            "preset": presets.quickstart.__name__,
             "config_overrides": self._overrides(
-                **_ENCODER_CONFIG,
-                **_DECODER_CONFIG,
                 num_examples_per_epoch=num_training * _CAPTIONS_PER_IMAGE,
             ),
         },

@@ -5,6 +5,7 @@ import pathlib
 from absl.testing import absltest
 
 from im2txt import configuration
+from im2txt import presets
 from im2txt import shapes_recipe
 
 
@@ -44,10 +45,11 @@ class ShapesRecipeTest(absltest.TestCase):
       overrides = getattr(command, "flags", {}).get("config_overrides")
       if overrides is None or command.flags.get("train_inception"):
         continue
+      preset = command.flags.get("preset", "original")
       model, training = configuration.apply_overrides(
           configuration.ModelConfig(),
           configuration.TrainingConfig(),
-          str(overrides),
+          f"{presets.overrides(preset)},{overrides}",
       )
       self.assertEqual(model.image_height, 107)
       # The user's come last.

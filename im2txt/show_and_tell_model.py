@@ -20,6 +20,7 @@ from im2txt import configuration
 from im2txt import encoders
 from im2txt.ops import caption_decoder
 from im2txt.ops import inputs
+from im2txt.ops import label_smoothing as smoothing
 
 MODES = ("train", "eval", "inference")
 
@@ -33,10 +34,13 @@ class Losses(NamedTuple):
     regularization_loss: Half the sum of the squares of the encoder's kernels
       times the weight decay while the encoder is trained, else 0; a float32
       scalar.
+    smoothed_losses: What training minimizes for each target word: its
+      `word_losses`, unless there is label smoothing; of the same shape.
   """
 
   word_losses: tf.Tensor
   regularization_loss: tf.Tensor
+  smoothed_losses: tf.Tensor
 
   @property
   def batch_loss(self) -> tf.Tensor:
@@ -46,7 +50,7 @@ class Losses(NamedTuple):
   @property
   def total_loss(self) -> tf.Tensor:
     """What training minimizes; a float32 scalar."""
-    return self.batch_loss + self.regularization_loss
+    return tf.reduce_mean(self.smoothed_losses) + self.regularization_loss
 
 
 class ShowAndTellModel(tf.Module):
@@ -154,7 +158,12 @@ class ShowAndTellModel(tf.Module):
     )[0]
 
   def losses(
-      self, batch: inputs.Batch, *, dropout_seed: tf.Tensor | None = None
+      self,
+      batch: inputs.Batch,
+      *,
+      dropout_seed: tf.Tensor | None = None,
+      label_smoothing: float = 0.0,
+      sampling_probability: tf.Tensor | None = None,
   ) -> Losses:
     """The losses of the captions of a batch.
 
@@ -164,6 +173,9 @@ class ShowAndTellModel(tf.Module):
       batch: Images, or features of theirs, with captions.
       dropout_seed: An integer Tensor of shape [2], which the mode "train" needs
         and the others, having no dropout, ignore.
+      label_smoothing: The share of a target that is spread over all words.
+      sampling_probability: Of scheduled sampling in the mode "train"; see
+        `CaptionDecoder.word_logits`.
 
     Returns:
       The `Losses`.
@@ -181,12 +193,20 @@ class ShowAndTellModel(tf.Module):
     elif self.train_inception:
       raise ValueError("The encoder can't be trained on cached features.")
     logits = self.decoder.word_logits(
-        features, batch.input_seqs, batch.input_mask, dropout_seed=dropout_seed
+        features,
+        batch.input_seqs,
+        batch.input_mask,
+        dropout_seed=dropout_seed,
+        sampling_probability=sampling_probability,
     )
+    targets = tf.boolean_mask(batch.target_seqs, batch.input_mask > 0)
     word_losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
-        tf.boolean_mask(batch.target_seqs, batch.input_mask > 0), logits
+        targets, logits
     )
-    return Losses(word_losses, self._regularization_loss())
+    smoothed_losses = smoothing.smoothed_losses(
+        word_losses, logits, targets, label_smoothing=label_smoothing
+    )
+    return Losses(word_losses, self._regularization_loss(), smoothed_losses)
 
   def prepare_image(self, encoded_image: tf.Tensor) -> tf.Tensor:
     """Decodes an image for `image_states`, as in evaluation.

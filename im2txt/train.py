@@ -13,6 +13,17 @@ Then everything, from where that stopped, with
 
       --train_inception=true --number_of_steps=3000000
 
+or both in one run, with the first from features that cache_image_features made,
+many times faster:
+
+    bazel-bin/im2txt/train \
+      --input_feature_pattern="${MSCOCO_DIR}/features/train-*" \
+      --input_file_pattern="${MSCOCO_DIR}/train-?????-of-00256" \
+      --inception_checkpoint_file="${INCEPTION_DIR}/inception_v3.ckpt" \
+      --train_dir="${MODEL_DIR}/train" \
+      --train_inception_after_steps=1000000 \
+      --number_of_steps=3000000
+
 A run continues from the newest checkpoint in --train_dir. It stops, with a
 checkpoint written, on Ctrl-C or SIGTERM, and its exit status is then 130 or
 143. The configuration is kept in --train_dir and used again when the run is
@@ -22,7 +33,10 @@ continued.
 from absl import app
 from absl import flags
 
+from im2txt import presets
 from im2txt import program
+
+__doc__ = f"{__doc__}\nPresets, for --preset:\n\n{presets.describe()}"
 
 _INPUT_FILE_PATTERN = flags.DEFINE_string(
     "input_file_pattern",
@@ -35,7 +49,8 @@ _INPUT_FEATURE_PATTERN = flags.DEFINE_string(
     "",
     "Instead of --input_file_pattern: patterns of TFRecord files with features"
     " and captions, made by cache_image_features. Many times faster; not with"
-    " --train_inception.",
+    " --train_inception. With --train_inception_after_steps, in addition to"
+    " --input_file_pattern: for the steps before.",
 )
 _INCEPTION_CHECKPOINT_FILE = flags.DEFINE_string(
     "inception_checkpoint_file",
@@ -50,6 +65,13 @@ _TRAIN_DIR = flags.DEFINE_string(
 )
 _TRAIN_INCEPTION = flags.DEFINE_boolean(
     "train_inception", False, "Whether to train the encoder too."
+)
+_TRAIN_INCEPTION_AFTER_STEPS = flags.DEFINE_integer(
+    "train_inception_after_steps",
+    None,
+    "Instead of --train_inception: the global step from which on the encoder is"
+    " trained too. The same command continues a run in either phase.",
+    lower_bound=1,
 )
 _NUMBER_OF_STEPS = flags.DEFINE_integer(
     "number_of_steps",
@@ -68,6 +90,23 @@ _MIXED_PRECISION = flags.DEFINE_enum(
     " more than half the time and memory on processors with avx512_bf16 or AMX."
     " Variables, statistics and losses are float32 in any case.",
 )
+_SCHEDULED_SAMPLING = flags.DEFINE_enum(
+    "scheduled_sampling",
+    None,
+    ["off", "linear", "exponential", "inverse_sigmoid"],
+    "How the share of words that are drawn from the model's own predictions,"
+    " instead of taken from the caption, grows with the steps; the fields"
+    " scheduled_sampling_* of the configuration say how fast. By default as the"
+    " run began; at first off.",
+)
+_PRESET = flags.DEFINE_enum(
+    "preset",
+    None,
+    list(presets.PRESETS),
+    "The configuration to begin a run with, in place of the released one."
+    " --config_overrides go above it. Where --train_dir has a configuration"
+    " already, that must be the same.",
+)
 _CONFIG_OVERRIDES = flags.DEFINE_string(
     "config_overrides",
     "",
@@ -79,44 +118,88 @@ _CONFIG_OVERRIDES = flags.DEFINE_string(
 def main(argv: list[str]) -> int:
   """Trains as the flags say."""
   del argv
-  program.require(_TRAIN_DIR)
-  patterns = _INPUT_FILE_PATTERN.value, _INPUT_FEATURE_PATTERN.value
-  if all(patterns) or not any(patterns):
-    raise app.UsageError(
-        "Give either --input_file_pattern or --input_feature_pattern."
-    )
-  if patterns[1] and _TRAIN_INCEPTION.value:
-    raise app.UsageError("--train_inception needs --input_file_pattern.")
+  _check_flags()
   # Here, so that --help and wrong flags need not wait for TensorFlow.
-  from im2txt import caption_data
-  from im2txt import checkpoints
-  from im2txt import configuration
   from im2txt import mixed_precision
+  from im2txt import run_configuration
   from im2txt import training_loop
-  from im2txt.ops import inputs
+  from im2txt import training_phases
 
   mixed_precision.use(_MIXED_PRECISION.value)
-  model_config, training_config = configuration.apply_overrides(
-      *checkpoints.load_config(_TRAIN_DIR.value), _CONFIG_OVERRIDES.value
+  model_config, training_config = run_configuration.load(
+      _TRAIN_DIR.value, preset=_PRESET.value or "", overrides=_overrides()
   )
-  data = caption_data.CaptionData(
-      files=inputs.input_files(patterns[0] or patterns[1]),
-      config=model_config,
-      are_features=bool(patterns[1]),
-  )
-  loop = training_loop.TrainingLoop(
-      model_config=model_config,
-      training_config=training_config,
+
+  def make_loop(train_inception: bool) -> training_loop.TrainingLoop:
+    return training_loop.TrainingLoop(
+        model_config=model_config,
+        training_config=training_config,
+        train_dir=_TRAIN_DIR.value,
+        train_inception=train_inception,
+        inception_checkpoint_file=_INCEPTION_CHECKPOINT_FILE.value,
+    )
+
+  request = training_phases.run(
+      _phases(model_config),
+      make_loop,
       train_dir=_TRAIN_DIR.value,
-      train_inception=_TRAIN_INCEPTION.value,
-      inception_checkpoint_file=_INCEPTION_CHECKPOINT_FILE.value,
-  )
-  request = loop.run(
-      data,
-      number_of_steps=_NUMBER_OF_STEPS.value,
       log_every_n_steps=_LOG_EVERY_N_STEPS.value,
   )
   return request.exit_status
+
+
+def _check_flags() -> None:
+  """Finds flags that are missing or don't go together."""
+  program.require(_TRAIN_DIR)
+  has_images = bool(_INPUT_FILE_PATTERN.value)
+  has_features = bool(_INPUT_FEATURE_PATTERN.value)
+  if _TRAIN_INCEPTION_AFTER_STEPS.value is not None:
+    if _TRAIN_INCEPTION.value:
+      raise app.UsageError(
+          "Give either --train_inception or --train_inception_after_steps."
+      )
+    if not has_images:
+      raise app.UsageError(
+          "--train_inception_after_steps needs --input_file_pattern."
+      )
+  elif has_images == has_features:
+    raise app.UsageError(
+        "Give either --input_file_pattern or --input_feature_pattern."
+    )
+  elif has_features and _TRAIN_INCEPTION.value:
+    raise app.UsageError("--train_inception needs --input_file_pattern.")
+
+
+def _overrides() -> str:
+  """Those of the configuration, of a flag of their own or not."""
+  overrides = _CONFIG_OVERRIDES.value
+  if _SCHEDULED_SAMPLING.value:
+    overrides += f",scheduled_sampling={_SCHEDULED_SAMPLING.value}"
+  return overrides
+
+
+def _phases(model_config) -> list:
+  """The `training_phases.Phase`s that the flags describe."""
+  from im2txt import caption_data
+  from im2txt import training_phases
+  from im2txt.ops import inputs
+
+  def phase(steps: int, train_inception: bool) -> training_phases.Phase:
+    features = "" if train_inception else _INPUT_FEATURE_PATTERN.value
+    data = caption_data.CaptionData(
+        files=inputs.input_files(features or _INPUT_FILE_PATTERN.value),
+        config=model_config,
+        are_features=bool(features),
+    )
+    return training_phases.Phase(steps, train_inception, data)
+
+  last = _NUMBER_OF_STEPS.value
+  first = _TRAIN_INCEPTION_AFTER_STEPS.value
+  if first is None:
+    return [phase(last, _TRAIN_INCEPTION.value)]
+  if first >= last:
+    return [phase(last, False)]
+  return [phase(first, False), phase(last, True)]
 
 
 def run() -> None:

@@ -64,6 +64,25 @@ class TrainTest(parameterized.TestCase, tf.test.TestCase):
           ["--train_dir=x", "--input_feature_pattern=x", "--train_inception"],
           "--train_inception needs --input_file_pattern.",
       ),
+      (
+          "features_cannot_fine_tune_later",
+          [
+              "--train_dir=x",
+              "--input_feature_pattern=x",
+              "--train_inception_after_steps=5",
+          ],
+          "--train_inception_after_steps needs --input_file_pattern.",
+      ),
+      (
+          "fine_tunes_twice",
+          [
+              "--train_dir=x",
+              "--input_file_pattern=x",
+              "--train_inception_after_steps=5",
+              "--train_inception",
+          ],
+          "Give either --train_inception or --train_inception_after_steps.",
+      ),
   )
   def test_wrong_flags(self, arguments, message):
     ran = programs.run("train", *arguments)
@@ -78,6 +97,12 @@ class TrainTest(parameterized.TestCase, tf.test.TestCase):
           None,
           ["--config_overrides=layers=2"],
           "No config field is cal",
+      ),
+      (
+          "preset",
+          None,
+          ["--preset=quickstart", "--scheduled_sampling=linear"],
+          "The run in ",
       ),
       (
           "inception",
@@ -99,6 +124,7 @@ class TrainTest(parameterized.TestCase, tf.test.TestCase):
         "--train_inception=true --number_of_steps=3000000", ran.stdout
     )
     self.assertIn("--config_overrides", ran.stdout)
+    self.assertIn("bazel-bin/im2txt/train --preset=paper2016", ran.stdout)
 
 
 if __name__ == "__main__":

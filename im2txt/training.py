@@ -7,19 +7,24 @@ import tensorflow as tf
 
 from im2txt import configuration
 from im2txt import show_and_tell_model
+from im2txt.ops import caption_decoder
 from im2txt.ops import inputs
 from im2txt.ops import optimizers
+from im2txt.ops import scheduled_sampling
+from im2txt.ops import weight_averages
 
 
 class StepMetrics(NamedTuple):
   """What a step tells of itself; float32 scalars.
 
   Attributes:
-    batch_loss: The mean cross-entropy of a word of the batch, in nats.
+    batch_loss: The mean cross-entropy of a word of the batch, in nats, without
+      label smoothing.
     total_loss: What was minimized.
     learning_rate: Of this step.
     gradient_norm: The global norm of the gradients before clipping.
     clipped_gradient_norm: The one after it.
+    sampling_probability: Of scheduled sampling; None without it.
   """
 
   batch_loss: tf.Tensor
@@ -27,6 +32,7 @@ class StepMetrics(NamedTuple):
   learning_rate: tf.Tensor
   gradient_norm: tf.Tensor
   clipped_gradient_norm: tf.Tensor
+  sampling_probability: tf.Tensor | None = None
 
 
 class Trainer(tf.Module):
@@ -35,6 +41,8 @@ class Trainer(tf.Module):
   Attributes:
     model: The `ShowAndTellModel` in mode "train".
     optimizer: The `optimizers.Optimizer`.
+    averages: The `weight_averages.WeightAverages`, of nothing unless the
+      configuration asks for them.
     strategy: The strategy in whose scope the variables are.
   """
 
@@ -68,6 +76,18 @@ class Trainer(tf.Module):
           self._trained,
           momentum=training_config.momentum,
       )
+      self.averages = weight_averages.WeightAverages(
+          self._trained, decay=training_config.ema_decay
+      )
+    if training_config.inception_learning_rate_factor != 1:
+      self.optimizer.rate_factors = dict.fromkeys(
+          self.model.encoder.variables_by_name,
+          training_config.inception_learning_rate_factor,
+      )
+    if training_config.decoder_weight_decay:
+      self.optimizer.weight_decays = dict.fromkeys(
+          caption_decoder.KERNEL_NAMES, training_config.decoder_weight_decay
+      )
 
   @property
   def global_step(self) -> int:
@@ -76,7 +96,14 @@ class Trainer(tf.Module):
 
   def checkpoint_variables(self) -> dict[str, tf.Variable]:
     """All that a resumed run needs, by checkpoint name."""
-    return {**self.model.checkpoint_variables(), **self.optimizer.slots}
+    return {
+        **self.model.checkpoint_variables(),
+        **self.dispensable_variables(),
+    }
+
+  def dispensable_variables(self) -> dict[str, tf.Variable]:
+    """Those that checkpoints of another configuration may lack."""
+    return {**self.optimizer.slots, **self.averages.variables_by_name}
 
   def step_function(
       self, batch_spec: inputs.Batch
@@ -117,6 +144,28 @@ class Trainer(tf.Module):
         tf.constant(config.learning_rate_decay_factor), decays
     )
 
+  def sampling_probability(self, step: tf.Tensor) -> tf.Tensor | None:
+    """How likely scheduled sampling replaces a word.
+
+    Args:
+      step: The global step before the step; an int32 scalar.
+
+    Returns:
+      A float32 scalar, or None if there is no scheduled sampling.
+    """
+    config = self._config
+    if config.scheduled_sampling == "off":
+      return None
+    return 1.0 - scheduled_sampling.teacher_probability(
+        config.scheduled_sampling,
+        step,
+        offset=config.scheduled_sampling_offset,
+        slope=config.scheduled_sampling_slope,
+        base=config.scheduled_sampling_base,
+        k=config.scheduled_sampling_k,
+        minimum=config.scheduled_sampling_minimum,
+    )
+
   def _distributed_step(self, batch: inputs.Batch) -> StepMetrics:
     metrics = self.strategy.run(self._replica_step, args=(batch,))
     # All replicas computed the same ones.
@@ -127,14 +176,20 @@ class Trainer(tf.Module):
   def _replica_step(self, batch: inputs.Batch) -> StepMetrics:
     replica = tf.distribute.get_replica_context()
     step = self.model.global_step.read_value()
+    sampling_probability = self.sampling_probability(step)
     with tf.GradientTape() as tape:
-      losses = self.model.losses(batch, dropout_seed=self._seed(step, replica))
+      losses = self.model.losses(
+          batch,
+          dropout_seed=self._seed(step, replica),
+          label_smoothing=self._config.label_smoothing,
+          sampling_probability=sampling_probability,
+      )
       num_words = _sum_over_replicas(
           replica, tf.cast(tf.size(losses.word_losses), tf.float32)
       )
-      # This replica's part of the mean over the words of the whole batch.
+      # This replica's part of the means over the words of the whole batch.
       batch_loss = tf.reduce_sum(losses.word_losses) / num_words
-      total_loss = batch_loss + (
+      total_loss = tf.reduce_sum(losses.smoothed_losses) / num_words + (
           losses.regularization_loss / replica.num_replicas_in_sync
       )
     gradients = tape.gradient(total_loss, list(self._trained.values()))
@@ -145,6 +200,7 @@ class Trainer(tf.Module):
     clipped, norm = tf.clip_by_global_norm(gradients, clip_norm)
     learning_rate = self.learning_rate(step)
     self.optimizer.apply(clipped, learning_rate)
+    self.averages.update(step)
     tf.raw_ops.AssignAddVariableOp(
         resource=self.model.global_step.handle, value=1
     )
@@ -154,10 +210,11 @@ class Trainer(tf.Module):
         learning_rate=learning_rate,
         gradient_norm=norm,
         clipped_gradient_norm=tf.minimum(norm, clip_norm),
+        sampling_probability=sampling_probability,
     )
 
   def _seed(self, step: tf.Tensor, replica) -> tf.Tensor:
-    """Of the dropout of a step on a replica; int32 of shape [2]."""
+    """Of dropout and sampling of a step on a replica; int32 of shape [2]."""
     seed = tf.stack([tf.constant(self._config.seed), step])
     return tf.random.experimental.stateless_fold_in(
         seed, replica.replica_id_in_sync_group

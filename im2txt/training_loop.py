@@ -76,6 +76,7 @@ class TrainingLoop:
       encoder_weights.restore(
           self.trainer.model.encoder, inception_checkpoint_file
       )
+      self.trainer.averages.restart(self.trainer.averages.variables_by_name)
     checkpoints.save_config(train_dir, model_config, training_config)
     self._saver = checkpoint_saver.Saver(
         self.trainer.checkpoint_variables(),
@@ -222,10 +223,12 @@ class TrainingLoop:
     missing = checkpoints.restore(
         self.trainer.checkpoint_variables(),
         checkpoint,
-        optional=self.trainer.optimizer.slots,
+        optional=self.trainer.dispensable_variables(),
     )
-    if missing:
-      logging.info("%d variables of the optimizer start anew.", len(missing))
+    self.trainer.averages.restart(missing)
+    anew = set(missing).intersection(self.trainer.optimizer.slots)
+    if anew:
+      logging.info("%d variables of the optimizer start anew.", len(anew))
 
   def _save(self, step: int) -> None:
     if step != self._saved_step:

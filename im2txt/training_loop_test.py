@@ -202,6 +202,28 @@ class TrainingLoopTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual(1, loop.trainer.global_step)
     loop.run(self._data(), number_of_steps=2)
 
+  def test_averages_begin_with_the_weights_they_find(self):
+    self._loop().run(self._data(), number_of_steps=2)
+    before = self._values(self.train_dir)
+    averaging = dataclasses.replace(_TRAINING, ema_decay=0.9)
+    with self.assertLogs("absl", "INFO") as logs:
+      loop = self._loop(training=averaging)
+    self.assertNotIn("start anew", "\n".join(logs.output))
+    name = "logits/biases"
+    average = loop.trainer.checkpoint_variables()[
+        f"{name}/ExponentialMovingAverage"
+    ]
+    self.assertAllEqual(before[name], average)
+    loop.run(self._data(), number_of_steps=4)
+    after = self._values(self.train_dir)
+    # And go on from what they were.
+    resumed = self._loop(training=averaging).trainer.checkpoint_variables()
+    stored = after[f"{name}/ExponentialMovingAverage"]
+    self.assertAllEqual(stored, resumed[f"{name}/ExponentialMovingAverage"])
+    self.assertNotAllClose(after[name], stored)
+    # Without them the checkpoint loads as any other.
+    self.assertEqual(4, self._loop().trainer.global_step)
+
   def test_word_beyond_the_vocabulary(self):
     data = self._data(word_ids=[tiny.START_ID, 12, tiny.END_ID])
     with self.assertRaisesRegex(ValueError, "word id 12, .* vocab_size of 12"):

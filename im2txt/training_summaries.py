@@ -70,6 +70,9 @@ class SummaryWriter:
         f"{norms}/clipped_gradient_norm": metrics.clipped_gradient_norm,
         "OptimizeLoss/learning_rate": metrics.learning_rate,
     }
+    if metrics.sampling_probability is not None:
+      tag = "scheduled_sampling/probability"
+      scalars[tag] = metrics.sampling_probability
     if steps_per_second:
       scalars["global_step/sec"] = steps_per_second
       # How fast that is does not depend on the batch size, as steps do.

@@ -32,7 +32,7 @@ class SummaryWriterTest(tf.test.TestCase):
     )
     batch = next(iter(data.evaluation_batches(feature_size=108)))
     metrics = training.StepMetrics(
-        *map(tf.constant, (1.5, 2.5, 0.25, 8.0, 5.0))
+        *map(tf.constant, (1.5, 2.5, 0.25, 8.0, 5.0, 0.75))
     )
     writer = training_summaries.SummaryWriter(folder, model)
     writer.write_metrics(metrics, steps_per_second=3.0, step=9)
@@ -56,6 +56,7 @@ class SummaryWriterTest(tf.test.TestCase):
         "OptimizeLoss/learning_rate": 0.25,
         "OptimizeLoss/global_norm/gradient_norm": 8.0,
         "OptimizeLoss/global_norm/clipped_gradient_norm": 5.0,
+        "scheduled_sampling/probability": 0.75,
         "global_step/sec": 3.0,
         "examples/sec": 12.0,
         "caption_length/batch_mean": sum(lengths) / 4,

@@ -102,6 +102,21 @@ class TrainerTest(parameterized.TestCase, tf.test.TestCase):
     self.assertNotAllClose(losses[0], losses[2])
     self.assertNotAllClose(losses[0][0], losses[0][1])
 
+  @parameterized.named_parameters(
+      ("sgd", "SGD", 0.5, [2.484143, 2.444571, 2.408309, 2.374622]),
+      ("momentum", "momentum", 0.1, [2.484143, 2.476340, 2.461370, 2.440186]),
+      ("adam", "adam", 0.01, [2.484143, 2.473172, 2.462984, 2.446213]),
+  )
+  def test_losses_are_those_of_ever(self, optimizer, rate, expected):
+    # With dropout, and nothing on that the original lacks.
+    trainer = _trainer(
+        tiny.CONFIG, optimizer=optimizer, initial_learning_rate=rate
+    )
+    metrics = _steps(trainer, _batch(), 4)
+    self.assertAllClose(expected, [m.batch_loss for m in metrics], atol=2e-6)
+    self.assertAllEqual(metrics[3].batch_loss, metrics[3].total_loss)
+    self.assertIsNone(metrics[3].sampling_probability)
+
   def test_slots_are_saved(self):
     trainer = _trainer(optimizer="momentum")
     slots = set(trainer.checkpoint_variables()).difference(
@@ -110,7 +125,104 @@ class TrainerTest(parameterized.TestCase, tf.test.TestCase):
     self.assertLen(slots, 6)
 
 
+class RecipeTest(parameterized.TestCase, tf.test.TestCase):
+  """What goes beyond the original's training."""
+
+  def setUp(self):
+    super().setUp()
+    self.enter_context(
+        mock.patch.object(encoders, "make_encoder", tiny.FeatureEncoder)
+    )
+
+  def test_scheduled_sampling(self):
+    fields = {
+        "initial_learning_rate": 0.0,
+        "scheduled_sampling": "linear",
+        "scheduled_sampling_slope": 0.5,
+    }
+    trainer = _trainer(**fields)
+    # Words as large as these make what is fed matter.
+    trainer.model.decoder.word_map.assign(100 * trainer.model.decoder.word_map)
+    metrics = _steps(trainer, _batch(), 5)
+    self.assertAllClose(
+        [0.0, 0.5, 1.0, 1.0, 1.0], [m.sampling_probability for m in metrics]
+    )
+    # The weights stay, so the losses differ by the words alone.
+    self.assertLen({float(m.batch_loss) for m in metrics}, 5)
+    # A run that is resumed draws what it would have drawn.
+    resumed = _trainer(**fields)
+    for name, variable in resumed.checkpoint_variables().items():
+      variable.assign(trainer.checkpoint_variables()[name])
+    resumed.model.global_step.assign(3)
+    self.assertAllEqual(
+        [m.batch_loss for m in metrics[3:]],
+        [m.batch_loss for m in _steps(resumed, _batch(), 2)],
+    )
+
+  def test_label_smoothing_is_minimized_and_not_reported(self):
+    rate = {"initial_learning_rate": 0.5}
+    plain = _steps(_trainer(**rate), _batch(), 2)
+    smoothed = _steps(_trainer(label_smoothing=0.5, **rate), _batch(), 2)
+    self.assertAllEqual(plain[0].batch_loss, smoothed[0].batch_loss)
+    self.assertNotAllClose(smoothed[0].batch_loss, smoothed[0].total_loss)
+    self.assertGreater(smoothed[1].batch_loss, plain[1].batch_loss)
+    self.assertLess(smoothed[1].total_loss, smoothed[0].total_loss)
+
+  def test_weight_decay_of_kernels(self):
+    trainer = _trainer(
+        initial_learning_rate=0.5,
+        decoder_weight_decay=0.2,
+        clip_gradients=1e-30,
+    )
+    variables = trainer.model.trainable_variables_by_name()
+    earlier = {name: variable.numpy() for name, variable in variables.items()}
+    _steps(trainer, _batch())
+    for name, variable in variables.items():
+      is_kernel = name.endswith(("weights", "kernel"))
+      kept = 1 - 0.5 * 0.2 if is_kernel else 1
+      self.assertAllClose(kept * earlier[name], variable, 1e-6, msg=name)
+
+  def test_average_of_weights(self):
+    trainer = _trainer(ema_decay=0.9, initial_learning_rate=0.5)
+    name = "lstm/basic_lstm_cell/bias"
+    bias = trainer.model.decoder.lstm_bias
+    average = trainer.checkpoint_variables()[f"{name}/ExponentialMovingAverage"]
+    _steps(trainer, _batch())
+    first = bias.numpy()
+    # Of the first value, zero, a tenth is kept: (1 + 0) / (10 + 0).
+    self.assertAllClose(0.9 * first, average)
+    _steps(trainer, _batch())
+    kept = 2 / 11
+    self.assertAllClose(kept * 0.9 * first + (1 - kept) * bias.numpy(), average)
+    self.assertNotAllClose(first, bias)
+
+  def test_without_average_there_are_no_variables_for_it(self):
+    self.assertEmpty(_trainer().dispensable_variables())
+
+
 class EncoderTest(parameterized.TestCase, tf.test.TestCase):
+
+  def test_learning_rate_of_its_own(self):
+    trainers = [
+        training.Trainer(
+            _CONFIG,
+            configuration.TrainingConfig(inception_learning_rate_factor=factor),
+            train_inception=True,
+        )
+        for factor in (1.0, 0.5)
+    ]
+    images = np.random.default_rng(6).uniform(-1, 1, [4, 75, 75, 3])
+    batch = _batch()._replace(images=tf.constant(images, tf.float32))
+    name = "InceptionV3/Mixed_7c/Branch_0/Conv2d_0a_1x1/BatchNorm/beta"
+    moved = []
+    for trainer in trainers:
+      _steps(trainer, batch)
+      # Both start at zero.
+      beta = trainer.model.encoder.variables_by_name[name].numpy()
+      moved.append([beta, trainer.model.decoder.logits_biases.numpy()])
+    self.assertAllClose(0.5 * moved[0][0], moved[1][0], 1e-4)
+    self.assertAllClose(moved[0][1], moved[1][1], 1e-4)
+    self.assertGreater(np.abs(moved[0][0]).max(), 0)
 
   @parameterized.parameters((False, 2.0), (True, 0.0005))
   def test_is_trained_only_in_fine_tuning(self, train_inception, rate):

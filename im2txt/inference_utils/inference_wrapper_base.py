@@ -91,7 +91,8 @@ class InferenceWrapperBase(abc.ABC):
     path = checkpoints.find(checkpoint_path)
     logging.info("Building model.")
     model = self.build_model(model_config)
-    return lambda sess: restore(model, path)
+    averaged = model_config.use_ema
+    return lambda sess: restore(model, path, averaged=averaged)
 
   def build_graph_from_proto(
       self,
@@ -123,11 +124,20 @@ class InferenceWrapperBase(abc.ABC):
     )
 
 
-def restore(model: Model, checkpoint: str) -> None:
-  """Restores a model from a checkpoint's path, saying so in the log."""
+def restore(model: Model, checkpoint: str, *, averaged: bool = False) -> None:
+  """Restores a model, saying so in the log; see `checkpoints.restore`.
+
+  Args:
+    model: The model.
+    checkpoint: The checkpoint's path, without suffix.
+    averaged: Whether to take the averages of the variables that have one.
+  """
   logging.info("Loading model from checkpoint: %s", checkpoint)
   checkpoints.restore(
-      model.checkpoint_variables(), checkpoint, optional=("global_step",)
+      model.checkpoint_variables(),
+      checkpoint,
+      optional=("global_step",),
+      averaged=averaged,
   )
   logging.info(
       "Successfully loaded checkpoint: %s", os.path.basename(checkpoint)

@@ -7,7 +7,16 @@ output of that step is not used. After it each word predicts the next one.
 import tensorflow as tf
 
 from im2txt.ops import lstm
+from im2txt.ops import scheduled_sampling
 from im2txt.ops import seeds
+
+# What weight decay is for; the word embedding is not, since most of its rows
+# get no gradient in a step.
+KERNEL_NAMES = (
+    "image_embedding/weights",
+    "lstm/basic_lstm_cell/kernel",
+    "logits/weights",
+)
 
 
 class CaptionDecoder(tf.Module):
@@ -89,6 +98,7 @@ class CaptionDecoder(tf.Module):
       input_mask: tf.Tensor,
       *,
       dropout_seed: tf.Tensor | None = None,
+      sampling_probability: tf.Tensor | None = None,
   ) -> tf.Tensor:
     """The logits of the word after each word of a batch of captions.
 
@@ -97,12 +107,19 @@ class CaptionDecoder(tf.Module):
       input_seqs: An integer Tensor of shape [batch_size, padded_length].
       input_mask: An int32 Tensor of the same shape; 1 at words, 0 at padding.
       dropout_seed: An integer Tensor of shape [2], if there is to be dropout.
+      sampling_probability: How likely a word is replaced by one drawn from the
+        decoder's own prediction; a float32 scalar. If None, as if 0, without
+        the time it takes. It needs a `dropout_seed`.
 
     Returns:
       A float32 Tensor of shape [sum(input_mask), vocab_size], row-major over
       the mask. Padding is a fifth of a batch and this product half of a step's
       work, so padding is left out before the product.
     """
+    if sampling_probability is not None:
+      input_seqs = self._sample_inputs(
+          features, input_seqs, input_mask, sampling_probability, dropout_seed
+      )
     steps = tf.concat(
         [
             tf.matmul(features, self.image_map)[:, tf.newaxis],
@@ -114,9 +131,7 @@ class CaptionDecoder(tf.Module):
     if dropout_seed is None:
       outputs = lstm.lstm_outputs(steps, **weights)
     else:
-      input_seed, output_seed = tf.unstack(
-          tf.random.experimental.stateless_split(dropout_seed)
-      )
+      input_seed, output_seed = _split(dropout_seed)
       outputs = lstm.lstm_outputs(self._dropout(steps, input_seed), **weights)
       outputs = self._dropout(outputs, output_seed)
     return self._logits(tf.boolean_mask(outputs[:, 1:], input_mask > 0))
@@ -172,6 +187,40 @@ class CaptionDecoder(tf.Module):
     word_logits = tf.gather_nd(logits, tf.stack([rows, word_ids], axis=1))
     return word_logits - tf.gather(normalizers, rows)
 
+  def _sample_inputs(
+      self, features, input_seqs, input_mask, probability, dropout_seed
+  ) -> tf.Tensor:
+    """Words to feed; with the dropout that `word_logits` will apply to them."""
+
+    def dropout_of_steps(seed, size):
+      # By time, which the image begins.
+      shape = [*tf.unstack(tf.shape(input_seqs) + [0, 1]), size]
+      return tf.transpose(self._dropout(tf.ones(shape), seed), [1, 0, 2])
+
+    input_seed, output_seed = _split(dropout_seed)
+    of_inputs = dropout_of_steps(input_seed, self.word_map.shape[1])
+    of_outputs = dropout_of_steps(output_seed, self._num_units)
+
+    def next_state(time, word_ids, state):
+      words = tf.nn.embedding_lookup(self.word_map, word_ids)
+      return self._step(words * of_inputs[time + 1], state)
+
+    def next_logits(time, state, rows):
+      outputs = state[:, self._num_units :] * of_outputs[time + 1]
+      return self._logits(tf.gather(outputs, rows))
+
+    image = tf.matmul(features, self.image_map) * of_inputs[0]
+    zeros = tf.zeros([tf.shape(features)[0], 2 * self._num_units])
+    return scheduled_sampling.sample_inputs(
+        input_seqs,
+        input_mask,
+        first_state=self._step(image, zeros),
+        next_state=next_state,
+        next_logits=next_logits,
+        probability=probability,
+        seed=tf.random.experimental.stateless_fold_in(dropout_seed, 0),
+    )
+
   def _next_logits(self, state: tf.Tensor) -> tf.Tensor:
     return self._logits(state[:, self._num_units :])
 
@@ -189,3 +238,8 @@ class CaptionDecoder(tf.Module):
     return tf.nn.bias_add(
         tf.matmul(outputs, self.logits_weights), self.logits_biases
     )
+
+
+def _split(dropout_seed: tf.Tensor) -> list[tf.Tensor]:
+  """The seeds of the dropout of inputs and of outputs."""
+  return tf.unstack(tf.random.experimental.stateless_split(dropout_seed))

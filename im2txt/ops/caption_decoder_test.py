@@ -125,6 +125,65 @@ class CaptionDecoderTest(parameterized.TestCase, tf.test.TestCase):
         decoder.word_logits(*arguments, dropout_seed=tf.constant([1, 2])),
     )
 
+  def test_sampling_probability_0_is_teacher_forcing(self):
+    arguments = self.features, self.input_seqs, self.mask
+    seed = tf.constant([1, 2])
+    self.assertAllEqual(
+        self.decoder.word_logits(*arguments, dropout_seed=seed),
+        self.decoder.word_logits(
+            *arguments,
+            dropout_seed=seed,
+            sampling_probability=tf.constant(0.0),
+        ),
+    )
+
+  @parameterized.named_parameters(
+      ("eager", lambda function: function),
+      ("graph", lambda function: tf.function(function, autograph=False)),
+  )
+  def test_sampled_words_are_those_predicted_under_dropout(self, wrap):
+    # So sure of each word that drawing gives the likeliest one.
+    self.decoder.logits_weights.assign(1e4 * self.decoder.logits_weights)
+    seed = tf.constant([3, 4])
+    sampled = wrap(self.decoder.word_logits)(
+        self.features,
+        self.input_seqs,
+        self.mask,
+        dropout_seed=seed,
+        sampling_probability=tf.constant(1.0),
+    )
+    said = tf.argmax(sampled, axis=1).numpy()
+    fed = np.array([[1, said[0], said[1]], [1, said[3], 0]])
+    self.assertNotAllEqual(self.input_seqs, fed)
+    self.assertAllClose(
+        self.decoder.word_logits(
+            self.features, fed, self.mask, dropout_seed=seed
+        ),
+        sampled,
+        1e-4,
+    )
+
+  def test_sampled_words_get_the_gradients_of_fed_ones(self):
+    self.decoder.logits_biases.assign([0.0, 0.0, 0.0, 0.0, 0.0, 1e4, 0.0])
+    fed = np.array([[1, 5, 5], [1, 5, 0]])
+
+    def gradients(input_seqs, **sampling):
+      with tf.GradientTape() as tape:
+        logits = self.decoder.word_logits(
+            self.features,
+            input_seqs,
+            self.mask,
+            dropout_seed=tf.constant([1, 2]),
+            **sampling,
+        )
+        loss = tf.reduce_sum(logits[:, :3] ** 2)
+      found = tape.gradient(loss, self.decoder.trainable_variables)
+      return [tf.convert_to_tensor(g) for g in found]
+
+    sampled = gradients(self.input_seqs, sampling_probability=tf.constant(1.0))
+    for expected, actual in zip(gradients(fed), sampled, strict=True):
+      self.assertAllClose(expected, actual)
+
   def test_initial_values(self):
     decoder = self._decoder(seed=5, scale=0.5)
     self.assertAllEqual(tf.zeros([12]), decoder.lstm_bias)

@@ -23,6 +23,10 @@ class Optimizer(tf.Module):
 
   Attributes:
     slots: The optimizer's own variables by checkpoint name; for SGD, none.
+    rate_factors: What to multiply the learning rate of some variables by, by
+      name; at first of none.
+    weight_decays: What some variables lose of themselves, times the learning
+      rate, before each update, by name; at first none does.
   """
 
   def __init__(self, variables: Mapping[str, tf.Variable]):
@@ -34,6 +38,8 @@ class Optimizer(tf.Module):
     super().__init__()
     self._variables = dict(variables)
     self.slots: dict[str, tf.Variable] = {}
+    self.rate_factors: dict[str, float] = {}
+    self.weight_decays: dict[str, float] = {}
 
   def apply(
       self,
@@ -49,7 +55,15 @@ class Optimizer(tf.Module):
     for (name, variable), gradient in zip(
         self._variables.items(), gradients, strict=True
     ):
-      self._update(name, variable, gradient, learning_rate)
+      rate = learning_rate
+      if name in self.rate_factors:
+        rate = learning_rate * self.rate_factors[name]
+      if name in self.weight_decays:
+        tf.raw_ops.AssignSubVariableOp(
+            resource=variable.handle,
+            value=rate * self.weight_decays[name] * variable.read_value(),
+        )
+      self._update(name, variable, gradient, rate)
 
   def _update(self, name, variable, gradient, learning_rate) -> None:
     raise NotImplementedError

@@ -43,6 +43,36 @@ class OptimizersTest(parameterized.TestCase, tf.test.TestCase):
     self.assertAllClose(bias, self.variables["bias"])
 
   @parameterized.parameters(
+      # w - 0.1 * 0.5 * 2 * g.
+      ("SGD", [[0.7], [2.0], [2.6]]),
+      # Each step is the rate, 0.05.
+      ("adam", [[0.9], [2.0], [2.9]]),
+  )
+  def test_rate_of_a_variables_own(self, name, rows):
+    optimizer = optimizers.make_optimizer(name, self.variables)
+    optimizer.rate_factors = {"map": 0.5}
+    self._apply_twice(optimizer, lambda f: f)
+    self.assertAllClose(rows, self.variables["map"])
+    rate = 0.1 if name == "adam" else 0.05
+    self.assertAllClose([1.0 - 2 * rate], self.variables["bias"])
+
+  @parameterized.parameters(
+      # (1 - 0.1 * 2) * w - 0.1 * g, twice: 0.64 w - 0.18 g.
+      ("SGD", 1.0, [[0.1], [1.28], [1.2]]),
+      # At half the rate: 0.81 w - 0.095 g.
+      ("SGD", 0.5, [[0.525], [1.62], [2.05]]),
+      # Not part of the gradient, so Adam's steps are 0.1: 0.64 w - 0.18, and
+      # no step where there is no gradient.
+      ("adam", 1.0, [[0.46], [1.28], [1.74]]),
+  )
+  def test_decoupled_weight_decay(self, name, factor, rows):
+    optimizer = optimizers.make_optimizer(name, self.variables)
+    optimizer.weight_decays = {"map": 2.0}
+    optimizer.rate_factors = {"map": factor}
+    self._apply_twice(optimizer, lambda f: tf.function(f, autograph=False))
+    self.assertAllClose(rows, self.variables["map"])
+
+  @parameterized.parameters(
       ("sgd", []),
       ("momentum", ["bias/Momentum", "map/Momentum"]),
       (

@@ -1,0 +1,126 @@
+"""Scheduled sampling (Bengio et al., arXiv 1506.03099).
+
+At test time the decoder is fed with its own words, and so it learns to be: some
+of the words that training feeds it are drawn from what it just predicted. No
+gradient goes through the draw. Therefore the words are drawn first, by a loop
+that keeps nothing for a gradient, and the model is then trained on them as on
+any caption, with the input projection of all steps in one product.
+"""
+
+from collections.abc import Callable
+import math
+
+import tensorflow as tf
+
+# Takes the time (the start words' is 0), the word ids of that time, an integer
+# Tensor of shape [batch_size], and the states before; gives those after.
+NextState = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
+
+# Takes the time, the states after its words, and an int64 Tensor of numbers of
+# rows; gives the logits of the words that follow in these rows.
+NextLogits = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+def teacher_probability(
+    schedule: str,
+    step: tf.Tensor,
+    *,
+    offset: float,
+    slope: float,
+    base: float,
+    k: float,
+    minimum: float,
+) -> tf.Tensor:
+  """How likely a word fed is the caption's (section 2.4 of the paper).
+
+  Args:
+    schedule: "linear", "exponential" or "inverse_sigmoid".
+    step: The number of steps done; an integer scalar.
+    offset: Of "linear": the probability in step 0.
+    slope: Of "linear": by how much it falls in a step.
+    base: Of "exponential": by what it is multiplied in a step.
+    k: Of "inverse_sigmoid": how slowly it falls.
+    minimum: It does not fall below.
+
+  Returns:
+    A float32 scalar in [minimum, 1].
+
+  Raises:
+    ValueError: If there is no such schedule.
+  """
+  step = tf.cast(step, tf.float32)
+  schedules: dict[str, Callable[[], tf.Tensor]] = {
+      "linear": lambda: offset - slope * step,
+      "exponential": lambda: tf.exp(step * math.log(base)),
+      # k / (k + exp(i / k)), whose exp would overflow.
+      "inverse_sigmoid": lambda: tf.sigmoid(math.log(k) - step / k),
+  }
+  if schedule not in schedules:
+    raise ValueError(
+        f"The schedules are {', '.join(schedules)}. Got: {schedule!r}."
+    )
+  return tf.clip_by_value(schedules[schedule](), minimum, 1.0)
+
+
+def sample_inputs(
+    input_seqs: tf.Tensor,
+    input_mask: tf.Tensor,
+    *,
+    first_state: tf.Tensor,
+    next_state: NextState,
+    next_logits: NextLogits,
+    probability: tf.Tensor,
+    seed: tf.Tensor,
+) -> tf.Tensor:
+  """Puts words that the decoder says in place of words of captions.
+
+  Args:
+    input_seqs: An integer Tensor of shape [batch_size, padded_length].
+    input_mask: An int32 Tensor of the same shape; 1 at words, 0 at padding.
+    first_state: A float32 Tensor of shape [batch_size, state_size], before the
+      start words.
+    next_state: Feeds words to the decoder.
+    next_logits: What it then predicts.
+    probability: How likely each word but the start word is replaced; a float32
+      scalar.
+    seed: An integer Tensor of shape [2].
+
+  Returns:
+    A Tensor of the dtype and shape of `input_seqs`.
+  """
+  choice_seed, draw_seed = tf.unstack(
+      tf.random.experimental.stateless_split(seed)
+  )
+  uniform = tf.random.stateless_uniform(tf.shape(input_seqs), choice_seed)
+  is_sampled = (uniform < probability) & (input_mask > 0)
+  by_time = tf.transpose(input_seqs)
+  length = tf.shape(by_time)[0]
+  words = tf.TensorArray(by_time.dtype, length, element_shape=[None]).write(
+      0, by_time[0]
+  )
+
+  def step(time, word_ids, state, words):
+    state = next_state(time, word_ids, state)
+    rows = tf.where(is_sampled[:, time + 1])
+    drawn = tf.random.stateless_categorical(
+        next_logits(time, state, rows[:, 0]),
+        1,
+        tf.random.experimental.stateless_fold_in(draw_seed, time),
+        by_time.dtype,
+    )
+    word_ids = tf.tensor_scatter_nd_update(by_time[time + 1], rows, drawn[:, 0])
+    return time + 1, word_ids, state, words.write(time + 1, word_ids)
+
+  *_, words = tf.while_loop(
+      lambda time, *_: time < length - 1,
+      step,
+      (0, by_time[0], first_state, words),
+      shape_invariants=(
+          tf.TensorShape([]),
+          tf.TensorShape([None]),
+          tf.TensorShape([None, first_state.shape[1]]),
+          tf.TensorShape(None),
+      ),
+  )
+  sampled = tf.transpose(words.stack())
+  return tf.ensure_shape(sampled, input_seqs.shape)
