@@ -27,12 +27,19 @@ def process_image(config: configuration.ModelConfig) -> inputs.ProcessImage:
   """`image_processing.process_image` with the sizes and format of `config`."""
   return functools.partial(
       image_processing.process_image,
-      height=config.image_height,
-      width=config.image_width,
-      resize_height=config.resize_height,
-      resize_width=config.resize_width,
       image_format=config.image_format,
+      **image_sizes(config),
   )
+
+
+def image_sizes(config: configuration.ModelConfig) -> dict[str, int]:
+  """The sizes that `image_processing`'s functions take, by argument."""
+  return {
+      "height": config.image_height,
+      "width": config.image_width,
+      "resize_height": config.resize_height,
+      "resize_width": config.resize_width,
+  }
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -29,7 +29,7 @@ class InferenceModel:
   """Encoder and decoder with a checkpoint's values; a `captioning.Model`.
 
   Attributes:
-    vocab_size: The number of words that the model knows.
+    config: The model's configuration.
     encoder: The `FoldedEncoder`.
   """
 
@@ -38,6 +38,8 @@ class InferenceModel:
       config: configuration.ModelConfig,
       checkpoint: str,
       precision: str = "float32",
+      *,
+      as_variables: bool = False,
   ):
     """Makes the model, saying in the log what it reads.
 
@@ -45,6 +47,7 @@ class InferenceModel:
       config: The model's configuration.
       checkpoint: The checkpoint's path, without suffix.
       precision: What the encoder computes in: "float32" or "bfloat16".
+      as_variables: Whether the encoder has variables too, for export.
 
     Raises:
       FileNotFoundError: If there is no such checkpoint.
@@ -53,7 +56,7 @@ class InferenceModel:
     """
     precisions.check(precision)
     logging.info("Loading model from checkpoint: %s", checkpoint)
-    self.vocab_size = config.vocab_size
+    self.config = config
     self._process_image = caption_data.process_image(config)
     reader = checkpoint_reader.Reader(checkpoint)
     # First, as what lacks one is no im2txt model, which is then said.
@@ -82,10 +85,21 @@ class InferenceModel:
         width=config.image_width,
         depth_multiplier=config.inception_depth_multiplier,
         dtype=tf.as_dtype(precision),
+        as_variables=as_variables,
     )
     logging.info(
         "Successfully loaded checkpoint: %s", os.path.basename(checkpoint)
     )
+
+  @property
+  def vocab_size(self) -> int:
+    """The number of words that the model knows."""
+    return self.config.vocab_size
+
+  @property
+  def variables(self) -> list[tf.Variable]:
+    """The decoder's variables and, if there are such, the encoder's."""
+    return [*self._decoder.variables_by_name.values(), *self.encoder.variables]
 
   def prepare_image(self, encoded_image: tf.Tensor) -> tf.Tensor:
     """Decodes an image; see `ShowAndTellModel.prepare_image`."""
@@ -93,7 +107,11 @@ class InferenceModel:
 
   def image_states(self, images: tf.Tensor) -> tf.Tensor:
     """See `ShowAndTellModel.image_states`."""
-    return self._decoder.initial_state(self.encoder(images))
+    return self.initial_state(self.encoder(images))
+
+  def initial_state(self, features: tf.Tensor) -> tf.Tensor:
+    """See `CaptionDecoder.initial_state`."""
+    return self._decoder.initial_state(features)
 
   def decode_step(
       self, input_ids: tf.Tensor, state: tf.Tensor

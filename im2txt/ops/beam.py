@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 # The log-probability of a caption that is none.
-NEVER = np.float64(-np.inf)
+NEVER = -np.inf
 
 
 class Captions(NamedTuple):
@@ -17,7 +17,7 @@ class Captions(NamedTuple):
       caption's length has no meaning.
     lengths: An int32 Tensor of shape [batch_size, k].
     log_probs: A float64 Tensor of shape [batch_size, k]; -infinity if there is
-      no caption.
+      no caption. Or float32, as are then scores and word_log_probs.
     scores: A float64 Tensor of shape [batch_size, k]; what they are ranked by.
     word_log_probs: A float64 Tensor of shape [batch_size, k, T]; 0 after the
       caption's length.
@@ -35,19 +35,28 @@ class Captions(NamedTuple):
     return self.log_probs > NEVER
 
 
+def impossible(which: tf.Tensor, log_probs: tf.Tensor) -> tf.Tensor:
+  """Log-probabilities, with `NEVER` where the bool Tensor is true."""
+  return tf.where(which, tf.constant(NEVER, log_probs.dtype), log_probs)
+
+
 def start(
-    batch_size: tf.Tensor, beam_size: int, max_length: int, start_id: int
+    batch_size: tf.Tensor,
+    beam_size: int,
+    max_length: int,
+    start_id: int,
+    dtype: tf.DType = tf.float64,
 ) -> Captions:
   """One caption an image, which is certain and holds the start word alone."""
   words_shape = tf.stack([batch_size, beam_size, max_length])
-  is_first = tf.tile([tf.range(beam_size) == 0], [batch_size, 1])
-  log_probs = tf.where(is_first, np.float64(0.0), NEVER)
+  is_other = tf.tile([tf.range(beam_size) > 0], [batch_size, 1])
+  log_probs = impossible(is_other, tf.zeros(tf.shape(is_other), dtype))
   return Captions(
       word_ids=tf.fill(words_shape, start_id),
       lengths=tf.ones_like(log_probs, tf.int32),
       log_probs=log_probs,
       scores=log_probs,
-      word_log_probs=tf.zeros(words_shape, tf.float64),
+      word_log_probs=tf.zeros(words_shape, dtype),
   )
 
 
@@ -90,8 +99,8 @@ def take(captions: Captions, ranks: tf.Tensor) -> Captions:
 def drop(captions: Captions, which: tf.Tensor) -> Captions:
   """The captions without those where the bool [batch_size, k] is true."""
   return captions._replace(
-      log_probs=tf.where(which, NEVER, captions.log_probs),
-      scores=tf.where(which, NEVER, captions.scores),
+      log_probs=impossible(which, captions.log_probs),
+      scores=impossible(which, captions.scores),
   )
 
 

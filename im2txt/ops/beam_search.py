@@ -60,7 +60,8 @@ class BeamSearchResult(NamedTuple):
       log-probabilities.
     scores: A float64 Tensor of shape [batch_size, k]; what they are ranked by.
     word_log_probs: A float64 Tensor of shape [batch_size, k, T]; each word's
-      log-probability given those before it, 0 for start word and padding.
+      log-probability given those before it, 0 for start word and padding. It
+      and the two before are of the type that the search was told to use.
     is_complete: A bool Tensor of shape [batch_size]; whether the image's
       captions come to the end word. All do or none does.
     num_captions: An int32 Tensor of shape [batch_size]; at most k.
@@ -101,6 +102,7 @@ def beam_search(
     beam_size: int = 3,
     max_caption_length: int = 20,
     length_normalization_factor: float = 0.0,
+    dtype: tf.DType = tf.float64,
 ) -> BeamSearchResult:
   """Finds the most likely captions of each image of a batch.
 
@@ -119,6 +121,9 @@ def beam_search(
     length_normalization_factor: If positive, a complete caption's score is its
       log-probability over its length to this power. Otherwise the score is the
       log-probability, as it always is for an incomplete one.
+    dtype: What log-probabilities are added up in. float32 is for where there is
+      nothing more precise; it may find captions that are as good as equal in
+      another order.
 
   Returns:
     The captions. An image without any complete one has incomplete ones.
@@ -132,7 +137,9 @@ def beam_search(
         f" {beam_size} and {max_caption_length}."
     )
   lengths = np.arange(max_caption_length + 1, dtype=np.float64)
-  penalties = tf.constant(lengths ** max(length_normalization_factor, 0.0))
+  penalties = tf.constant(
+      lengths ** max(length_normalization_factor, 0.0), dtype
+  )
 
   def goes_on(length, partial, complete, state):
     del complete, state
@@ -142,7 +149,9 @@ def beam_search(
     alive = tf.reshape(partial.exist, [-1])
     last_words = tf.reshape(partial.word_ids[:, :, length - 1], [-1])
     probabilities, state = step_fn(tf.boolean_mask(last_words, alive), state)
-    proposals = _likeliest_words(probabilities, alive, beam_size, end_id)
+    proposals = _likeliest_words(
+        probabilities, alive, beam_size=beam_size, end_id=end_id, dtype=dtype
+    )
     length += 1
     ended = _ended(partial, proposals, end_id, penalties[length])
     complete = beam.best(complete, ended)
@@ -154,7 +163,9 @@ def beam_search(
     return length, partial, complete, state
 
   batch_size = tf.shape(tf.nest.flatten(initial_state)[0])[0]
-  partial = beam.start(batch_size, beam_size, max_caption_length, start_id)
+  partial = beam.start(
+      batch_size, beam_size, max_caption_length, start_id, dtype
+  )
   variables = (tf.constant(1), partial, beam.drop(partial, True), initial_state)
   _, partial, complete, _ = tf.while_loop(
       goes_on,
@@ -170,7 +181,12 @@ def beam_search(
 
 
 def _likeliest_words(
-    probabilities: tf.Tensor, alive: tf.Tensor, beam_size: int, end_id: int
+    probabilities: tf.Tensor,
+    alive: tf.Tensor,
+    *,
+    beam_size: int,
+    end_id: int,
+    dtype: tf.DType,
 ) -> _Proposals:
   """The words each partial caption proposes.
 
@@ -179,6 +195,7 @@ def _likeliest_words(
     alive: A bool Tensor of shape [batch_size * beam_size], with n true.
     beam_size: How many words at the most.
     end_id: The end word's id.
+    dtype: Of their log-probabilities.
 
   Returns:
     The proposals; those of captions that are not alive are impossible.
@@ -186,9 +203,9 @@ def _likeliest_words(
   # Of equal probabilities, top_k takes the smaller id.
   width = tf.minimum(beam_size, tf.shape(probabilities)[1])
   values, word_ids = tf.math.top_k(probabilities, width)
-  values = tf.cast(values, tf.float64)
+  values = tf.cast(values, dtype)
   log_probs = tf.round(tf.math.log(values) * _LOG_STEPS) / _LOG_STEPS
-  log_probs = tf.where(values < _MIN_PROBABILITY, beam.NEVER, log_probs)
+  log_probs = beam.impossible(values < _MIN_PROBABILITY, log_probs)
 
   # Captions that are not alive take a row of their own, after the others.
   rows = tf.cumsum(tf.cast(alive, tf.int32)) - 1
@@ -208,7 +225,7 @@ def _ended(
     penalty: tf.Tensor,
 ) -> beam.Captions:
   """The partial captions with the end word, where they propose it."""
-  end_log_probs = tf.where(proposals.are_end, proposals.log_probs, beam.NEVER)
+  end_log_probs = beam.impossible(~proposals.are_end, proposals.log_probs)
   # Each proposes the end word once at the most.
   ended = beam.append(partial, end_id, tf.reduce_max(end_log_probs, axis=2))
   return ended._replace(scores=ended.log_probs / penalty)
@@ -228,7 +245,7 @@ def _best_partial(
     with the row of the step's input that each comes from.
   """
   beam_size, width = partial.scores.shape[1], tf.shape(proposals.word_ids)[2]
-  word_log_probs = tf.where(proposals.are_end, beam.NEVER, proposals.log_probs)
+  word_log_probs = beam.impossible(proposals.are_end, proposals.log_probs)
   log_probs = partial.log_probs[:, :, tf.newaxis] + word_log_probs
 
   def flat(values: tf.Tensor) -> tf.Tensor:
@@ -256,9 +273,7 @@ def _result(
       lengths=lengths,
       log_probs=captions.log_probs,
       scores=captions.scores,
-      word_log_probs=tf.where(
-          is_word, captions.word_log_probs, np.float64(0.0)
-      ),
+      word_log_probs=tf.where(is_word, captions.word_log_probs, 0.0),
       is_complete=is_complete,
       num_captions=tf.reduce_sum(tf.cast(captions.exist, tf.int32), 1),
   )

@@ -29,6 +29,7 @@ class FoldedEncoder:
 
   Attributes:
     feature_size: The number of features of an image; 2048 at full width.
+    variables: Kernels and offsets, if they are variables.
     function: What a call of the encoder runs; its graph has all of the network
       but the values, which it captures.
   """
@@ -41,6 +42,7 @@ class FoldedEncoder:
       width: int = 299,
       depth_multiplier: float = 1.0,
       dtype: tf.DType = tf.float32,
+      as_variables: bool = False,
   ):
     """Builds the network.
 
@@ -52,6 +54,8 @@ class FoldedEncoder:
       depth_multiplier: Multiplies the channels of every layer.
       dtype: What to compute in from the first "Mixed" layer on, float32 or
         bfloat16; the layers before always compute in float32.
+      as_variables: Whether kernels and offsets are variables, as a SavedModel
+        wants them, which takes half as long again to make.
 
     Raises:
       ValueError: If the images are too small for the network.
@@ -72,7 +76,11 @@ class FoldedEncoder:
           mean = value(f"{norm}/moving_mean", shape)
           folded = value(f"{norm}/beta", shape)
           folded -= mean * _scale(variances.pop(layer))
-        return tf.cast(folded, dtype) if _AFTER_STEM in name else folded
+        if _AFTER_STEM in name:
+          folded = tf.cast(folded, dtype)
+        if as_variables:
+          return tf.Variable(folded, trainable=False, name=name)
+        return folded
 
     def activate(outputs: tf.Tensor) -> tf.Tensor:
       outputs = tf.nn.relu(outputs)
@@ -90,6 +98,7 @@ class FoldedEncoder:
     self.function = tf.compat.v1.wrap_function(
         features, [tf.TensorSpec([None, height, width, 3])]
     )
+    self.variables: tuple[tf.Variable, ...] = tuple(self.function.variables)
     self.feature_size: int = self.function.output_shapes[-1]
 
   def __call__(self, images: tf.Tensor) -> tf.Tensor:

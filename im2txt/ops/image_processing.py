@@ -47,6 +47,28 @@ def decode_image(
   raise ValueError(f"Invalid image format: {image_format}")
 
 
+def decode_any_image(
+    encoded_image: tf.Tensor | bytes, image_format: str = "jpeg"
+) -> tf.Tensor:
+  """As `decode_image`, but takes BMPs and, of their first picture, GIFs too.
+
+  Args:
+    encoded_image: A scalar string Tensor, a whole image file.
+    image_format: "jpeg" or "png"; how to decode files of these two formats.
+
+  Returns:
+    A uint8 Tensor of shape [height, width, 3].
+  """
+  start = tf.strings.substr(encoded_image, 0, 2)
+  return tf.cond(
+      tf.reduce_any(tf.equal(start, [b"GI", b"BM"])),
+      lambda: tf.io.decode_image(
+          encoded_image, channels=3, expand_animations=False
+      ),
+      lambda: decode_image(encoded_image, image_format),
+  )
+
+
 def distort_colors(
     image: tf.Tensor, *, thread_id: int | tf.Tensor, seed: tf.Tensor
 ) -> tf.Tensor:
@@ -131,26 +153,56 @@ def process_image(
         f" {resize_height} and {resize_width}."
     )
   image = decode_image(encoded_image, image_format)
-  if resize_height:
-    image = _resize(image, resize_height, resize_width)
-  if is_training:
-    crop_seed, flip_seed, color_seed = tf.unstack(tf.random.split(seed, 3))
-    image = tf.image.stateless_random_crop(image, [height, width, 3], crop_seed)
-    image = tf.image.stateless_random_flip_left_right(image, flip_seed)
-    image = distort_colors(
-        _to_unit(image), thread_id=thread_id, seed=color_seed
+  if not is_training:
+    return central_view(
+        image,
+        height=height,
+        width=width,
+        resize_height=resize_height,
+        resize_width=resize_width,
     )
-  else:
-    image = _to_unit(tf.image.resize_with_crop_or_pad(image, height, width))
-  return tf.ensure_shape((image - 0.5) * 2.0, [height, width, 3])
+  image = _resize(image, resize_height, resize_width)
+  crop_seed, flip_seed, color_seed = tf.unstack(tf.random.split(seed, 3))
+  image = tf.image.stateless_random_crop(image, [height, width, 3], crop_seed)
+  image = tf.image.stateless_random_flip_left_right(image, flip_seed)
+  image = distort_colors(_to_unit(image), thread_id=thread_id, seed=color_seed)
+  return _to_input(image, height, width)
+
+
+def central_view(
+    image: tf.Tensor,
+    *,
+    height: int,
+    width: int,
+    resize_height: int,
+    resize_width: int,
+) -> tf.Tensor:
+  """What is seen of a decoded image when not in training.
+
+  Args:
+    image: A uint8 Tensor of shape [any height, any width, 3].
+    height: See `process_image`, as of the others.
+    width: Width of the result.
+    resize_height: Height before the crop.
+    resize_width: Width before the crop.
+
+  Returns:
+    A float32 Tensor of shape [height, width, 3], values in [-1, 1].
+  """
+  image = _resize(image, resize_height, resize_width)
+  image = tf.image.resize_with_crop_or_pad(image, height, width)
+  return _to_input(_to_unit(image), height, width)
 
 
 def _resize(image: tf.Tensor, height: int, width: int) -> tf.Tensor:
   """Resizes a uint8 image; values stay in [0, 255] but become float32.
 
-  Output pixel i lies at i * size / new_size of the input, the sampling of
-  TensorFlow 1, which is half a pixel off that of `tf.image.resize`.
+  With a height of 0 the image stays as it is. Output pixel i lies at
+  i * size / new_size of the input, the sampling of TensorFlow 1, which is half
+  a pixel off that of `tf.image.resize`.
   """
+  if not height:
+    return image
   resized = tf.raw_ops.ResizeBilinear(
       images=image[tf.newaxis],
       size=[height, width],
@@ -158,6 +210,11 @@ def _resize(image: tf.Tensor, height: int, width: int) -> tf.Tensor:
       half_pixel_centers=False,
   )
   return resized[0]
+
+
+def _to_input(image: tf.Tensor, height: int, width: int) -> tf.Tensor:
+  """Scales a float32 image of [0, 1] to [-1, 1]; its shape becomes known."""
+  return tf.ensure_shape((image - 0.5) * 2.0, [height, width, 3])
 
 
 def _to_unit(image: tf.Tensor) -> tf.Tensor:
