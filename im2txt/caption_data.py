@@ -32,7 +32,7 @@ def process_image(config: configuration.ModelConfig) -> inputs.ProcessImage:
   )
 
 
-def image_sizes(config: configuration.ModelConfig) -> dict[str, int]:
+def image_sizes(config: configuration.ModelConfig) -> dict[str, Any]:
   """The sizes that `image_processing`'s functions take, by argument."""
   return {
       "height": config.image_height,

@@ -34,6 +34,7 @@ from im2txt import checkpoints
 from im2txt import configuration
 from im2txt import frozen_graph
 from im2txt import inference_model
+from im2txt import saved_model
 from im2txt.inference_utils import vocabulary
 from im2txt.ops import beam_search
 
@@ -48,7 +49,7 @@ class ImageError(ValueError):
 class Model(Protocol):
   """What captions images.
 
-  An `InferenceModel`, a `ShowAndTellModel` or a `FrozenGraph`.
+  An `InferenceModel`, a `ShowAndTellModel`, a `FrozenGraph` or a `SavedModel`.
   """
 
   @property
@@ -122,7 +123,7 @@ class Captioner:
   def load(
       cls,
       checkpoint: str,
-      vocab: str | vocabulary.Vocabulary,
+      vocab: str | vocabulary.Vocabulary = "",
       config_overrides: str = "",
       *,
       precision: str = "float32",
@@ -132,8 +133,9 @@ class Captioner:
     Args:
       checkpoint: A checkpoint, or a folder, whose newest one is taken. The
         `config.json` beside it says how the model is made. Or a frozen graph,
-        a file whose name ends in ".pb", which has all that in it.
-      vocab: The vocabulary, or the path of its file.
+        a file whose name ends in ".pb", which has all that in it. Or the folder
+        of a SavedModel that `saved_model_export` wrote.
+      vocab: The vocabulary, or the path of its file. A SavedModel has it too.
       config_overrides: "field=value,field=value", for what `config.json` lacks
         or has otherwise.
       precision: What the encoder computes in: "float32" or, on processors that
@@ -147,16 +149,22 @@ class Captioner:
       FileNotFoundError: If there is no such checkpoint or vocabulary.
       ValueError: If these don't fit each other or the configuration.
     """
+    exported: Callable[[str], Model] | None = None
+    if saved_model.is_saved_model(checkpoint):
+      exported = saved_model.SavedModel
+      vocab = vocab or saved_model.words_file(checkpoint)
+    elif checkpoint.endswith(frozen_graph.SUFFIX):
+      exported = frozen_graph.FrozenGraph.load
     if isinstance(vocab, str):
       vocab = vocabulary.Vocabulary(vocab)
-    if checkpoint.endswith(frozen_graph.SUFFIX):
+    if exported:
       if config_overrides or precision != "float32":
         raise ValueError(
-            "A frozen graph can't be configured any more: leave"
+            "An exported model can't be configured any more: leave"
             " --config_overrides and --precision out. Got:"
             f" {config_overrides!r} and {precision!r}."
         )
-      return cls(frozen_graph.FrozenGraph.load(checkpoint), vocab)
+      return cls(exported(checkpoint), vocab)
     path = checkpoints.find(checkpoint)
     config, _ = configuration.apply_overrides(
         *checkpoints.load_config(path), config_overrides

@@ -1,8 +1,28 @@
 r"""Writes a trained model in a form that runs without im2txt.
 
     bazel-bin/im2txt/export_model \
+      --format=saved_model \
       --checkpoint_path="${MODEL_DIR}/train" \
+      --vocab_file="${MSCOCO_DIR}/word_counts.txt" \
+      --output_dir="${MODEL_DIR}/captioner/1"
+
+A SavedModel is a folder for TensorFlow, TensorFlow Serving, or TensorFlow in
+any other language. It takes a batch of image files (JPEG, PNG, GIF, BMP) and
+gives their captions, with probabilities, in words. run_inference takes it too.
+
+    bazel-bin/im2txt/export_model \
+      --format=tflite --tflite_quantization=float16 \
+      --checkpoint_path="${MODEL_DIR}/train" \
+      --vocab_file="${MSCOCO_DIR}/word_counts.txt" \
+      --output_file="${MODEL_DIR}/model.tflite"
+
+A file for TensorFlow Lite, on phones and small computers. It takes the pixels
+of an image and gives its captions as ids of words; the words are in the file,
+which is a zip archive as well.
+
+    bazel-bin/im2txt/export_model \
       --format=frozen_graph \
+      --checkpoint_path="${MODEL_DIR}/train" \
       --output_file="${MODEL_DIR}/model.pb"
 
 A frozen graph is one file for TensorFlow's sessions, in Python or in any other
@@ -13,8 +33,13 @@ they fetch, by the same names:
     input_feed:0 and lstm/state_feed:0     ->  softmax:0 and lstm/state:0
 
 The search for captions is the client's. run_inference takes the file too.
+
+g3doc/exporting.md has clients for each.
 """
 
+import os
+
+from absl import app
 from absl import flags
 from absl import logging
 
@@ -28,13 +53,28 @@ _CHECKPOINT_PATH = flags.DEFINE_string(
     " is the released model, with the sizes that the checkpoint has.",
 )
 _FORMAT = flags.DEFINE_enum(
-    "format", "frozen_graph", ["frozen_graph"], "What to write."
+    "format",
+    "frozen_graph",
+    ["frozen_graph", "saved_model", "tflite"],
+    "What to write.",
 )
 _OUTPUT_FILE = flags.DEFINE_string(
     "output_file",
     "",
-    "The file to make or to replace. run_inference knows a frozen graph by the"
-    " name's end, .pb.",
+    "The frozen_graph or tflite file to make or to replace. run_inference knows"
+    " a frozen graph by the name's end, .pb.",
+)
+_OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir",
+    "",
+    "The folder of the saved_model to make, or to replace if it is one."
+    " TensorFlow Serving wants it in NAME/VERSION, such as captioner/1.",
+)
+_VOCAB_FILE = flags.DEFINE_string(
+    "vocab_file",
+    "",
+    "The word_counts.txt that the model was trained with, for saved_model and"
+    " tflite.",
 )
 _CONFIG_OVERRIDES = flags.DEFINE_string(
     "config_overrides",
@@ -42,29 +82,146 @@ _CONFIG_OVERRIDES = flags.DEFINE_string(
     "Changes to the model's configuration, such as"
     " vocab_size=9000,embedding_size=256.",
 )
+_BEAM_SIZE = flags.DEFINE_integer(
+    "beam_size",
+    3,
+    "How many captions to search for. This and the next two are fixed in a"
+    " saved_model or tflite.",
+    lower_bound=1,
+)
+_MAX_CAPTION_LENGTH = flags.DEFINE_integer(
+    "max_caption_length",
+    20,
+    "The most words of a caption, <S> and </S> included.",
+    lower_bound=1,
+)
+_LENGTH_NORMALIZATION_FACTOR = flags.DEFINE_float(
+    "length_normalization_factor",
+    0.0,
+    "If positive, the power of the length that a caption's log-probability is"
+    " divided by to rank it. The greater, the longer the captions.",
+)
+_PRECISION = flags.DEFINE_enum(
+    "precision",
+    "float32",
+    ["float32", "bfloat16"],
+    "What the encoder of a saved_model computes in. bfloat16 is faster on"
+    " processors with avx512_bf16 or AMX; captions differ now and then.",
+)
+_TFLITE_QUANTIZATION = flags.DEFINE_enum(
+    "tflite_quantization",
+    "none",
+    ["none", "float16", "dynamic"],
+    "How tflite stores weights: float16 halves the file and changes next to no"
+    " caption, dynamic (8 bits) quarters it and changes some.",
+)
+
+_SEARCH = (_BEAM_SIZE, _MAX_CAPTION_LENGTH, _LENGTH_NORMALIZATION_FACTOR)
+
+# What each format needs, and what may be given as well.
+_REQUIRED = {
+    "frozen_graph": (_OUTPUT_FILE,),
+    "saved_model": (_VOCAB_FILE, _OUTPUT_DIR),
+    "tflite": (_VOCAB_FILE, _OUTPUT_FILE),
+}
+_ALLOWED = {
+    "frozen_graph": (),
+    "saved_model": (*_SEARCH, _PRECISION),
+    "tflite": (*_SEARCH, _TFLITE_QUANTIZATION),
+}
 
 
 def main(argv: list[str]) -> None:
   """Writes the model of the flags."""
   del argv
-  program.require(_CHECKPOINT_PATH, _OUTPUT_FILE)
+  program.require(_CHECKPOINT_PATH)
+  _check_combination(_FORMAT.value)
 
   # Only now, as TensorFlow takes seconds to import.
   from im2txt import checkpoints
   from im2txt import configuration
-  from im2txt import frozen_graph
-  from im2txt import show_and_tell_model
-  from im2txt.inference_utils import inference_wrapper_base
 
   path = checkpoints.find(_CHECKPOINT_PATH.value)
   config, _ = configuration.apply_overrides(
       *checkpoints.load_config(path), _CONFIG_OVERRIDES.value
   )
+  if _FORMAT.value == "frozen_graph":
+    _write_frozen_graph(config, path)
+  else:
+    _write_captioner(config, path)
+  written = _OUTPUT_DIR.value or _OUTPUT_FILE.value
+  logging.info(
+      "Wrote %s: %s (%.1f MB)", _FORMAT.value, written, _size(written) / 1e6
+  )
+
+
+def _check_combination(chosen: str) -> None:
+  """Raises a UsageError if flags are missing or are another format's."""
+  program.require(*_REQUIRED[chosen])
+  fitting = {h.name for h in (*_REQUIRED[chosen], *_ALLOWED[chosen])}
+  for holders in (*_REQUIRED.values(), *_ALLOWED.values()):
+    for holder in holders:
+      if holder.present and holder.name not in fitting:
+        raise app.UsageError(f"--{holder.name} is not for --format={chosen}.")
+  if _OUTPUT_DIR.value.endswith(".pb"):
+    raise app.UsageError("--output_dir may not end in .pb, as a frozen graph.")
+
+
+def _write_frozen_graph(config, path: str) -> None:
+  from im2txt import frozen_graph
+  from im2txt import show_and_tell_model
+  from im2txt.inference_utils import inference_wrapper_base
+
   logging.info("Building model.")
   model = show_and_tell_model.ShowAndTellModel(config, "inference")
   inference_wrapper_base.restore(model, path, averaged=config.use_ema)
   frozen_graph.write(frozen_graph.build(model), _OUTPUT_FILE.value)
-  logging.info("Wrote %s: %s", _FORMAT.value, _OUTPUT_FILE.value)
+
+
+def _write_captioner(config, path: str) -> None:
+  from im2txt import captioning
+  from im2txt import inference_model
+  from im2txt import saved_model_export
+  from im2txt import tflite_model
+  from im2txt.inference_utils import vocabulary
+
+  # What is wrong is to be said before the model is built.
+  vocab = vocabulary.Vocabulary(_VOCAB_FILE.value)
+  captioning.check_vocabulary_size(vocab, config.vocab_size)
+  if _FORMAT.value == "saved_model":
+    saved_model_export.check_replaceable(_OUTPUT_DIR.value)
+  logging.info("Building model.")
+  model = inference_model.InferenceModel(
+      config, path, _PRECISION.value, as_variables=True
+  )
+  search_options: captioning.SearchOptions = {
+      "beam_size": _BEAM_SIZE.value,
+      "max_caption_length": _MAX_CAPTION_LENGTH.value,
+      "length_normalization_factor": _LENGTH_NORMALIZATION_FACTOR.value,
+  }
+  if _FORMAT.value == "saved_model":
+    saved_model_export.write(model, vocab, _OUTPUT_DIR.value, **search_options)
+  else:
+    tflite_model.write(
+        model,
+        vocab,
+        _OUTPUT_FILE.value,
+        quantization=_TFLITE_QUANTIZATION.value,
+        **search_options,
+    )
+
+
+def _size(path: str) -> int:
+  """The bytes of a file, or of all files of a folder."""
+  import tensorflow as tf
+
+  if not tf.io.gfile.isdir(path):
+    return tf.io.gfile.stat(path).length
+  return sum(
+      tf.io.gfile.stat(os.path.join(folder, name)).length
+      for folder, _, names in tf.io.gfile.walk(path)
+      for name in names
+  )
 
 
 def run() -> None:

@@ -21,8 +21,6 @@ output nodes softmax, lstm/initial_state and lstm/state of the original.
 """
 
 from collections.abc import Mapping
-import errno
-import os
 from typing import Any
 
 from absl import logging
@@ -31,6 +29,7 @@ import tensorflow as tf
 
 from im2txt import checkpoints
 from im2txt import show_and_tell_model
+from im2txt import whole_file
 from im2txt.ops import graph_freezing
 
 # What tells the path of a frozen graph from that of a checkpoint.
@@ -189,17 +188,7 @@ def write(graph_def: tf.compat.v1.GraphDef, path: str) -> None:
   Raises:
     IsADirectoryError: If `path` is a folder.
   """
-  if tf.io.gfile.isdir(path):
-    raise IsADirectoryError(errno.EISDIR, "The file to write is a folder", path)
-  tf.io.gfile.makedirs(os.path.dirname(path) or ".")
-  temporary = path + ".tmp"
-  try:
-    with tf.io.gfile.GFile(temporary, "wb") as file:
-      file.write(graph_def.SerializeToString())
-    tf.io.gfile.rename(temporary, path, overwrite=True)
-  finally:
-    if tf.io.gfile.exists(temporary):
-      tf.io.gfile.remove(temporary)
+  whole_file.write(graph_def.SerializeToString(), path)
 
 
 def _read(path: str) -> tf.compat.v1.GraphDef:

@@ -146,13 +146,6 @@ class ExportTest(tf.test.TestCase):
           atol=1e-4,
       )
 
-  def test_writes_a_whole_file_or_none(self):
-    folder = self.create_tempdir()
-    taken = folder.mkdir("taken.pb")
-    with self.assertRaises(IsADirectoryError):
-      frozen_graph.write(v1.GraphDef(), taken.full_path)
-    self.assertEqual(os.listdir(folder.full_path), ["taken.pb"])
-
 
 class OriginalGraphTest(parameterized.TestCase, tf.test.TestCase):
 

@@ -204,7 +204,9 @@ def _likeliest_words(
   width = tf.minimum(beam_size, tf.shape(probabilities)[1])
   values, word_ids = tf.math.top_k(probabilities, width)
   values = tf.cast(values, dtype)
-  log_probs = tf.round(tf.math.log(values) * _LOG_STEPS) / _LOG_STEPS
+  log_probs = tf.math.log(values)
+  if dtype == tf.float64:
+    log_probs = tf.round(log_probs * _LOG_STEPS) / _LOG_STEPS
   log_probs = beam.impossible(values < _MIN_PROBABILITY, log_probs)
 
   # Captions that are not alive take a row of their own, after the others.

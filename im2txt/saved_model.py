@@ -1,0 +1,69 @@
+"""An exported SavedModel as a model for `captioning.Captioner`.
+
+`saved_model_export` writes such folders; TensorFlow alone runs them.
+"""
+
+import os
+
+from absl import logging
+import tensorflow as tf
+
+# The vocabulary among the SavedModel's assets.
+WORDS_FILE = "words.txt"
+
+_FILE_NAME = "saved_model.pb"
+
+
+def is_saved_model(folder: str) -> bool:
+  """Whether a folder holds a SavedModel, of whatever kind."""
+  return tf.io.gfile.exists(os.path.join(folder, _FILE_NAME))
+
+
+def words_file(folder: str) -> str:
+  """The path of the vocabulary in a SavedModel of an im2txt model."""
+  return os.path.join(folder, tf.saved_model.ASSETS_DIRECTORY, WORDS_FILE)
+
+
+class SavedModel:
+  """A `captioning.Model` that a SavedModel holds.
+
+  Attributes:
+    vocab_size: The number of words that the model knows.
+  """
+
+  def __init__(self, folder: str):
+    """Loads a SavedModel, saying so in the log.
+
+    Args:
+      folder: What `saved_model_export.write` made.
+
+    Raises:
+      ValueError: If it is the SavedModel of another kind of model.
+    """
+    logging.info("Loading model from SavedModel: %s", folder)
+    self._loaded = tf.saved_model.load(folder)
+    try:
+      decode_step = self._loaded.signatures["decode_step"]
+      self._prepare_image = self._loaded.prepare_image
+      self._image_states = self._loaded.image_states
+      self._decode_step = self._loaded.decode_step
+    except (AttributeError, KeyError) as error:
+      raise ValueError(
+          f"The SavedModel {folder} is none that export_model wrote."
+      ) from error
+    self.vocab_size: int = decode_step.output_shapes["probabilities"][-1]
+
+  def prepare_image(self, encoded_image: tf.Tensor) -> tf.Tensor:
+    """Decodes an image; see `captioning.Model`."""
+    return self._prepare_image(encoded_image)
+
+  def image_states(self, images: tf.Tensor) -> tf.Tensor:
+    """See `ShowAndTellModel.image_states`."""
+    return self._image_states(images)
+
+  def decode_step(
+      self, input_ids: tf.Tensor, state: tf.Tensor
+  ) -> tuple[tf.Tensor, tf.Tensor]:
+    """See `CaptionDecoder.decode_step`."""
+    found = self._decode_step(tf.cast(input_ids, tf.int64), state)
+    return found["probabilities"], found["state"]

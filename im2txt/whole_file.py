@@ -1,0 +1,29 @@
+"""Files that appear whole or not at all."""
+
+import errno
+import os
+
+import tensorflow as tf
+
+
+def write(content: bytes, path: str) -> None:
+  """Writes a file under another name, which then becomes its own.
+
+  Args:
+    content: What the file is to hold.
+    path: The file to make or to replace. Its folder is made if need be.
+
+  Raises:
+    IsADirectoryError: If `path` is a folder.
+  """
+  if tf.io.gfile.isdir(path):
+    raise IsADirectoryError(errno.EISDIR, "The file to write is a folder", path)
+  tf.io.gfile.makedirs(os.path.dirname(path) or ".")
+  temporary = path + ".tmp"
+  try:
+    with tf.io.gfile.GFile(temporary, "wb") as file:
+      file.write(content)
+    tf.io.gfile.rename(temporary, path, overwrite=True)
+  finally:
+    if tf.io.gfile.exists(temporary):
+      tf.io.gfile.remove(temporary)
