@@ -1,0 +1,1 @@
+"""A server that captions images, and its page."""

@@ -1,0 +1,182 @@
+"""Captions for many callers at once, within limits.
+
+    images --header checked--> batcher --caption_each--> captions
+
+Knows nothing of HTTP; `application` does.
+"""
+
+import asyncio
+from collections.abc import Callable
+from collections.abc import Sequence
+import dataclasses
+import io
+import time
+from typing import NamedTuple
+
+from PIL import Image
+
+from im2txt import captioning
+from im2txt import captions
+from im2txt.serving import batcher
+from im2txt.serving import image_header
+
+# An image's captions, the best first, or why there are none.
+Outcome = list[captions.Caption] | captioning.ImageError
+
+
+class Options(NamedTuple):
+  """How to search for captions; images of the same options share a batch."""
+
+  beam_size: int = 3
+  max_caption_length: int = 20
+  length_normalization_factor: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Limits:
+  """What a server takes on.
+
+  Attributes:
+    max_batch_size: The most images that the model captions at once.
+    max_delay_secs: How long an image waits for others while the model is idle.
+    max_waiting: The most images that wait; more are refused for the moment.
+    max_images: The most images of a request.
+    max_pixels: The most pixels of an image.
+    timeout_secs: How long a request may take from its last byte on.
+  """
+
+  max_batch_size: int = 32
+  max_delay_secs: float = 0.01
+  max_waiting: int = 256
+  max_images: int = 32
+  max_pixels: int = 40_000_000
+  timeout_secs: float = 60.0
+
+  def __post_init__(self):
+    """Raises a ValueError if the limits contradict each other."""
+    if not 1 <= self.max_images <= self.max_waiting:
+      raise ValueError(
+          "A request's images must fit among those that wait, so max_images"
+          f" must be from 1 to max_waiting. Got: {self.max_images} and"
+          f" {self.max_waiting}."
+      )
+    if self.max_pixels < 1 or self.timeout_secs <= 0:
+      raise ValueError(
+          "max_pixels and timeout_secs must be positive. Got:"
+          f" {self.max_pixels} and {self.timeout_secs}."
+      )
+
+
+class CaptionService:
+  """Captions images, those of all callers in common batches.
+
+  Attributes:
+    limits: The `Limits`.
+    vocab_size: How many words the model knows.
+  """
+
+  def __init__(
+      self,
+      captioner: captioning.Captioner,
+      limits: Limits,
+      *,
+      on_batch: Callable[[int, float], None] = lambda size, secs: None,
+  ):
+    """Starts the thread that captions; `close` ends it.
+
+    Args:
+      captioner: What captions.
+      limits: What to take on.
+      on_batch: Called after each batch, in that thread, with the number of
+        images and the seconds they took.
+    """
+    self.limits = limits
+    self.vocab_size = captioner.model.vocab_size
+    self._captioner = captioner
+    self._on_batch = on_batch
+    self._batcher = batcher.Batcher(
+        self._caption_batch,
+        max_batch_size=limits.max_batch_size,
+        max_delay_secs=limits.max_delay_secs,
+        max_waiting=limits.max_waiting,
+    )
+
+  @property
+  def num_waiting(self) -> int:
+    """How many images wait."""
+    return self._batcher.num_waiting
+
+  @property
+  def is_full(self) -> bool:
+    """Whether any image would be refused."""
+    return self._batcher.is_full
+
+  @property
+  def is_working(self) -> bool:
+    """Whether images are accepted and captioned."""
+    return self._batcher.is_working
+
+  def warm_up(self, options: Options = Options()) -> None:
+    """Captions something, which the first time takes seconds longer."""
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, format="jpeg")
+    (future,) = self._batcher.submit([file.getvalue()], options)
+    future.result()
+
+  async def caption(
+      self, images: Sequence[bytes], options: Options
+  ) -> list[Outcome]:
+    """Captions the images of a request.
+
+    If the caller is cancelled, so is what waits.
+
+    Args:
+      images: Image files.
+      options: How to search.
+
+    Returns:
+      An outcome for each image.
+
+    Raises:
+      batcher.FullError: If too many images wait.
+      batcher.ClosedError: After `close`.
+      TimeoutError: If it takes longer than the limits say.
+    """
+    problems = await asyncio.to_thread(
+        lambda: [
+            image_header.problem_of(image, max_pixels=self.limits.max_pixels)
+            for image in images
+        ]
+    )
+    good = [i for i, p in zip(images, problems, strict=True) if p is None]
+    found = iter(await self._caption_good(good, options))
+    return [
+        next(found) if problem is None else captioning.ImageError(problem)
+        for problem in problems
+    ]
+
+  def close(self) -> None:
+    """Accepts nothing more, and returns when all that waits is captioned."""
+    self._batcher.close()
+
+  async def _caption_good(
+      self, images: Sequence[bytes], options: Options
+  ) -> Sequence[Outcome]:
+    waiting = [
+        asyncio.wrap_future(future)
+        for future in self._batcher.submit(images, options)
+    ]
+    async with asyncio.timeout(self.limits.timeout_secs):
+      return await asyncio.gather(*waiting)
+
+  def _caption_batch(
+      self, images: Sequence[bytes], options: Options
+  ) -> Sequence[Outcome]:
+    start = time.perf_counter()
+    found = list(
+        self._captioner.caption_each(
+            images, batch_size=len(images), **options._asdict()
+        )
+    )
+    self._on_batch(len(images), time.perf_counter() - start)
+    return found

@@ -1,0 +1,101 @@
+"""What a server counts, for Prometheus."""
+
+from collections.abc import Callable
+
+import prometheus_client
+
+# In seconds: from an answer without any model to one after a long queue.
+_REQUEST_BUCKETS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 60)
+_BATCH_SECS_BUCKETS = (0.03, 0.1, 0.3, 1, 3, 10, 30)
+_BATCH_SIZE_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128)
+
+
+class Metrics:
+  """The figures of one server, in a registry of their own.
+
+  Attributes:
+    content_type: Of what `page` returns.
+  """
+
+  content_type = prometheus_client.CONTENT_TYPE_LATEST
+
+  def __init__(self):
+    self._registry = prometheus_client.CollectorRegistry()
+    # Memory, CPU-seconds and open files of the process.
+    prometheus_client.ProcessCollector(registry=self._registry)
+    self._requests = prometheus_client.Counter(
+        "im2txt_requests",
+        "Requests answered; those that broke off have the status 499.",
+        ["path", "status"],
+        registry=self._registry,
+    )
+    self._request_secs = prometheus_client.Histogram(
+        "im2txt_request_seconds",
+        "From a request's first byte to the end of its answer.",
+        ["path"],
+        buckets=_REQUEST_BUCKETS,
+        registry=self._registry,
+    )
+    self._in_progress = prometheus_client.Gauge(
+        "im2txt_requests_in_progress",
+        "Requests that are read or answered now.",
+        registry=self._registry,
+    )
+    self._images = prometheus_client.Counter(
+        "im2txt_images",
+        "Images by what came of them: captioned or refused.",
+        ["outcome"],
+        registry=self._registry,
+    )
+    self._batch_sizes = prometheus_client.Histogram(
+        "im2txt_batch_size",
+        "Images that the model captioned at once.",
+        buckets=_BATCH_SIZE_BUCKETS,
+        registry=self._registry,
+    )
+    self._batch_secs = prometheus_client.Histogram(
+        "im2txt_batch_seconds",
+        "What a batch took, from decoding to words.",
+        buckets=_BATCH_SECS_BUCKETS,
+        registry=self._registry,
+    )
+    self._waiting = prometheus_client.Gauge(
+        "im2txt_images_waiting",
+        "Images that wait for a batch.",
+        registry=self._registry,
+    )
+
+  def watch_waiting(self, num_waiting: Callable[[], int]) -> None:
+    """Has the number of images that wait asked for when it is shown."""
+    self._waiting.set_function(num_waiting)
+
+  def request_began(self) -> None:
+    """Counts a request that has begun."""
+    self._in_progress.inc()
+
+  def request_ended(self, path: str, status: int, secs: float) -> None:
+    """Counts a request that has ended.
+
+    Args:
+      path: A route's path, of which there are few; never one that a client can
+        make up.
+      status: The answer's status.
+      secs: How long it took.
+    """
+    self._in_progress.dec()
+    self._requests.labels(path, str(status)).inc()
+    self._request_secs.labels(path).observe(secs)
+
+  def images_answered(self, *, captioned: int, refused: int) -> None:
+    """Counts a request's images."""
+    self._images.labels("captioned").inc(captioned)
+    self._images.labels("refused").inc(refused)
+
+  def batch_done(self, num_images: int, secs: float) -> None:
+    """Counts a batch."""
+    self._batch_sizes.observe(num_images)
+    self._batch_secs.observe(secs)
+
+  def page(self) -> bytes:
+    """All figures in Prometheus' text format."""
+    return prometheus_client.generate_latest(self._registry)

@@ -1,0 +1,157 @@
+// The page: pictures come in, a card each, and are captioned a few at a time.
+
+import {CaptionError, captionsOf} from "./captions.js";
+import {Card} from "./cards.js";
+import {pictureOf} from "./pictures.js";
+
+// Enough for the server to batch; browsers make no more connections anyway.
+const MAX_REQUESTS = 6;
+
+const byId = (id) => document.getElementById(id);
+const cards = new Set();
+const queue = [];
+// What stops a card's request, by card.
+const running = new Map();
+
+function add(files) {
+  for (const file of files) {
+    const card = new Card(file, {onRemove: removeOne, onRetry: enqueue});
+    cards.add(card);
+    byId("cards").append(card.node);
+    enqueue(card);
+  }
+  if (files.length) byId("said").textContent = "";
+}
+
+function enqueue(card) {
+  stop(card);
+  card.wait("Waiting…");
+  queue.push(card);
+  work();
+}
+
+/** Has as many requests under way as there may be. */
+function work() {
+  while (queue.length && running.size < MAX_REQUESTS) start(queue.shift());
+  showStatus();
+}
+
+async function start(card) {
+  const stopping = new AbortController();
+  const {signal} = stopping;
+  running.set(card, stopping);
+  card.wait("Looking…");
+  try {
+    const captions = await captionsOf(await pictureOf(card.file), options(), {
+      signal,
+      onBusy: () => signal.aborted || card.wait("The server is busy. Waiting…"),
+    });
+    if (!signal.aborted) say(card, card.show(captions));
+  } catch (error) {
+    if (!signal.aborted) {
+      const isKnown = error instanceof CaptionError;
+      const message = isKnown ? error.message : "The page failed at this.";
+      card.fail(message);
+      say(card, message);
+      if (!isKnown) throw error;
+    }
+  } finally {
+    if (running.get(card) === stopping) running.delete(card);
+    work();
+  }
+}
+
+/** Takes a card out of what is done or to be done. */
+function stop(card) {
+  running.get(card)?.abort();
+  running.delete(card);
+  const index = queue.indexOf(card);
+  if (index >= 0) queue.splice(index, 1);
+}
+
+function remove(card) {
+  stop(card);
+  cards.delete(card);
+  card.remove();
+}
+
+function removeOne(card) {
+  const all = [...cards];
+  const index = all.indexOf(card);
+  remove(card);
+  const neighbour = all[index + 1] ?? all[index - 1];
+  (neighbour ?? byId("files")).focus();
+  work();
+}
+
+function options() {
+  return Object.fromEntries(
+    new FormData(byId("options").querySelector("form")),
+  );
+}
+
+function showStatus() {
+  const done = [...cards].filter(({isDone}) => isDone).length;
+  const isPlural = cards.size !== 1;
+  const all = `${cards.size} picture${isPlural ? "s" : ""}`;
+  const text = done < cards.size ? `${done} of ${all} done` : all;
+  if (byId("status").textContent !== text) byId("status").textContent = text;
+  byId("bar").hidden = !cards.size;
+  document.body.classList.toggle("filled", cards.size > 0);
+}
+
+/** Says a result to those who don't see it. */
+function say(card, text) {
+  byId("said").textContent = `${card.file.name}: ${text}`;
+}
+
+function listen() {
+  for (const input of [byId("files"), byId("camera")]) {
+    input.addEventListener("change", () => {
+      add([...input.files]);
+      input.value = ""; // So that the same file can be chosen again.
+    });
+  }
+  addEventListener("paste", (event) => add([...event.clipboardData.files]));
+  addEventListener("dragover", (event) => {
+    event.preventDefault();
+    document.body.classList.add("dragging");
+  });
+  addEventListener("dragleave", (event) => {
+    // Also when the pointer goes from one element to another.
+    if (!event.relatedTarget) document.body.classList.remove("dragging");
+  });
+  addEventListener("drop", (event) => {
+    event.preventDefault();
+    document.body.classList.remove("dragging");
+    add([...event.dataTransfer.files]);
+  });
+  byId("options").addEventListener("change", () => cards.forEach(enqueue));
+  byId("clear").addEventListener("click", () => {
+    cards.forEach(remove);
+    byId("files").focus();
+    work();
+  });
+  addEventListener("offline", showConnection);
+  addEventListener("online", showConnection);
+}
+
+function showConnection() {
+  const isOnline = navigator.onLine;
+  byId("offline").hidden = isOnline;
+  byId("offline").textContent = isOnline
+    ? ""
+    : "This device is offline. Pictures can be captioned once it is back.";
+}
+
+async function describeModel() {
+  const response = await fetch("model/metadata");
+  const {vocab_size: size} = await response.json();
+  byId("model").textContent =
+    `The model knows ${size.toLocaleString("en")} words.`;
+}
+
+listen();
+if (!navigator.onLine) showConnection();
+// Nice to know, but the page does without.
+describeModel().catch(() => {});

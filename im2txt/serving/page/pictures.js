@@ -1,0 +1,41 @@
+// Makes of a file what the server takes.
+
+import {CaptionError} from "./captions.js";
+
+const TYPES = ["image/jpeg", "image/png"];
+// Larger files are mostly photographs as a camera made them, whose pixels are
+// far more than the model looks at, and often lie on their side.
+const MAX_BYTES = 1 << 20;
+const MAX_SIDE = 1600;
+const QUALITY = 0.92;
+
+/** A JPEG or PNG of a picture; the file itself if it is a small one. */
+export async function pictureOf(file) {
+  const isTaken = TYPES.includes(file.type);
+  if (isTaken && file.size <= MAX_BYTES) return file;
+  let bitmap;
+  try {
+    bitmap = await createImageBitmap(file);
+  } catch {
+    // The server says best what is wrong with what it should take.
+    if (isTaken) return file;
+    throw new CaptionError("It is no picture that this browser can show.");
+  }
+  return reduced(bitmap);
+}
+
+function reduced(bitmap) {
+  const scale = Math.min(1, MAX_SIDE / Math.max(bitmap.width, bitmap.height));
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.max(1, Math.round(scale * bitmap.width));
+  canvas.height = Math.max(1, Math.round(scale * bitmap.height));
+  const context = canvas.getContext("2d");
+  // JPEG has no transparency, which would become black.
+  context.fillStyle = "white";
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  bitmap.close();
+  return new Promise((resolve) => {
+    canvas.toBlob(resolve, "image/jpeg", QUALITY);
+  });
+}
