@@ -98,7 +98,11 @@ def make(
   _add_about(app, service, counts, request_limits)
   page_files.add(app)
   return request_guard.RequestGuard(
-      app, limits=request_limits, counts=counts, is_full=lambda: service.is_full
+      app,
+      limits=request_limits,
+      counts=counts,
+      paths={route.path for route in app.routes},
+      is_full=lambda: service.is_full,
   )
 
 

@@ -7,6 +7,7 @@ on every answer. What it refuses it answers itself, in the form of all errors.
 
 import asyncio
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Mapping
 import dataclasses
 import time
@@ -20,9 +21,6 @@ from im2txt.serving import metrics
 
 # Of a request that its client broke off; nobody sees such an answer.
 BROKEN_OFF = 499
-
-_ANY_OTHER_PATH = "other"
-
 # The page needs no more than these; what it shows of a picture is a blob.
 _POLICY = "; ".join(
     [
@@ -87,6 +85,7 @@ class RequestGuard:
       *,
       limits: RequestLimits,
       counts: metrics.Metrics,
+      paths: Collection[str],
       is_full: Callable[[], bool],
   ):
     """Wraps an application.
@@ -95,11 +94,13 @@ class RequestGuard:
       app: An ASGI application.
       limits: The limits.
       counts: Where to count requests.
+      paths: The application's paths, to be counted apart.
       is_full: Whether requests with a body need not even be read.
     """
     self._app = app
     self._limits = limits
     self._counts = counts
+    self._paths = paths
     self._is_full = is_full
     self._num_requests = 0
 
@@ -124,8 +125,8 @@ class RequestGuard:
     try:
       await self._answer(scope, receive, send_with_headers)
     finally:
-      route = scope.get("route")
-      path = getattr(route, "path", _ANY_OTHER_PATH)
+      # A client can make up any number of paths.
+      path = scope["path"] if scope["path"] in self._paths else "other"
       self._counts.request_ended(path, status, time.perf_counter() - start)
 
   async def _answer(

@@ -1,6 +1,6 @@
 // Asks the server for captions of a picture.
 
-const MAX_TRIES = 6;
+const MAX_TRIES = 10;
 
 /** Why there are no captions, in a sentence. */
 export class CaptionError extends Error {}

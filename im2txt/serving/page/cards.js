@@ -5,6 +5,9 @@ const percent = new Intl.NumberFormat("en", {
   maximumSignificantDigits: 2,
 });
 
+// Captions of many words are unlikely, however good they are.
+const LEAST_SHOWN = 1e-5;
+
 /** Makes an element; children are nodes or texts. */
 function element(tag, attributes, ...children) {
   const made = document.createElement(tag);
@@ -23,8 +26,12 @@ function bar(share) {
 }
 
 function probabilityOf(value) {
-  const text = value && value < 1e-6 ? value.toExponential(1) : "";
-  return element("span", {class: "number"}, text || percent.format(value));
+  const isTiny = value < LEAST_SHOWN;
+  return element(
+    "span",
+    {class: "number", title: `p=${value.toPrecision(3)}`},
+    isTiny ? `<${percent.format(LEAST_SHOWN)}` : percent.format(value),
+  );
 }
 
 function wordOf(text, probability, kind = "") {
@@ -46,6 +53,11 @@ function wordsOf({words, end_probability: end}) {
   );
 }
 
+/** A caption as people write a sentence. */
+function sentenceOf({caption}) {
+  return caption.replace(/ ([.,!?;:])/g, "$1") || "Empty caption";
+}
+
 /** The captions, each with its words behind it; the first one's are open. */
 function captionList(captions) {
   const likeliest = Math.max(...captions.map(({probability: p}) => p));
@@ -55,14 +67,18 @@ function captionList(captions) {
     ...captions.map((caption, index) =>
       element(
         "details",
-        index ? {} : {open: ""},
+        index ? {} : {class: "best", open: ""},
         element(
           "summary",
           {},
           element(
             "span",
             {class: "row"},
-            element("span", {dir: "auto"}, caption.caption || "Empty caption"),
+            element(
+              "span",
+              {class: "sentence", dir: "auto"},
+              sentenceOf(caption),
+            ),
             probabilityOf(caption.probability),
           ),
           bar(likeliest && caption.probability / likeliest),
@@ -72,9 +88,6 @@ function captionList(captions) {
     ),
   );
 }
-
-/** A caption as people write a sentence. */
-const sentenceOf = ({caption}) => caption.replace(/ ([.,!?;:])/g, "$1");
 
 /** A picture's card: it waits, has captions, or an error. */
 export class Card {
@@ -132,17 +145,8 @@ export class Card {
   /** Shows captions; returns what is to be said of the picture. */
   show(captions) {
     this.finish();
-    if (!captions.length || !captions[0].caption) {
-      this.content.replaceChildren(
-        element("p", {class: "none"}, "The model says nothing of it."),
-      );
-      return "no caption";
-    }
     const sentence = sentenceOf(captions[0]);
-    this.content.replaceChildren(
-      element("p", {class: "best", dir: "auto"}, sentence),
-      captionList(captions),
-    );
+    this.content.replaceChildren(captionList(captions));
     if (navigator.clipboard) {
       this.setAction("Copy", async (button) => {
         await navigator.clipboard.writeText(sentence);

@@ -1,0 +1,69 @@
+"""Stands in for a captioner: for tests of what is done with captions."""
+
+from collections.abc import Iterable
+from collections.abc import Iterator
+import io
+import threading
+import types
+from typing import Any
+
+from PIL import Image
+
+from im2txt import captioning
+from im2txt import captions
+
+
+def image(width: int = 8, height: int = 6, kind: str = "png") -> bytes:
+  """An image file of a size, which the caption will tell."""
+  file = io.BytesIO()
+  Image.new("RGB", (width, height), "teal").save(file, format=kind)
+  return file.getvalue()
+
+
+class FakeCaptioner:
+  """Says of an image how large it is.
+
+  Attributes:
+    model: As much of a model as is asked for.
+    go: While it is not set, captioning takes its time.
+    batches: The number of images and the options of each call.
+    failure: What to raise instead of captioning; None for nothing.
+  """
+
+  def __init__(self):
+    self.model = types.SimpleNamespace(vocab_size=12000)
+    self.go = threading.Event()
+    self.go.set()
+    self.batches: list[tuple[int, dict[str, Any]]] = []
+    self.failure: Exception | None = None
+
+  def caption_each(
+      self, sources: Iterable[bytes], *, batch_size: int, **options: Any
+  ) -> Iterator[list[captions.Caption] | captioning.ImageError]:
+    """See `captioning.Captioner.caption_each`."""
+    images = list(sources)
+    if len(images) > batch_size:
+      raise ValueError(f"{len(images)} images in a batch of {batch_size}.")
+    self.batches.append((len(images), options))
+    self.go.wait(timeout=60)
+    if self.failure:
+      raise self.failure
+    for encoded in images:
+      yield self._caption(encoded, options["beam_size"])
+
+  def _caption(self, encoded: bytes, beam_size: int):
+    try:
+      opened = Image.open(io.BytesIO(encoded))
+      opened.load()
+    except (OSError, SyntaxError):
+      return captioning.ImageError("It is damaged.")
+    return [
+        captions.Caption(
+            words=("a", str(opened.width), "by", str(opened.height), "."),
+            log_probability=-1.0 - rank,
+            word_probabilities=(0.9, 0.8, 1.0, 0.5, 0.99),
+            end_probability=0.75,
+            score=-1.0 - rank,
+        )
+        for rank in range(beam_size)
+    ]
