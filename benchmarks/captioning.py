@@ -20,7 +20,7 @@ from benchmarks import stand_ins
 
 flags.adopt_module_key_flags(stand_ins)
 
-_BATCH_SIZE = flags.DEFINE_integer(
+BATCH_SIZE = flags.DEFINE_integer(
     "batch_size", 32, "How many images to caption at once.", lower_bound=1
 )
 _PRECISIONS = ("float32", "bfloat16")
@@ -129,7 +129,7 @@ def variants(
 def main(inputs: stand_ins.Inputs) -> None:
   """Prints the table."""
   results = measure.compare(
-      variants(inputs, _BATCH_SIZE.value), rounds=stand_ins.ROUNDS.value
+      variants(inputs, BATCH_SIZE.value), rounds=stand_ins.ROUNDS.value
   )
   measure.print_table(results, unit="image")
 

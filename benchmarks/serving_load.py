@@ -1,0 +1,223 @@
+r"""A server under many clients, some of which are slow, wrong or gone.
+
+    python -m benchmarks.serving_load \
+      --checkpoint_path=model/train --vocab_file=word_counts.txt \
+      --input_files='photos/*.jpg' --num_requests=10000
+
+Starts a server on 127.0.0.1 and sends it so many requests from so many clients
+at a time: good images; bad ones, which are to be refused; bodies that trickle
+in; and clients that leave before their answer. Prints how long answers took,
+and fails if one is missing, if one is not what it should be (the same image,
+the same captions), or if the server has anything left to do at the end. The
+memory at the end is to be that after the first tenth.
+"""
+
+import collections
+from collections.abc import Callable
+from collections.abc import Sequence
+from concurrent import futures
+import functools
+import http.client
+import random
+import time
+from typing import NamedTuple
+
+from absl import flags
+import tqdm
+
+from benchmarks import measure
+from benchmarks import serving_clients
+from benchmarks import stand_ins
+from im2txt import program
+
+flags.adopt_module_key_flags(stand_ins)
+
+_NUM_REQUESTS = flags.DEFINE_integer(
+    "num_requests", 1000, "How many requests there are in all.", lower_bound=10
+)
+_NUM_CLIENTS = flags.DEFINE_integer(
+    "num_clients", 64, "How many clients ask at a time.", lower_bound=1
+)
+_MAX_WAITING = flags.DEFINE_integer(
+    "max_waiting",
+    256,
+    "The server's flag; small, many a request is answered 503.",
+    lower_bound=1,
+)
+
+_BUSY = 503
+# How many of a hundred requests are of each kind.
+_SHARES = {
+    "good": 75,
+    "no image": 5,
+    "truncated": 5,
+    "too many pixels": 5,
+    "trickled": 5,
+    "left while sending": 2,
+    "left while waiting": 3,
+}
+
+
+class Kind(NamedTuple):
+  """A kind of request.
+
+  Attributes:
+    send: Sends one, given the server's port and an image.
+    statuses: What it may be answered.
+  """
+
+  send: Callable[[int, bytes], serving_clients.Answer]
+  statuses: Sequence[int]
+
+
+def kinds() -> dict[str, Kind]:
+  """All kinds, by name."""
+  body = serving_clients.request_body
+  ask = serving_clients.connect_and_ask
+  leave = serving_clients.leave
+  left = [serving_clients.LEFT]
+  return {
+      "good": Kind(lambda port, image: ask(port, body(image)), [200]),
+      "no image": Kind(lambda port, image: ask(port, body(b"x" * 999)), [400]),
+      "truncated": Kind(
+          lambda port, image: ask(port, body(image[: len(image) // 2])), [400]
+      ),
+      "too many pixels": Kind(
+          lambda port, image: ask(port, body(bomb(image))), [400]
+      ),
+      "trickled": Kind(
+          lambda port, image: serving_clients.trickle(port, body(image)), [200]
+      ),
+      "left while sending": Kind(
+          lambda port, image: leave(port, body(image), share=0.5), left
+      ),
+      "left while waiting": Kind(
+          lambda port, image: leave(port, body(image), share=1.0), left
+      ),
+  }
+
+
+def bomb(jpeg: bytes) -> bytes:
+  """A JPEG whose header says that it has 65,500 x 65,500 pixels."""
+  frame = max(jpeg.find(b"\xff\xc0"), jpeg.find(b"\xff\xc2"))
+  size = (65500).to_bytes(2, "big")
+  return jpeg[: frame + 5] + 2 * size + jpeg[frame + 9 :]
+
+
+class Load:
+  """Sends requests and judges their answers.
+
+  Attributes:
+    secs: What each answer took, by the kind of request.
+    statuses: How often each status came, by the kind of request.
+    failures: What should not have been, in words.
+  """
+
+  def __init__(self, server: serving_clients.Server, images: Sequence[bytes]):
+    self.secs = collections.defaultdict(list)
+    self.statuses = collections.defaultdict(collections.Counter)
+    self.failures: list[str] = []
+    self._port = server.port
+    self._images = images
+    self._kinds = kinds()
+    good = self._kinds["good"].send
+    self._expected = [good(server.port, image).body for image in images]
+
+  def send(self, number: int) -> None:
+    """Sends the request of a number, which decides on all about it."""
+    rng = random.Random(number)
+    (name,) = rng.choices(list(_SHARES), list(_SHARES.values()))
+    index = rng.randrange(len(self._images))
+    try:
+      answer = self._kinds[name].send(self._port, self._images[index])
+    except (OSError, http.client.HTTPException) as error:
+      self.failures.append(f"{name}: no answer: {error!r}")
+      return
+    self.secs[name].append(answer.secs)
+    self.statuses[name][answer.status] += 1
+    if answer.status == _BUSY:
+      time.sleep(1)
+    elif answer.status not in self._kinds[name].statuses:
+      self.failures.append(f"{name}: {answer.status}: {answer.body[:200]!r}")
+    elif answer.status == 200 and not self._is_expected(answer.body, index):
+      self.failures.append(f"{name}: another caption: {answer.body[:200]!r}")
+
+  def _is_expected(self, body: bytes, index: int) -> bool:
+    # Without the probabilities, whose last digits depend on the batch.
+    def captions(text: bytes) -> list[bytes]:
+      return text.split(b'"caption":"')[1].split(b'"')[:1]
+
+    return captions(body) == captions(self._expected[index])
+
+  def print_table(self) -> None:
+    """Prints what answers took."""
+    print("| request | answers | p50 ms | p95 ms | p99 ms |")
+    print("| --- | --- |" + " ---: |" * 3)
+    for name, secs in self.secs.items():
+      statuses = ", ".join(
+          f"{count} x {status or 'none'}"
+          for status, count in sorted(self.statuses[name].items())
+      )
+      shown = serving_clients.percentiles(secs, [0.5, 0.95, 0.99])
+      columns = " | ".join(f"{1000 * s:.0f}" for s in shown)
+      print(f"| {name} | {statuses} | {columns} |")
+
+
+def main(inputs: stand_ins.Inputs) -> None:
+  """Runs the load and prints the tables.
+
+  Raises:
+    RuntimeError: If anything failed.
+  """
+  images = []
+  for path in sorted(set(inputs.files)):
+    with open(path, "rb") as file:
+      images.append(file.read())
+  with serving_clients.serve(
+      f"--checkpoint_path={inputs.checkpoint}",
+      f"--vocab_file={inputs.vocab_file}",
+      f"--max_waiting={_MAX_WAITING.value}",
+  ) as server:
+    load = Load(server, images)
+    first = _NUM_REQUESTS.value // 10
+    _send_all(load, range(first))
+    earlier = server.memory_mib()
+    start = time.perf_counter()
+    _send_all(load, range(first, _NUM_REQUESTS.value))
+    secs = time.perf_counter() - start
+    _await_rest(server)
+    print(f"\n{measure.machine()}\n")
+    load.print_table()
+    print(
+        f"\n{(_NUM_REQUESTS.value - first) / secs:.1f} requests/s;"
+        f" {server.figure('im2txt_batch_size_sum'):.0f} images in"
+        f" {server.figure('im2txt_batch_size_count'):.0f} batches; memory"
+        f" {earlier:.0f} MiB after {first} requests, {server.memory_mib():.0f}"
+        f" MiB after {_NUM_REQUESTS.value}."
+    )
+  if load.failures:
+    raise RuntimeError(
+        f"{len(load.failures)} requests failed, such as: {load.failures[0]}"
+    )
+
+
+def _send_all(load: Load, numbers: range) -> None:
+  with futures.ThreadPoolExecutor(_NUM_CLIENTS.value) as pool:
+    sent = pool.map(load.send, numbers)
+    for _ in tqdm.tqdm(sent, total=len(numbers), disable=None):
+      pass
+
+
+def _await_rest(server: serving_clients.Server) -> None:
+  """Waits until the server has noticed that clients have left."""
+  names = ("im2txt_images_waiting", "im2txt_requests_in_progress")
+  for _ in range(50):
+    # One request is that for the figures.
+    if [server.figure(name) for name in names] == [0, 1]:
+      return
+    time.sleep(0.1)
+  raise RuntimeError("The server still has requests that no client waits for.")
+
+
+if __name__ == "__main__":
+  stand_ins.run(main)
