@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
+import logging
 import socket
 
 import uvicorn
@@ -24,9 +25,11 @@ def bind(host: str, port: int) -> socket.socket:
     family, kind, protocol, _, address = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
-    bound = socket.socket(family, kind, protocol)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    bound.bind(address)
+    with contextlib.ExitStack() as on_error:
+      bound = on_error.enter_context(socket.socket(family, kind, protocol))
+      bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+      bound.bind(address)
+      on_error.pop_all()
   except OSError as error:
     # In one string, as these errors name no file.
     raise OSError(
@@ -51,6 +54,8 @@ def run(
     on_start: Called with the server's URL when it listens.
     stop_secs: How long what has begun may take when the server is to stop.
   """
+  # It warns of each body that is no form; the client is told that.
+  logging.getLogger("python_multipart").setLevel(logging.ERROR)
   config = uvicorn.Config(
       application,
       http="h11",

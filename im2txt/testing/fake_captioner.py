@@ -56,7 +56,9 @@ class FakeCaptioner:
       opened = Image.open(io.BytesIO(encoded))
       opened.load()
     except (OSError, SyntaxError):
-      return captioning.ImageError("It is damaged.")
+      return captioning.ImageError(
+          "It is no JPEG or PNG image, or a damaged one."
+      )
     return [
         captions.Caption(
             words=("a", str(opened.width), "by", str(opened.height), "."),

@@ -1,0 +1,115 @@
+"""Tests of serve."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from unittest import mock
+from urllib import request
+
+from absl import flags
+from absl.testing import flagsaver
+from absl.testing import parameterized
+import tensorflow as tf
+
+from im2txt import serve
+from im2txt.testing import programs
+from im2txt.testing import tiny
+from im2txt.testing import tiny_captioning
+
+_BOUNDARY = "boundary"
+
+
+def _form(image):
+  head = (
+      f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="image";'
+      ' filename="x"\r\n\r\n'
+  )
+  return head.encode() + image + f"\r\n--{_BOUNDARY}--\r\n".encode()
+
+
+class ServeTest(parameterized.TestCase, tf.test.TestCase):
+
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    if not flags.FLAGS.is_parsed():
+      flags.FLAGS(sys.argv[:1])
+    folder = tf.compat.v1.test.get_temp_dir()
+    model = tiny_captioning.make_model()
+    cls.flags = {
+        "checkpoint_path": tiny_captioning.save(model, folder),
+        "vocab_file": tiny.write_vocabulary(folder),
+        "port": 0,
+    }
+
+  @parameterized.parameters(signal.SIGTERM, signal.SIGINT)
+  def test_as_a_program(self, number):
+    arguments = [f"--{name}={value}" for name, value in self.flags.items()]
+    process = subprocess.Popen(
+        programs.command("serve", *arguments),
+        env=programs.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    self.addCleanup(process.communicate)
+    self.addCleanup(process.kill)
+    line = process.stdout.readline()
+    self.assertRegex(line, r"^Listening on http://127\.0\.0\.1:\d+\n$")
+    posted = request.Request(
+        line.split()[-1] + "/model/predict",
+        _form(tiny_captioning.jpeg(1)),
+        {"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"},
+    )
+    with request.urlopen(posted, timeout=60) as answer:
+      self.assertLen(json.load(answer)["predictions"], 3)
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=60)
+    self.assertEqual((process.returncode, stdout), (0, ""))
+    self.assertEndsWith(stderr, "INFO:tensorflow:Stopped.\n")
+    self.assertNotIn("Traceback", stderr)
+
+  @parameterized.named_parameters(
+      ("checkpoint", {"checkpoint_path": "/no/x"}, "No checkpoint found"),
+      ("vocabulary", {"vocab_file": "/no/x.txt"}, "no vocabulary file"),
+      ("limits", {"max_images": 9, "max_waiting": 8}, "must fit among those"),
+  )
+  def test_wrong_use(self, wrong, message):
+    with (
+        flagsaver.flagsaver(**{**self.flags, **wrong}),
+        self.assertRaisesRegex((ValueError, OSError), message),
+    ):
+      serve.main(["serve"])
+
+  def test_port_in_use(self):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+      port = taken.getsockname()[1]
+      ran = programs.run(
+          "serve", "--checkpoint_path=x", "--vocab_file=y", f"--port={port}"
+      )
+    self.assertEqual(ran.returncode, 1)
+    self.assertEqual(
+        ran.stderr.splitlines()[-1],
+        f"serve: Can't listen on 127.0.0.1, port {port}: Address already in"
+        " use. Give another --port; with 0 the system chooses one.",
+    )
+
+  def test_packages_are_missing(self):
+    with (
+        flagsaver.flagsaver(**self.flags),
+        mock.patch("importlib.util.find_spec", return_value=None),
+        self.assertRaisesRegex(ValueError, r"pip install 'im2txt\[serve\]'"),
+    ):
+      serve.main(["serve"])
+
+  def test_help_teaches(self):
+    ran = programs.run("serve", "--help")
+    self.assertEqual(ran.returncode, 0)
+    self.assertIn("curl -F image=@dog.jpg", ran.stdout)
+    self.assertIn("--max_waiting", ran.stdout)
+
+
+if __name__ == "__main__":
+  tf.test.main()

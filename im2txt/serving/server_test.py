@@ -1,0 +1,83 @@
+"""Tests of running the server."""
+
+import os
+import signal
+import socket
+import threading
+from urllib import request
+
+from absl.testing import absltest
+
+from im2txt.serving import server
+from im2txt.testing import loopback_server
+
+
+async def _hello(scope, receive, send):
+  """An application that greets, and is slow to do so at `/slow`."""
+  if scope["type"] == "lifespan":
+    for moment in ("startup", "shutdown"):
+      await receive()
+      await send({"type": f"lifespan.{moment}.complete"})
+    return
+  await send({"type": "http.response.start", "status": 200, "headers": []})
+  if scope["path"] == "/slow":
+    os.kill(os.getpid(), signal.SIGTERM)
+  await send({"type": "http.response.body", "body": b"hello"})
+
+
+class ServerTest(absltest.TestCase):
+
+  def _run(self, path):
+    """Runs a server that is told to stop while it answers; its answer."""
+    found = []
+
+    def ask(url):
+      def read():
+        with request.urlopen(url + path, timeout=60) as answer:
+          found.append(answer.read())
+
+      self.client = threading.Thread(target=read)
+      self.client.start()
+
+    bound = server.bind("127.0.0.1", 0)
+    server.run(_hello, bound, on_start=ask, stop_secs=60)
+    self.client.join()
+    self.assertEqual(bound.fileno(), -1)
+    return found
+
+  def test_a_signal_ends_it_after_what_has_begun(self):
+    self.assertEqual(self._run("/slow"), [b"hello"])
+
+  def test_handlers_are_put_back(self):
+    before = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)]
+    self._run("/slow")
+    after = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)]
+    self.assertEqual(after, before)
+
+  def test_url(self):
+    with loopback_server.serve(_hello) as url:
+      self.assertRegex(url, r"^http://127\.0\.0\.1:\d+$")
+      with request.urlopen(url, timeout=60) as answer:
+        self.assertEqual(answer.read(), b"hello")
+
+  def test_port_in_use(self):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+      port = taken.getsockname()[1]
+      with self.assertRaisesRegex(
+          OSError, f"^Can't listen on 127.0.0.1, port {port}: Address already"
+      ):
+        server.bind("127.0.0.1", port)
+
+  def test_no_such_host(self):
+    with self.assertRaisesRegex(OSError, "Can't listen on no.invalid, port 0"):
+      server.bind("no.invalid", 0)
+
+  def test_a_version_6_address(self):
+    if not socket.has_dualstack_ipv6():
+      self.skipTest("There is no IPv6 here.")
+    with server.bind("::1", 0) as bound:
+      self.assertRegex(server._url(bound), r"^http://\[::1\]:\d+$")
+
+
+if __name__ == "__main__":
+  absltest.main()
