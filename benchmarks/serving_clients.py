@@ -106,9 +106,7 @@ def request_body(image: bytes) -> bytes:
   return head.encode() + image + f"\r\n--{_BOUNDARY}--\r\n".encode()
 
 
-def ask(
-    connection: http.client.HTTPConnection, body: bytes
-) -> Answer:
+def ask(connection: http.client.HTTPConnection, body: bytes) -> Answer:
   """Sends a request and waits for its answer."""
   start = time.perf_counter()
   connection.request("POST", _PATH, body, _headers())
@@ -135,9 +133,7 @@ def trickle(
 
   start = time.perf_counter()
   with contextlib.closing(_connect(port)) as connection:
-    connection.request(
-        "POST", _PATH, parts(), _headers(), encode_chunked=True
-    )
+    connection.request("POST", _PATH, parts(), _headers(), encode_chunked=True)
     response = connection.getresponse()
     return Answer(response.status, response.read(), time.perf_counter() - start)
 
@@ -160,9 +156,7 @@ def leave(port: int, body: bytes, *, share: float) -> Answer:
   return Answer(LEFT, b"", 0.0)
 
 
-def percentiles(
-    secs: Sequence[float], shares: Sequence[float]
-) -> list[float]:
+def percentiles(secs: Sequence[float], shares: Sequence[float]) -> list[float]:
   """The values that these shares of all don't exceed."""
   ordered = sorted(secs)
   return [

@@ -16,7 +16,6 @@ import collections
 from collections.abc import Callable
 from collections.abc import Sequence
 from concurrent import futures
-import functools
 import http.client
 import random
 import time
@@ -28,7 +27,6 @@ import tqdm
 from benchmarks import measure
 from benchmarks import serving_clients
 from benchmarks import stand_ins
-from im2txt import program
 
 flags.adopt_module_key_flags(stand_ins)
 
@@ -114,8 +112,10 @@ class Load:
   """
 
   def __init__(self, server: serving_clients.Server, images: Sequence[bytes]):
-    self.secs = collections.defaultdict(list)
-    self.statuses = collections.defaultdict(collections.Counter)
+    self.secs: dict[str, list[float]] = collections.defaultdict(list)
+    self.statuses: dict[str, collections.Counter] = collections.defaultdict(
+        collections.Counter
+    )
     self.failures: list[str] = []
     self._port = server.port
     self._images = images

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from collections.abc import Sequence
 import contextlib
 from typing import Annotated
+from typing import Any
 from typing import TypeVar
 
 import fastapi
@@ -42,7 +43,7 @@ _MAX_LENGTH_NORMALIZATION_FACTOR = 2.0
 
 _Value = TypeVar("_Value")
 
-_ERRORS = {
+_ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": answers.Error, "description": description}
     for status, description in (
         (400, "The request or the image is at fault"),
@@ -101,7 +102,7 @@ def make(
       app,
       limits=request_limits,
       counts=counts,
-      paths={route.path for route in app.routes},
+      paths={getattr(route, "path", "") for route in app.routes},
       is_full=lambda: service.is_full,
   )
 
@@ -261,9 +262,7 @@ async def _unless_left(
   working = asyncio.ensure_future(work)
   leaving = asyncio.ensure_future(leave())
   try:
-    await asyncio.wait(
-        {working, leaving}, return_when=asyncio.FIRST_COMPLETED
-    )
+    await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
     if not working.done():
       raise fastapi.HTTPException(
           request_guard.BROKEN_OFF, "The client has left."

@@ -54,9 +54,12 @@ class ApplicationTest(parameterized.TestCase):
           request_guard.RequestLimits(),
       )
       transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-      async with lifespan(app), httpx.AsyncClient(
-          transport=transport, base_url="http://server"
-      ) as client:
+      async with (
+          lifespan(app),
+          httpx.AsyncClient(
+              transport=transport, base_url="http://server"
+          ) as client,
+      ):
         return await talk(client)
 
     return asyncio.run(run())

@@ -116,11 +116,11 @@ class CaptionService:
     """Whether images are accepted and captioned."""
     return self._batcher.is_working
 
-  def warm_up(self, options: Options = Options()) -> None:
+  def warm_up(self) -> None:
     """Captions something, which the first time takes seconds longer."""
     file = io.BytesIO()
     Image.new("RGB", (8, 8)).save(file, format="jpeg")
-    (future,) = self._batcher.submit([file.getvalue()], options)
+    (future,) = self._batcher.submit([file.getvalue()], Options())
     future.result()
 
   async def caption(

@@ -103,9 +103,7 @@ class FuzzTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual(self._assert_answered(data).status_code, 400)
 
   @_settings
-  @hypothesis.given(
-      strategies.sampled_from(_KINDS), strategies.floats(0, 0.95)
-  )
+  @hypothesis.given(strategies.sampled_from(_KINDS), strategies.floats(0, 0.95))
   def test_truncated(self, kind, share):
     image = _image(kind)
     answer = self._assert_answered(image[: int(share * len(image))])

@@ -6,6 +6,7 @@ header, so nothing needs to be decoded in order to refuse it.
 
 import io
 
+from PIL import ImageFile
 from PIL import JpegImagePlugin
 from PIL import PngImagePlugin
 
@@ -24,6 +25,7 @@ def problem_of(data: bytes, *, max_pixels: int) -> str | None:
   if not data:
     return "It is empty."
   # Not Image.open, which takes other formats and warns of large images.
+  read: type[ImageFile.ImageFile]
   if data.startswith(b"\xff\xd8"):
     read = JpegImagePlugin.JpegImageFile
   elif data.startswith(b"\x89PNG\r\n\x1a\n"):

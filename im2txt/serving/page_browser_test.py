@@ -148,8 +148,9 @@ class PageBrowserTest(chromium_test_case.ChromiumTestCase):
         "It is no JPEG or PNG image.",
     )
     self.assertLen(self.texts(".best"), 0)
-    self.wait_for(2, lambda: self.texts(".frame").count(
-        "No preview of this file"))
+    self.wait_for(
+        2, lambda: self.texts(".frame").count("No preview of this file")
+    )
 
   def test_keyboard(self):
     self.press(keys.Keys.TAB)
@@ -256,9 +257,7 @@ class PageBrowserTest(chromium_test_case.ChromiumTestCase):
     self.open(self.url)
     width = "return document.documentElement.scrollWidth"
     self.assertEqual(self.run_script(width), chromium_test_case.PHONE[0])
-    self._transfer(
-        "drop", _file(f"{60 * 'long'}.png", fake_captioner.image())
-    )
+    self._transfer("drop", _file(f"{60 * 'long'}.png", fake_captioner.image()))
     self._await_captions("a 8 by 6.")
     self.find("#options summary").click()
     self.assertEqual(self.run_script(width), chromium_test_case.PHONE[0])

@@ -22,9 +22,7 @@ def add(app: fastapi.FastAPI) -> None:
     _add_file(app, f"/{name}", path)
 
 
-def _add_file(
-    app: fastapi.FastAPI, route: str, path: pathlib.Path
-) -> None:
+def _add_file(app: fastapi.FastAPI, route: str, path: pathlib.Path) -> None:
   content = path.read_bytes()
   media_type = _TYPES[path.suffix]
 

@@ -91,9 +91,7 @@ class RequestGuardTest(parameterized.TestCase):
     self._count("/echo", 413)
     if has_length:
       message = "The request is too large; at most 4.76837e-06 MB are allowed."
-      self.assertEqual(
-          answer.json(), {"status": "error", "message": message}
-      )
+      self.assertEqual(answer.json(), {"status": "error", "message": message})
 
   def test_body_comes_too_slowly(self):
     async def trickle():
@@ -128,7 +126,9 @@ class RequestGuardTest(parameterized.TestCase):
         await asyncio.sleep(0.05)
         third = await post()
         self.go.set()
-        statuses = [answer.status_code for answer in await asyncio.gather(*first)]
+        statuses = [
+            answer.status_code for answer in await asyncio.gather(*first)
+        ]
         return [*statuses, third.status_code, (await post()).status_code]
 
     guard = self._guard(max_requests=2)

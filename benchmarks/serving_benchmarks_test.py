@@ -1,0 +1,75 @@
+"""Tests that the benchmarks of serving run: few requests, a tiny model."""
+
+import contextlib
+import io
+import sys
+from unittest import mock
+
+from absl import flags
+from absl.testing import flagsaver
+import tensorflow as tf
+
+from benchmarks import serving_clients
+from benchmarks import serving_load
+from benchmarks import serving_throughput
+from benchmarks import stand_ins
+from im2txt.testing import programs
+
+_TINY = (
+    "vocab_size=12,image_height=75,image_width=75,resize_height=80,"
+    "resize_width=80,inception_depth_multiplier=0.05,embedding_size=8,"
+    "num_lstm_units=6"
+)
+
+
+class ServingBenchmarksTest(tf.test.TestCase):
+
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    if not flags.FLAGS.is_parsed():
+      flags.FLAGS(sys.argv[:1])
+    folder = tf.compat.v1.test.get_temp_dir()
+    with flagsaver.flagsaver(config_overrides=_TINY, num_images=2):
+      cls.inputs = stand_ins.make(folder)
+
+  def setUp(self):
+    super().setUp()
+    self.enter_context(
+        mock.patch.dict("os.environ", programs.environment(), clear=True)
+    )
+
+  def _printed(self, main):
+    stdout = io.StringIO()
+    with contextlib.redirect_stdout(stdout):
+      main(self.inputs)
+    return stdout.getvalue()
+
+  def test_load(self):
+    with flagsaver.flagsaver(num_requests=60, num_clients=8):
+      printed = self._printed(serving_load.main)
+    for name in serving_load.kinds():
+      self.assertIn(f"| {name} |", printed)
+    self.assertRegex(printed, r"memory \d+ MiB after 6 requests, \d+ MiB after")
+
+  def test_throughput(self):
+    with flagsaver.flagsaver(rounds=1, num_clients=2):
+      printed = self._printed(serving_throughput.main)
+    self.assertRegex(printed, r"\| 2 clients \| [\d.]+ \| \d+% \|")
+
+  def test_a_server_that_does_not_start(self):
+    with (
+        self.assertRaisesRegex(RuntimeError, "has not started"),
+        serving_clients.serve("--checkpoint_path=/no", "--vocab_file=/no"),
+    ):
+      pass
+
+  def test_percentiles(self):
+    self.assertEqual(
+        serving_clients.percentiles([4.0, 1.0, 3.0, 2.0], [0.0, 0.5, 0.99]),
+        [1.0, 3.0, 4.0],
+    )
+
+
+if __name__ == "__main__":
+  tf.test.main()
