@@ -148,19 +148,19 @@ def main(argv: list[str]) -> None:
       body_secs=_BODY_SECS.value,
   )
   # Before the model is loaded, which takes a while.
-  bound = server.bind(_HOST.value, _PORT.value)
-  captioner = captioning.Captioner.load(
-      _CHECKPOINT_PATH.value,
-      _VOCAB_FILE.value,
-      _CONFIG_OVERRIDES.value,
-      precision=_PRECISION.value,
-  )
-  server.run(
-      application.make(captioner, limits, request_limits),
-      bound,
-      on_start=lambda url: print(f"Listening on {url}", flush=True),
-      stop_secs=math.ceil(_BODY_SECS.value + _TIMEOUT_SECS.value),
-  )
+  with server.bind(_HOST.value, _PORT.value) as bound:
+    captioner = captioning.Captioner.load(
+        _CHECKPOINT_PATH.value,
+        _VOCAB_FILE.value,
+        _CONFIG_OVERRIDES.value,
+        precision=_PRECISION.value,
+    )
+    server.run(
+        application.make(captioner, limits, request_limits),
+        bound,
+        on_start=lambda url: print(f"Listening on {url}", flush=True),
+        stop_secs=math.ceil(_BODY_SECS.value + _TIMEOUT_SECS.value),
+    )
   logging.info("Stopped.")
 
 

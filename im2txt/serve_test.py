@@ -13,7 +13,9 @@ from absl.testing import flagsaver
 from absl.testing import parameterized
 import tensorflow as tf
 
+from im2txt import captioning
 from im2txt import serve
+from im2txt.inference_utils import vocabulary
 from im2txt.testing import programs
 from im2txt.testing import tiny
 from im2txt.testing import tiny_captioning
@@ -38,9 +40,12 @@ class ServeTest(parameterized.TestCase, tf.test.TestCase):
       flags.FLAGS(sys.argv[:1])
     folder = tf.compat.v1.test.get_temp_dir()
     model = tiny_captioning.make_model()
+    vocab_file = tiny.write_vocabulary(folder)
+    captioner = captioning.Captioner(model, vocabulary.Vocabulary(vocab_file))
+    ((cls.caption, *_),) = captioner.caption([tiny_captioning.jpeg(1)])
     cls.flags = {
         "checkpoint_path": tiny_captioning.save(model, folder),
-        "vocab_file": tiny.write_vocabulary(folder),
+        "vocab_file": vocab_file,
         "port": 0,
     }
 
@@ -64,7 +69,8 @@ class ServeTest(parameterized.TestCase, tf.test.TestCase):
         {"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"},
     )
     with request.urlopen(posted, timeout=60) as answer:
-      self.assertLen(json.load(answer)["predictions"], 3)
+      said = json.load(answer)["predictions"][0]["caption"]
+    self.assertEqual(said, self.caption.sentence)
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=60)
     self.assertEqual((process.returncode, stdout), (0, ""))
