@@ -32,6 +32,7 @@ MODULES = {
     "pretrain_encoder": "im2txt.pretrain_encoder",
     "run_inference": "im2txt.run_inference",
     "score_captions": "im2txt.score_captions",
+    "serve": "im2txt.serve",
     "train": "im2txt.train",
 }
 _SECONDS_TO_START = 120
@@ -96,7 +97,7 @@ def main() -> int:
   command += shrink(program, arguments)
   if program == "serve":
     ports = [a.split("=")[1] for a in arguments if a.startswith("--port=")]
-    return _start_server(command, int((ports or ["8888"])[-1]))
+    return _start_server(command, int((ports or ["8080"])[-1]))
   return subprocess.run(command, check=False).returncode
 
 

@@ -166,6 +166,7 @@ class World:
           shutil.copy(drawn, images)
     for path in sorted(images.iterdir())[:3]:
       shutil.copy(path, pictures)
+    shutil.copy(path, pictures / "dog.jpg")
     docs_captions.write(self.home, folder)
     # What another system might say of the images of validation.
     references = folder / "captions_val.json"

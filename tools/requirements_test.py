@@ -40,7 +40,8 @@ def read_project() -> dict[str, Any]:
 def read_dependencies() -> list[requirements.Requirement]:
   """What im2txt and its tests depend on."""
   project = read_project()
-  lines = project["dependencies"] + project["optional-dependencies"]["test"]
+  extras = project["optional-dependencies"]
+  lines = project["dependencies"] + extras["serve"] + extras["test"]
   return [requirements.Requirement(line) for line in lines]
 
 
