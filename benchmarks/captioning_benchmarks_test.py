@@ -2,9 +2,7 @@
 
 import importlib.util
 import os
-import sys
 
-from absl import flags
 from absl.testing import flagsaver
 import numpy as np
 import tensorflow as tf
@@ -13,14 +11,8 @@ from benchmarks import beam_search
 from benchmarks import captioning
 from benchmarks import encoder
 from benchmarks import scaling_captioning
-from benchmarks import stand_ins
 from benchmarks import start_up
-
-_TINY = (
-    "vocab_size=12,image_height=75,image_width=75,resize_height=80,"
-    "resize_width=80,inception_depth_multiplier=0.05,embedding_size=8,"
-    "num_lstm_units=6"
-)
+from benchmarks import tiny_stand_ins
 
 
 class CaptioningBenchmarksTest(tf.test.TestCase):
@@ -28,11 +20,7 @@ class CaptioningBenchmarksTest(tf.test.TestCase):
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    if not flags.FLAGS.is_parsed():
-      flags.FLAGS(sys.argv[:1])
-    folder = tf.compat.v1.test.get_temp_dir()
-    with flagsaver.flagsaver(config_overrides=_TINY, num_images=2):
-      cls.inputs = stand_ins.make(folder)
+    cls.inputs = tiny_stand_ins.make(tf.compat.v1.test.get_temp_dir())
 
   def test_beam_search(self):
     self.assertEqual(2, beam_search.make_plain(self.inputs, 3)())

@@ -2,24 +2,16 @@
 
 import contextlib
 import io
-import sys
 from unittest import mock
 
-from absl import flags
 from absl.testing import flagsaver
 import tensorflow as tf
 
 from benchmarks import serving_clients
 from benchmarks import serving_load
 from benchmarks import serving_throughput
-from benchmarks import stand_ins
+from benchmarks import tiny_stand_ins
 from im2txt.testing import programs
-
-_TINY = (
-    "vocab_size=12,image_height=75,image_width=75,resize_height=80,"
-    "resize_width=80,inception_depth_multiplier=0.05,embedding_size=8,"
-    "num_lstm_units=6"
-)
 
 
 class ServingBenchmarksTest(tf.test.TestCase):
@@ -27,11 +19,7 @@ class ServingBenchmarksTest(tf.test.TestCase):
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    if not flags.FLAGS.is_parsed():
-      flags.FLAGS(sys.argv[:1])
-    folder = tf.compat.v1.test.get_temp_dir()
-    with flagsaver.flagsaver(config_overrides=_TINY, num_images=2):
-      cls.inputs = stand_ins.make(folder)
+    cls.inputs = tiny_stand_ins.make(tf.compat.v1.test.get_temp_dir())
 
   def setUp(self):
     super().setUp()
