@@ -16,6 +16,12 @@ import sys
 import time
 from typing import NamedTuple
 
+from absl import flags
+
+NUM_CLIENTS = flags.DEFINE_integer(
+    "num_clients", 32, "How many clients ask at a time.", lower_bound=1
+)
+
 _BOUNDARY = "im2txt-benchmark"
 _PATH = "/model/predict"
 # Longer than the server itself takes before it gives an answer up.

@@ -28,13 +28,11 @@ from benchmarks import measure
 from benchmarks import serving_clients
 from benchmarks import stand_ins
 
+flags.adopt_module_key_flags(serving_clients)
 flags.adopt_module_key_flags(stand_ins)
 
 _NUM_REQUESTS = flags.DEFINE_integer(
     "num_requests", 1000, "How many requests there are in all.", lower_bound=10
-)
-_NUM_CLIENTS = flags.DEFINE_integer(
-    "num_clients", 64, "How many clients ask at a time.", lower_bound=1
 )
 _MAX_WAITING = flags.DEFINE_integer(
     "max_waiting",
@@ -202,7 +200,7 @@ def main(inputs: stand_ins.Inputs) -> None:
 
 
 def _send_all(load: Load, numbers: range) -> None:
-  with futures.ThreadPoolExecutor(_NUM_CLIENTS.value) as pool:
+  with futures.ThreadPoolExecutor(serving_clients.NUM_CLIENTS.value) as pool:
     sent = pool.map(load.send, numbers)
     for _ in tqdm.tqdm(sent, total=len(numbers), disable=None):
       pass
@@ -220,4 +218,5 @@ def _await_rest(server: serving_clients.Server) -> None:
 
 
 if __name__ == "__main__":
+  flags.FLAGS.set_default("num_clients", 64)
   stand_ins.run(main)

@@ -24,11 +24,8 @@ from benchmarks import serving_clients
 from benchmarks import stand_ins
 
 flags.adopt_module_key_flags(captioning)
+flags.adopt_module_key_flags(serving_clients)
 flags.adopt_module_key_flags(stand_ins)
-
-_NUM_CLIENTS = flags.DEFINE_integer(
-    "num_clients", 32, "How many clients ask at a time.", lower_bound=1
-)
 
 
 def ask_for_all(
@@ -84,7 +81,9 @@ def main(inputs: stand_ins.Inputs) -> None:
   ) as server:
 
     def be_served() -> int:
-      answers = ask_for_all(server.port, bodies, _NUM_CLIENTS.value)
+      answers = ask_for_all(
+          server.port, bodies, serving_clients.NUM_CLIENTS.value
+      )
       latencies.extend(answer.secs for answer in answers)
       return len(answers)
 
@@ -112,7 +111,7 @@ def _print_table(
   print(f"| captioner alone | {alone:.1f} | 100% | | | |")
   columns = " | ".join(f"{secs:.2f}" for secs in shown)
   print(
-      f"| {_NUM_CLIENTS.value} clients | {served:.1f} |"
+      f"| {serving_clients.NUM_CLIENTS.value} clients | {served:.1f} |"
       f" {100 * served / alone:.0f}% | {columns} |"
   )
   print(f"\nMean batch: {mean_size:.1f} images.")
