@@ -34,12 +34,14 @@ from im2txt import program
 _CHECKPOINT_PATH = flags.DEFINE_string(
     "checkpoint_path",
     "",
-    "The model, as run_inference takes it: a checkpoint"
-    " (.../model.ckpt-2000000), a folder, whose newest one is taken, or a"
-    " frozen graph (.../model.pb).",
+    "The model: a checkpoint (.../model.ckpt-2000000), a folder, whose newest"
+    " one is taken, an exported SavedModel's folder, or a frozen graph"
+    " (.../model.pb).",
 )
 _VOCAB_FILE = flags.DEFINE_string(
-    "vocab_file", "", "The word_counts.txt that the model was trained with."
+    "vocab_file",
+    "",
+    "The word_counts.txt that the model was trained with; a SavedModel has it.",
 )
 _CONFIG_OVERRIDES = flags.DEFINE_string(
     "config_overrides",
@@ -121,7 +123,7 @@ _PACKAGES = ("fastapi", "prometheus_client", "python_multipart", "uvicorn")
 def main(argv: list[str]) -> None:
   """Serves until a signal says to stop."""
   del argv
-  program.require(_CHECKPOINT_PATH, _VOCAB_FILE)
+  program.require(_CHECKPOINT_PATH)
   if missing := [p for p in _PACKAGES if not importlib.util.find_spec(p)]:
     raise ValueError(
         f"Serving needs packages that are missing here: {', '.join(missing)}."
@@ -130,11 +132,14 @@ def main(argv: list[str]) -> None:
   # Only now, as TensorFlow takes seconds to import.
   program.leave_keras_out()
   from im2txt import captioning
+  from im2txt import saved_model
   from im2txt.serving import application
   from im2txt.serving import caption_service
   from im2txt.serving import request_guard
   from im2txt.serving import server
 
+  if not saved_model.is_saved_model(_CHECKPOINT_PATH.value):
+    program.require(_VOCAB_FILE)
   limits = caption_service.Limits(
       max_batch_size=_BATCH_SIZE.value,
       max_delay_secs=_BATCH_DELAY_MS.value / 1000,

@@ -8,6 +8,7 @@ import sys
 from unittest import mock
 from urllib import request
 
+from absl import app
 from absl import flags
 from absl.testing import flagsaver
 from absl.testing import parameterized
@@ -107,6 +108,13 @@ class ServeTest(parameterized.TestCase, tf.test.TestCase):
         flagsaver.flagsaver(**self.flags),
         mock.patch("importlib.util.find_spec", return_value=None),
         self.assertRaisesRegex(ValueError, r"pip install 'im2txt\[serve\]'"),
+    ):
+      serve.main(["serve"])
+
+  def test_a_checkpoint_needs_a_vocabulary(self):
+    with (
+        flagsaver.flagsaver(**{**self.flags, "vocab_file": ""}),
+        self.assertRaisesRegex(app.UsageError, "--vocab_file is required"),
     ):
       serve.main(["serve"])
 
