@@ -25,7 +25,7 @@ class MixedPrecisionTest(tf.test.TestCase):
     super().tearDown()
 
   def test_unknown_precision(self):
-    with self.assertRaisesRegex(ValueError, "float32 and bfloat16. Got: 'f'"):
+    with self.assertRaisesRegex(ValueError, "bfloat16, float16. Got: 'f'"):
       mixed_precision.use("f")
 
   def test_float32_is_exact(self):
