@@ -137,9 +137,7 @@ class Distribution:
     def on_replica(values: tf.Tensor) -> tf.Tensor:
       replica = tf.distribute.get_replica_context()
       # What is summed has to be on the replica's device.
-      return replica.all_reduce(
-          tf.distribute.ReduceOp.SUM, tf.identity(values)
-      )
+      return replica.all_reduce(tf.distribute.ReduceOp.SUM, tf.identity(values))
 
     return local(self.strategy, self.strategy.run(on_replica, args=(values,)))
 

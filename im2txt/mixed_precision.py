@@ -44,10 +44,12 @@ def use(name: str) -> None:
     precision.check(name)
   elif name == "bfloat16":
     logging.warning("bfloat16 is for processors: on GPUs it is float32.")
-  tf.config.optimizer.set_experimental_options({
-      "auto_mixed_precision": name == "float16",
-      "auto_mixed_precision_onednn_bfloat16": name == "bfloat16",
-  })
+  tf.config.optimizer.set_experimental_options(
+      {
+          "auto_mixed_precision": name == "float16",
+          "auto_mixed_precision_onednn_bfloat16": name == "bfloat16",
+      }
+  )
 
 
 class LossScale(tf.Module):
@@ -60,10 +62,12 @@ class LossScale(tf.Module):
     variables_by_name: The factor and the steps since it changed.
   """
 
-  def __init__(self, initial_scale: float = _INITIAL_SCALE):
+  def __init__(self, initial_scale: float | None = None):
     """Makes the variables; in the scope of the strategy."""
     super().__init__()
-    self._scale = _variable(initial_scale, tf.float32, "loss_scale")
+    self._scale = _variable(
+        initial_scale or _INITIAL_SCALE, tf.float32, "loss_scale"
+    )
     self._steps = _variable(0, tf.int32, "loss_scale/steps")
     self.variables_by_name = {
         "loss_scale": self._scale,

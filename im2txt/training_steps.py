@@ -1,7 +1,7 @@
 """Steps of a run one after the other, on this process' devices or on workers'.
 
-    SynchronousSteps    batch -> all replicas -> metrics
-    AsynchronousSteps   batch -> the next free worker -> metrics, later
+SynchronousSteps    batch -> all replicas -> metrics
+AsynchronousSteps   batch -> the next free worker -> metrics, later
 """
 
 import collections

@@ -32,7 +32,6 @@ def free_ports(count: int) -> list[int]:
   """So many ports of this machine that nobody listens at."""
   with contextlib.ExitStack() as stack:
     servers = [
-        stack.enter_context(socket.create_server(("", 0)))
-        for _ in range(count)
+        stack.enter_context(socket.create_server(("", 0))) for _ in range(count)
     ]
     return [server.getsockname()[1] for server in servers]
