@@ -34,12 +34,14 @@ class FolderLockTest(absltest.TestCase):
         stdout=subprocess.PIPE,
     ) as holder:
       self.assertEqual(b"held\n", holder.stdout.readline())
-      with self.assertRaisesRegex(
-          folder_lock.FolderInUseError,
-          f"{self.folder} is being written by process {holder.pid} on ",
+      with (
+          self.assertRaisesRegex(
+              folder_lock.FolderInUseError,
+              f"{self.folder} is being written by process {holder.pid} on ",
+          ),
+          folder_lock.hold(self.folder),
       ):
-        with folder_lock.hold(self.folder):
-          self.fail("Two processes hold the folder.")
+        self.fail("Two processes hold the folder.")
       holder.kill()
     with folder_lock.hold(self.folder):
       self.assertTrue(os.path.exists(os.path.join(self.folder, "lock")))
@@ -59,9 +61,9 @@ class FolderLockTest(absltest.TestCase):
     with (
         mock.patch.object(folder_lock.fcntl, "flock", side_effect=error),
         self.assertLogs("absl", "WARNING") as logs,
+        folder_lock.hold(self.folder),
     ):
-      with folder_lock.hold(self.folder):
-        self.assertIn("can't be locked: No locks available", logs.output[0])
+      self.assertIn("can't be locked: No locks available", logs.output[0])
 
 
 if __name__ == "__main__":

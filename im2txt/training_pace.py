@@ -16,6 +16,7 @@ class Timer:
     self._next = time.monotonic() + (0 if due_at_once else seconds)
 
   def is_due(self) -> bool:
+    """Whether the interval is over; then the next begins."""
     if time.monotonic() < self._next:
       return False
     self._next = time.monotonic() + self._seconds
