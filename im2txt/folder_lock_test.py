@@ -52,9 +52,11 @@ class FolderLockTest(absltest.TestCase):
         pass
 
   def test_cloud_paths_are_not_locked(self):
-    with mock.patch.object(os, "makedirs") as makedirs:
-      with folder_lock.hold("gs://bucket/train"):
-        makedirs.assert_not_called()
+    with (
+        mock.patch.object(os, "makedirs") as makedirs,
+        folder_lock.hold("gs://bucket/train"),
+    ):
+      makedirs.assert_not_called()
 
   def test_file_system_without_locks(self):
     error = OSError(errno.ENOLCK, "No locks available")
