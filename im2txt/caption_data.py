@@ -15,6 +15,7 @@ from im2txt import configuration
 from im2txt.ops import cached_features
 from im2txt.ops import image_processing
 from im2txt.ops import inputs
+from im2txt.ops import shards
 from im2txt.ops import training_records
 
 # The pipeline works ahead of the step that fails by fewer batches than this.
@@ -51,16 +52,20 @@ class CaptionData:
     config: The model's configuration.
     are_features: Whether the files hold the encoder's features, as
       `cache_image_features` writes them, instead of images.
+    shard: Which part of each training batch this process makes.
   """
 
   files: Sequence[str]
   config: configuration.ModelConfig
   are_features: bool = False
+  shard: shards.Shard = shards.WHOLE
 
   def training_batches(
       self, *, seed: int, start_step: int, feature_size: int
   ) -> tf.data.Dataset:
     """Shuffled batches, for ever, as a run from step 0 on would have them.
+
+    The configuration's batch size is that of all processes together.
 
     Args:
       seed: Of the order and the distortions.
@@ -77,6 +82,7 @@ class CaptionData:
         "start_example": start_step * config.batch_size,
         "shuffle_buffer_size": config.shuffle_buffer_size,
         "bucket_batches": config.bucket_batches,
+        "shard": self.shard,
     }
     if self.are_features:
       return cached_features.training_feature_batches(
@@ -167,6 +173,7 @@ class CaptionData:
           shuffle_buffer_size=self.config.shuffle_buffer_size,
           bucket_batches=self.config.bucket_batches,
           caption_feature=self.config.caption_feature_name,
+          shard=self.shard,
       ).take(_SUSPECT_BATCHES * self.config.batch_size)
     return (
         inputs.find_corrupt_record(

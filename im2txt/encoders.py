@@ -5,6 +5,8 @@ import hashlib
 import json
 from typing import Any
 
+import tensorflow as tf
+
 from im2txt import configuration
 from im2txt.ops import image_embedding
 
@@ -62,7 +64,10 @@ def fingerprint(
   """
   digest = hashlib.sha256()
   digest.update(json.dumps(preprocessing(config), sort_keys=True).encode())
+  strategy = tf.distribute.get_strategy()
   for name, variable in sorted(encoder.variables_by_name.items()):
     digest.update(name.encode())
-    digest.update(variable.numpy().tobytes())
+    # One component: the mean of several may differ in the last bit.
+    value = strategy.experimental_local_results(variable)[0]
+    digest.update(value.numpy().tobytes())
   return digest.hexdigest()

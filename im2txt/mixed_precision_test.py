@@ -1,5 +1,6 @@
-"""Tests of training in bfloat16."""
+"""Tests of training in bfloat16 and float16."""
 
+import dataclasses
 from unittest import mock
 
 import numpy as np
@@ -25,7 +26,7 @@ class MixedPrecisionTest(tf.test.TestCase):
     super().tearDown()
 
   def test_unknown_precision(self):
-    with self.assertRaisesRegex(ValueError, "float32 and bfloat16. Got: 'f'"):
+    with self.assertRaisesRegex(ValueError, "bfloat16, float16. Got: 'f'"):
       mixed_precision.use("f")
 
   def test_float32_is_exact(self):
@@ -56,6 +57,103 @@ class MixedPrecisionTest(tf.test.TestCase):
     for name, variable in trainer.checkpoint_variables().items():
       if name != "global_step":
         self.assertEqual(tf.float32, variable.dtype, name)
+
+
+class Float16Test(tf.test.TestCase):
+
+  def _trainer(self, initial_scale):
+    self.enter_context(
+        mock.patch.object(encoders, "make_encoder", tiny.FeatureEncoder)
+    )
+    self.enter_context(
+        mock.patch.object(mixed_precision, "_INITIAL_SCALE", initial_scale)
+    )
+    return training.Trainer(
+        tiny.CONFIG,
+        configuration.TrainingConfig(
+            optimizer="adam", initial_learning_rate=0.01
+        ),
+        scale_loss=True,
+    )
+
+  def _steps(self, trainer, count, feature=1.0):
+    captions = tf.ragged.constant(tiny.captions(4), tf.int64)
+    batch = inputs.make_batch(
+        tf.fill([4, tiny.FEATURE_SIZE], feature),
+        captions.to_tensor(),
+        captions.row_lengths(),
+    )
+    spec = tf.nest.map_structure(tf.TensorSpec.from_tensor, batch)
+    step = trainer.step_function(spec)
+    return [step(batch) for _ in range(count)]
+
+  def test_is_float32_where_there_is_no_gpu(self):
+    self.addCleanup(mixed_precision.use, "float32")
+    with self.assertLogs("absl", "WARNING") as logs:
+      mixed_precision.use("float16")
+    self.assertIn("float16 is for GPUs, and there is none", logs.output[0])
+
+  def test_scale_changes_no_step(self):
+    scaled, plain = (
+        self._steps(self._trainer(scale), 3) for scale in (2.0**15, 1.0)
+    )
+    for one, other in zip(scaled, plain, strict=True):
+      self.assertAllClose(one.total_loss, other.total_loss)
+      self.assertAllClose(one.gradient_norm, other.gradient_norm)
+
+  def test_step_that_overflows_is_left_out(self):
+    trainer = self._trainer(2.0**15)
+    bias = trainer.model.decoder.logits_biases
+    earlier = bias.numpy()
+    (metrics,) = self._steps(trainer, 1, feature=float("nan"))
+    self.assertEqual(0, metrics.gradient_norm)
+    self.assertAllEqual(earlier, bias)
+    self.assertAllClose(0.9, trainer.optimizer.slots["beta1_power"])
+    variables = trainer.checkpoint_variables()
+    self.assertAllEqual(2.0**14, variables["loss_scale"])
+    # The batch is used up nevertheless.
+    self.assertEqual(1, trainer.global_step)
+    self.assertGreater(self._steps(trainer, 30)[-1].gradient_norm, 0)
+    self.assertNotAllEqual(earlier, bias)
+
+  def test_divergence_is_seen(self):
+    trainer = self._trainer(1.0)
+    (metrics,) = self._steps(trainer, 1, feature=float("nan"))
+    self.assertFalse(np.isfinite(metrics.gradient_norm))
+
+  def test_doubled_after_many_steps(self):
+    self.enter_context(
+        mock.patch.object(mixed_precision, "_STEPS_UNTIL_DOUBLED", 2)
+    )
+    scale = mixed_precision.LossScale(8.0)
+    factors = []
+    for is_finite in (True, True, False, True, True):
+      scale.update(tf.constant(is_finite))
+      factors.append(float(scale.factor))
+    self.assertEqual([8.0, 16.0, 8.0, 8.0, 16.0], factors)
+
+
+class JitTest(tf.test.TestCase):
+
+  @mock.patch.object(encoders, "make_encoder", tiny.FeatureEncoder)
+  def test_same_losses(self):
+    captions = tf.ragged.constant(tiny.captions(4), tf.int64)
+    batch = inputs.make_batch(
+        tf.ones([4, tiny.FEATURE_SIZE]),
+        captions.to_tensor(),
+        captions.row_lengths(),
+    )
+    spec = tf.nest.map_structure(tf.TensorSpec.from_tensor, batch)
+    losses = []
+    for jit_compile in (False, True):
+      trainer = training.Trainer(
+          dataclasses.replace(tiny.CONFIG, lstm_dropout_keep_prob=1.0),
+          configuration.TrainingConfig(),
+          jit_compile=jit_compile,
+      )
+      step = trainer.step_function(spec)
+      losses.append([float(step(batch).batch_loss) for _ in range(3)])
+    self.assertAllClose(*losses, 1e-4)
 
 
 if __name__ == "__main__":

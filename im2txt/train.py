@@ -27,8 +27,23 @@ many times faster:
 A run continues from the newest checkpoint in --train_dir. It stops, with a
 checkpoint written, on Ctrl-C or SIGTERM, and its exit status is then 130 or
 143. The configuration is kept in --train_dir and used again when the run is
-continued.
+continued. One run at a time writes to a --train_dir.
+
+On several GPUs of one machine:
+
+      --distribution=mirrored
+
+On several machines, with the same command on each and TF_CONFIG or Slurm to say
+which is which (g3doc/distributed.md):
+
+      --distribution=multi_worker
+
+batch_size is that of a step, whatever the number of devices. Only the chief
+writes and logs; all read --train_dir, which they share.
 """
+
+import contextlib
+import dataclasses
 
 from absl import app
 from absl import flags
@@ -85,10 +100,45 @@ _LOG_EVERY_N_STEPS = flags.DEFINE_integer(
 _MIXED_PRECISION = flags.DEFINE_enum(
     "mixed_precision",
     "float32",
-    ["float32", "bfloat16"],
+    ["float32", "bfloat16", "float16"],
     "What convolutions and matrix products compute in. bfloat16 takes little"
-    " more than half the time and memory on processors with avx512_bf16 or AMX."
-    " Variables, statistics and losses are float32 in any case.",
+    " more than half the time and memory on processors with avx512_bf16 or AMX;"
+    " float16, with the loss scaled, is for GPUs. Variables, statistics and"
+    " losses are float32 in any case.",
+)
+_JIT_COMPILE = flags.DEFINE_boolean(
+    "jit_compile",
+    False,
+    "Whether XLA compiles the step: once for each length of captions, which"
+    " takes a while, and then faster on GPUs. For one device and float32.",
+)
+_DISTRIBUTION = flags.DEFINE_enum(
+    "distribution",
+    "off",
+    ["off", "mirrored", "multi_worker", "parameter_server"],
+    "off: one device. mirrored: all GPUs of this machine. multi_worker: several"
+    " processes that step together. parameter_server: workers that step each on"
+    " their own, on cached features. The last two find their processes in"
+    " TF_CONFIG or Slurm's variables; see g3doc/distributed.md.",
+)
+_SHARD_BY_RECORD = flags.DEFINE_boolean(
+    "shard_by_record",
+    False,
+    "With several processes: whether each reads all files, so that they train"
+    " on the very batches of a single process. Otherwise each has files of its"
+    " own if there are enough.",
+)
+_CLUSTER_TIMEOUT_SECS = flags.DEFINE_float(
+    "cluster_timeout_secs",
+    300.0,
+    "How long processes wait for one another, at the start and, with parameter"
+    " servers, for a step.",
+    lower_bound=1.0,
+)
+_SLURM_PORT = flags.DEFINE_integer(
+    "slurm_port",
+    8888,
+    "Under Slurm, the port of a machine's first process; the others' follow.",
 )
 _SCHEDULED_SAMPLING = flags.DEFINE_enum(
     "scheduled_sampling",
@@ -120,37 +170,75 @@ def main(argv: list[str]) -> int:
   del argv
   _check_flags()
   # Here, so that --help and wrong flags need not wait for TensorFlow.
+  from im2txt import clusters
+  from im2txt import distribution
+
+  cluster = None
+  if _DISTRIBUTION.value in distribution.CLUSTER_KINDS:
+    cluster = clusters.find(slurm_port=_SLURM_PORT.value)
+    if _DISTRIBUTION.value == "parameter_server" and not cluster.is_chief:
+      distribution.serve(cluster, timeout_secs=_CLUSTER_TIMEOUT_SECS.value)
+      return 0
+  return _train(cluster)
+
+
+def _train(cluster) -> int:
+  from im2txt import checkpoints
+  from im2txt import distribution
+  from im2txt import folder_lock
   from im2txt import mixed_precision
   from im2txt import run_configuration
   from im2txt import training_loop
   from im2txt import training_phases
 
   mixed_precision.use(_MIXED_PRECISION.value)
-  model_config, training_config = run_configuration.load(
-      _TRAIN_DIR.value, preset=_PRESET.value or "", overrides=_overrides()
-  )
-
-  def make_loop(train_inception: bool) -> training_loop.TrainingLoop:
-    return training_loop.TrainingLoop(
-        model_config=model_config,
-        training_config=training_config,
-        train_dir=_TRAIN_DIR.value,
-        train_inception=train_inception,
-        inception_checkpoint_file=_INCEPTION_CHECKPOINT_FILE.value,
+  with contextlib.ExitStack() as stack:
+    if cluster is None or cluster.is_chief:
+      stack.enter_context(folder_lock.hold(_TRAIN_DIR.value))
+    model_config, training_config = run_configuration.load(
+        _TRAIN_DIR.value, preset=_PRESET.value or "", overrides=_overrides()
+    )
+    phases = _phases(model_config)
+    connected = distribution.connect(
+        _DISTRIBUTION.value,
+        cluster,
+        settings={
+            **dataclasses.asdict(model_config),
+            **dataclasses.asdict(training_config),
+            "phases": [[*phase[:2], len(phase[2].files)] for phase in phases],
+            "shard_by_record": _SHARD_BY_RECORD.value,
+            "newest checkpoint": checkpoints.find_latest(_TRAIN_DIR.value),
+        },
+        shard_by_record=_SHARD_BY_RECORD.value,
+        timeout_secs=_CLUSTER_TIMEOUT_SECS.value,
     )
 
-  request = training_phases.run(
-      _phases(model_config),
-      make_loop,
-      train_dir=_TRAIN_DIR.value,
-      log_every_n_steps=_LOG_EVERY_N_STEPS.value,
-  )
-  return request.exit_status
+    def make_loop(train_inception: bool) -> training_loop.TrainingLoop:
+      return training_loop.TrainingLoop(
+          model_config=model_config,
+          training_config=training_config,
+          train_dir=_TRAIN_DIR.value,
+          train_inception=train_inception,
+          inception_checkpoint_file=_INCEPTION_CHECKPOINT_FILE.value,
+          distribution=connected,
+          scale_loss=_MIXED_PRECISION.value == "float16",
+          jit_compile=_JIT_COMPILE.value,
+      )
+
+    request = training_phases.run(
+        phases,
+        make_loop,
+        train_dir=_TRAIN_DIR.value,
+        log_every_n_steps=_LOG_EVERY_N_STEPS.value,
+    )
+    return request.exit_status
 
 
 def _check_flags() -> None:
   """Finds flags that are missing or don't go together."""
   program.require(_TRAIN_DIR)
+  if _JIT_COMPILE.value and _MIXED_PRECISION.value != "float32":
+    raise app.UsageError("--jit_compile needs --mixed_precision=float32.")
   has_images = bool(_INPUT_FILE_PATTERN.value)
   has_features = bool(_INPUT_FEATURE_PATTERN.value)
   if _TRAIN_INCEPTION_AFTER_STEPS.value is not None:

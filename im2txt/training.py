@@ -6,6 +6,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from im2txt import configuration
+from im2txt import mixed_precision
 from im2txt import show_and_tell_model
 from im2txt.ops import caption_decoder
 from im2txt.ops import inputs
@@ -22,7 +23,8 @@ class StepMetrics(NamedTuple):
       label smoothing.
     total_loss: What was minimized.
     learning_rate: Of this step.
-    gradient_norm: The global norm of the gradients before clipping.
+    gradient_norm: The global norm of the gradients before clipping; 0 if the
+      step was left out because they overflowed in float16.
     clipped_gradient_norm: The one after it.
     sampling_probability: Of scheduled sampling; None without it.
   """
@@ -53,6 +55,8 @@ class Trainer(tf.Module):
       *,
       train_inception: bool = False,
       strategy: tf.distribute.Strategy | None = None,
+      scale_loss: bool = False,
+      jit_compile: bool = False,
   ):
     """Makes all variables, with initial values.
 
@@ -61,11 +65,24 @@ class Trainer(tf.Module):
       training_config: The training configuration.
       train_inception: Whether to train the encoder as well as the decoder.
       strategy: How to distribute steps; on one device if None.
+      scale_loss: Whether gradients are computed in float16; see
+        `mixed_precision.LossScale`.
+      jit_compile: Whether XLA compiles the step, anew for each length of
+        captions; not with several replicas.
+
+    Raises:
+      ValueError: If XLA is to compile the step of several replicas.
     """
     super().__init__()
     self._config = training_config
     self._batch_size = model_config.batch_size
     self.strategy = strategy or tf.distribute.get_strategy()
+    self._jit_compile = jit_compile
+    if jit_compile and self.strategy.num_replicas_in_sync > 1:
+      raise ValueError(
+          "XLA compiles the step of one device only, not of"
+          f" {self.strategy.num_replicas_in_sync} replicas."
+      )
     with self.strategy.scope():
       self.model = show_and_tell_model.ShowAndTellModel(
           model_config, "train", train_inception, seed=training_config.seed
@@ -76,6 +93,7 @@ class Trainer(tf.Module):
           self._trained,
           momentum=training_config.momentum,
       )
+      self._loss_scale = mixed_precision.LossScale() if scale_loss else None
       self.averages = weight_averages.WeightAverages(
           self._trained, decay=training_config.ema_decay
       )
@@ -103,7 +121,12 @@ class Trainer(tf.Module):
 
   def dispensable_variables(self) -> dict[str, tf.Variable]:
     """Those that checkpoints of another configuration may lack."""
-    return {**self.optimizer.slots, **self.averages.variables_by_name}
+    scale = self._loss_scale.variables_by_name if self._loss_scale else {}
+    return {
+        **self.optimizer.slots,
+        **self.averages.variables_by_name,
+        **scale,
+    }
 
   def step_function(
       self, batch_spec: inputs.Batch
@@ -119,7 +142,10 @@ class Trainer(tf.Module):
       A function of a batch that returns the step's `StepMetrics`.
     """
     return tf.function(
-        self._distributed_step, input_signature=[batch_spec], autograph=False
+        self._distributed_step,
+        input_signature=[batch_spec],
+        autograph=False,
+        jit_compile=self._jit_compile or None,
     )
 
   def learning_rate(self, step: tf.Tensor) -> tf.Tensor:
@@ -192,14 +218,19 @@ class Trainer(tf.Module):
       total_loss = tf.reduce_sum(losses.smoothed_losses) / num_words + (
           losses.regularization_loss / replica.num_replicas_in_sync
       )
-    gradients = tape.gradient(total_loss, list(self._trained.values()))
-    gradients = [_sum_over_replicas(replica, g) for g in gradients]
+      # Inside the tape, so that all the way back nothing is too small.
+      scale = self._loss_scale.factor if self._loss_scale else None
+      minimized = total_loss if scale is None else total_loss * scale
+    gradients = tape.gradient(minimized, list(self._trained.values()))
+    gradients = [
+        _unscaled(_sum_over_replicas(replica, g), scale) for g in gradients
+    ]
     clip_norm = self._config.clip_gradients
     # The rows of a word embedding's gradient count one by one for the norm,
     # however often their word is in the batch, as in the original.
     clipped, norm = tf.clip_by_global_norm(gradients, clip_norm)
     learning_rate = self.learning_rate(step)
-    self.optimizer.apply(clipped, learning_rate)
+    norm = self._apply(clipped, norm, learning_rate)
     self.averages.update(step)
     tf.raw_ops.AssignAddVariableOp(
         resource=self.model.global_step.handle, value=1
@@ -213,12 +244,36 @@ class Trainer(tf.Module):
         sampling_probability=sampling_probability,
     )
 
+  def _apply(self, gradients, norm, learning_rate) -> tf.Tensor:
+    """Updates the variables, unless float16 overflowed; returns the norm."""
+    if not self._loss_scale:
+      self.optimizer.apply(gradients, learning_rate)
+      return norm
+    is_finite = tf.math.is_finite(norm)
+
+    def apply() -> tf.Tensor:
+      self.optimizer.apply(gradients, learning_rate)
+      return norm
+
+    applied = tf.cond(is_finite, apply, lambda: tf.zeros([]))
+    # Where no factor helps, the run has diverged.
+    return tf.where(self._loss_scale.update(is_finite), applied, norm)
+
   def _seed(self, step: tf.Tensor, replica) -> tf.Tensor:
     """Of dropout and sampling of a step on a replica; int32 of shape [2]."""
     seed = tf.stack([tf.constant(self._config.seed), step])
     return tf.random.experimental.stateless_fold_in(
         seed, replica.replica_id_in_sync_group
     )
+
+
+def _unscaled(gradient, scale: tf.Tensor | None):
+  if scale is None:
+    return gradient
+  if isinstance(gradient, tf.IndexedSlices):
+    values = gradient.values / scale
+    return tf.IndexedSlices(values, gradient.indices, gradient.dense_shape)
+  return gradient / scale
 
 
 def _sum_over_replicas(replica, value):

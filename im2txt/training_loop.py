@@ -1,5 +1,8 @@
 """Trains a model step by step: logs, checkpoints, summaries, stops, resumes."""
 
+from collections.abc import Iterator
+import contextlib
+import dataclasses
 import math
 import time
 
@@ -11,15 +14,14 @@ from im2txt import caption_data
 from im2txt import checkpoint_saver
 from im2txt import checkpoints
 from im2txt import configuration
+from im2txt import distribution as distribution_lib
 from im2txt import encoder_weights
 from im2txt import feature_metadata
 from im2txt import stop_signals
 from im2txt import training
+from im2txt import training_pace
+from im2txt import training_steps
 from im2txt import training_summaries
-from im2txt.ops import inputs
-
-# Often enough to see that a run goes on and when it will end.
-_RATE_LOG_SECS = 10.0
 
 # How often to look whether evaluation found that there is no gain any more.
 _STOP_LOOK_SECS = 10.0
@@ -27,6 +29,10 @@ _STOP_LOOK_SECS = 10.0
 
 class DivergedError(ValueError):
   """The loss or its gradient is no longer a finite number."""
+
+
+class LostWorkerError(ValueError):
+  """Another process of the run died, or can't be reached."""
 
 
 class TrainingLoop:
@@ -44,7 +50,9 @@ class TrainingLoop:
       train_dir: str,
       train_inception: bool = False,
       inception_checkpoint_file: str = "",
-      strategy: tf.distribute.Strategy | None = None,
+      distribution: distribution_lib.Distribution | None = None,
+      scale_loss: bool = False,
+      jit_compile: bool = False,
   ):
     """Makes the model, from `train_dir` if it has a checkpoint.
 
@@ -56,11 +64,21 @@ class TrainingLoop:
       train_inception: Whether to train the encoder as well as the decoder.
       inception_checkpoint_file: The encoder's start, read only if `train_dir`
         has no checkpoint; see `encoder_weights`. Random if empty.
-      strategy: How to distribute steps; on one device if None.
+      distribution: The devices and processes; one device if None.
+      scale_loss: See `training.Trainer`.
+      jit_compile: See `training.Trainer`.
+
+    Raises:
+      ValueError: If the devices can't share a batch evenly, or a file does not
+        fit the configuration.
     """
     self._config = training_config
     self._train_dir = train_dir
-    if not tf.io.gfile.isdir(train_dir):
+    self._distribution = distribution or distribution_lib.Distribution()
+    distribution_lib.check_batch_size(
+        model_config.batch_size, self._distribution
+    )
+    if self._distribution.is_chief and not tf.io.gfile.isdir(train_dir):
       logging.info("Creating training directory: %s", train_dir)
       tf.io.gfile.makedirs(train_dir)
     checkpoint = checkpoints.find_latest(train_dir)
@@ -68,7 +86,9 @@ class TrainingLoop:
         model_config,
         training_config,
         train_inception=train_inception,
-        strategy=strategy,
+        strategy=self._distribution.strategy,
+        scale_loss=scale_loss,
+        jit_compile=jit_compile,
     )
     if checkpoint:
       self._resume(checkpoint)
@@ -77,15 +97,21 @@ class TrainingLoop:
           self.trainer.model.encoder, inception_checkpoint_file
       )
       self.trainer.averages.restart(self.trainer.averages.variables_by_name)
-    checkpoints.save_config(train_dir, model_config, training_config)
-    self._saver = checkpoint_saver.Saver(
-        self.trainer.checkpoint_variables(),
-        train_dir,
-        max_to_keep=training_config.max_checkpoints_to_keep,
-    )
-    if not checkpoint:
-      self._saver.save(0)
+    variables = self.trainer.checkpoint_variables()
+    strategy = self._distribution.strategy
+    self._average = distribution_lib.averaging(strategy, variables.values())
+    self._saver = None
+    if self._distribution.is_chief:
+      checkpoints.save_config(train_dir, model_config, training_config)
+      self._saver = checkpoint_saver.Saver(
+          distribution_lib.local_variables(strategy, variables),
+          train_dir,
+          max_to_keep=training_config.max_checkpoints_to_keep,
+      )
+      if not checkpoint:
+        self._saver.save(0)
     self._saved_step = self.trainer.global_step
+    self._steps: training_steps.Steps | None = None
 
   def run(
       self,
@@ -109,54 +135,96 @@ class TrainingLoop:
     Raises:
       DivergedError: If the loss or its gradient is not finite. No checkpoint
         is written then.
+      LostWorkerError: If another process of the run is lost.
       ValueError: If the input can't be used; the message says which file.
     """
-    writer = training_summaries.SummaryWriter(
-        self._train_dir, self.trainer.model
-    )
     with stop_signals.catch() as request:
-      step = self.trainer.global_step
-      if step < number_of_steps:
-        if data.are_features:
-          feature_metadata.check_encoder(
-              data.files, self.trainer.model.encoder, data.config
-          )
-        writer.write_first_image(data, step=step)
-        text = configuration.to_markdown(data.config, self._config)
-        writer.write_text("config", text, step=step)
-        step = self._train(
-            data, number_of_steps, log_every_n_steps, writer, request
-        )
-      logging.info("Stopping Training.")
-      if step >= number_of_steps:
-        logging.info("Finished training! Saving model to disk.")
-      self._save(step)
-    writer.close()
+      try:
+        self._run(data, number_of_steps, log_every_n_steps, request)
+      except self._distribution.lost_errors as error:
+        logging.debug("%s", error)
+        raise LostWorkerError(
+            "Another process of the run is lost; its own last lines may say"
+            f" why. The last checkpoint, of step {self._saved_step}, is in"
+            f" {self._train_dir}: start all processes again to go on from it."
+        ) from error
     return request
 
-  def _train(self, data, number_of_steps, log_every_n_steps, writer, request):
-    """Steps until `number_of_steps` or `request`; returns the global step."""
+  def _run(self, data, number_of_steps, log_every_n_steps, request) -> None:
     step = self.trainer.global_step
-    pace = _Pace(step)
-    checkpoint_timer = _Timer(self._config.save_checkpoint_secs)
-    summary_timer = _Timer(self._config.save_summaries_secs, due_at_once=True)
-    batches = iter(
-        self.trainer.strategy.experimental_distribute_dataset(
-            data.training_batches(
-                seed=self._config.seed,
-                start_step=step,
-                feature_size=self.trainer.model.encoder.feature_size,
-            )
+    if step < number_of_steps:
+      self._check(data)
+      with self._make_writer() as writer:
+        if writer:
+          writer.write_first_image(data, step=step)
+          text = configuration.to_markdown(data.config, self._config)
+          writer.write_text("config", text, step=step)
+        self._train(data, number_of_steps, log_every_n_steps, writer, request)
+    logging.info("Stopping Training.")
+    if self.trainer.global_step >= number_of_steps:
+      logging.info("Finished training! Saving model to disk.")
+    self._save()
+    self._distribution.agree(request)  # All wait for the chief's files.
+
+  def _check(self, data: caption_data.CaptionData) -> None:
+    if data.are_features:
+      with self._distribution.strategy.scope():
+        feature_metadata.check_encoder(
+            data.files, self.trainer.model.encoder, data.config
         )
+    elif not self._distribution.is_synchronous:
+      raise ValueError(
+          "With parameter servers the chief reads all input, which is too much"
+          " for images: give --input_feature_pattern, or distribute by"
+          " multi_worker."
+      )
+
+  @contextlib.contextmanager
+  def _make_writer(
+      self,
+  ) -> Iterator[training_summaries.SummaryWriter | None]:
+    """Opens the chief's summary writer; the other processes write nothing."""
+    if not self._distribution.is_chief:
+      yield None
+      return
+    with self._distribution.strategy.scope():
+      writer = training_summaries.SummaryWriter(
+          self._train_dir, self.trainer.model
+      )
+    yield writer
+    writer.close()
+
+  def _train(
+      self, data, number_of_steps, log_every_n_steps, writer, request
+  ) -> None:
+    """Steps until `number_of_steps` or `request`."""
+    is_chief = self._distribution.is_chief
+    step = self.trainer.global_step
+    pace = training_pace.Pace(step)
+    checkpoint_timer = training_pace.Timer(self._config.save_checkpoint_secs)
+    summary_timer = training_pace.Timer(
+        self._config.save_summaries_secs, due_at_once=True
     )
-    run_step = self.trainer.step_function(batches.element_spec)
-    stop_timer = _Timer(_STOP_LOOK_SECS, due_at_once=True)
-    while step < number_of_steps and not request.signal:
-      if stop_timer.is_due() and self._is_told_to_stop():
-        break
+    stop_timer = training_pace.Timer(_STOP_LOOK_SECS, due_at_once=True)
+    self._steps = training_steps.make_steps(
+        self.trainer,
+        dataclasses.replace(data, shard=self._distribution.shard),
+        distribution=self._distribution,
+        seed=self._config.seed,
+    )
+    while step < number_of_steps:
       start = time.monotonic()
-      batch = self._next_batch(batches, data, step)
-      metrics = self._step(run_step, batch, data)
+      # All processes stop and save at the same step.
+      is_told, is_save_due = self._distribution.agree(
+          request,
+          is_chief and stop_timer.is_due() and self._is_told_to_stop(),
+          is_chief and checkpoint_timer.is_due(),
+      )
+      if is_save_due:
+        self._save()
+      if is_told or request.signal:
+        break
+      batch, metrics = self._steps.run(number_of_steps - step)
       step += 1
       loss = self._check_finite(metrics, step)
       if step % log_every_n_steps == 0:
@@ -167,33 +235,14 @@ class TrainingLoop:
             time.monotonic() - start,
         )
       pace.log(step, number_of_steps)
-      if checkpoint_timer.is_due():
-        self._save(step)
-      if summary_timer.is_due():
+      if writer and summary_timer.is_due():
         self._summarize(writer, batch, metrics, pace, step)
-    return step
 
   def _is_told_to_stop(self) -> bool:
     reason = best_checkpoint.stop_reason(self._train_dir)
     if reason:
       logging.info("%s", reason)
     return bool(reason)
-
-  def _next_batch(self, batches, data, step: int) -> inputs.Batch:
-    try:
-      return next(batches)
-    except StopIteration:
-      raise ValueError("The input holds no caption.") from None
-    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
-      raise data.explain(
-          error, seed=self._config.seed, start_step=step
-      ) from error
-
-  def _step(self, run_step, batch, data) -> training.StepMetrics:
-    try:
-      return run_step(batch)
-    except tf.errors.InvalidArgumentError as error:
-      raise data.explain(error, batch=batch) from error
 
   def _check_finite(self, metrics: training.StepMetrics, step: int) -> float:
     loss, norm = float(metrics.total_loss), float(metrics.gradient_norm)
@@ -211,10 +260,7 @@ class TrainingLoop:
     writer.write_metrics(
         metrics, steps_per_second=pace.steps_per_second, step=step
     )
-    local = tf.nest.map_structure(
-        lambda t: self.trainer.strategy.experimental_local_results(t)[0], batch
-    )
-    writer.write_batch(local, step=step)
+    writer.write_batch(batch, step=step)
     writer.write_parameters(step=step)
 
   def _resume(self, checkpoint: str) -> None:
@@ -230,46 +276,14 @@ class TrainingLoop:
     if anew:
       logging.info("%d variables of the optimizer start anew.", len(anew))
 
-  def _save(self, step: int) -> None:
-    if step != self._saved_step:
-      self._saver.save(step)
-      self._saved_step = step
-
-
-class _Timer:
-  """Tells when an interval is over, and starts the next."""
-
-  def __init__(self, seconds: float, *, due_at_once: bool = False):
-    self._seconds = seconds
-    self._next = time.monotonic() + (0 if due_at_once else seconds)
-
-  def is_due(self) -> bool:
-    if time.monotonic() < self._next:
-      return False
-    self._next = time.monotonic() + self._seconds
-    return True
-
-
-class _Pace:
-  """Measures and logs the speed of a run."""
-
-  def __init__(self, step: int):
-    self._since = time.monotonic()
-    self._step = step
-    self.steps_per_second = 0.0
-
-  def log(self, step: int, number_of_steps: int) -> None:
-    """Logs the speed since the last log, if that is long enough ago."""
-    seconds = time.monotonic() - self._since
-    if seconds < _RATE_LOG_SECS:
+  def _save(self) -> None:
+    """Writes a checkpoint, unless there is one of this step."""
+    if self._steps:
+      self._steps.settle()
+    step = self.trainer.global_step
+    if step == self._saved_step:
       return
-    self.steps_per_second = (step - self._step) / seconds
-    left = round((number_of_steps - step) / self.steps_per_second)
-    logging.info(
-        "global_step/sec: %.4g (%d:%02d:%02d left)",
-        self.steps_per_second,
-        left // 3600,
-        left // 60 % 60,
-        left % 60,
-    )
-    self._since, self._step = time.monotonic(), step
+    self._average()
+    if self._saver:
+      self._saver.save(step)
+    self._saved_step = step

@@ -29,10 +29,19 @@ class SummaryWriter:
     """
     self._writer = tf.summary.create_file_writer(folder)
     self._model = model
-    self._end_points = tf.function(
-        lambda images: model.encoder.features_and_end_points(images)[1],
-        autograph=False,
-    )
+    # On this process' first replica, so that no other has to take part.
+    strategy = tf.distribute.get_strategy()
+
+    def end_points(images: tf.Tensor):
+      _, results = strategy.run(
+          model.encoder.features_and_end_points, args=(images,)
+      )
+      return {
+          name: strategy.experimental_local_results(result)[0]
+          for name, result in results.items()
+      }
+
+    self._end_points = tf.function(end_points, autograph=False)
 
   def close(self) -> None:
     """Writes what is still in memory."""

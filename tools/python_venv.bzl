@@ -7,7 +7,8 @@ The rule finds a Python (3.11 to 3.13), makes a venv with it and installs the
 requirements with pip, which reads its settings from the environment and pip's
 configuration files as it does anywhere. Every py_binary and py_test then runs
 with that interpreter, also from bazel-bin without Bazel. It runs again when the
-requirements change. PYTHON_BIN_PATH names another Python to take.
+requirements change. PYTHON_BIN_PATH names another Python to take; IM2TXT_GPU=1
+takes the requirements for a GPU.
 """
 
 _BUILD = """\
@@ -96,10 +97,15 @@ def _install(repository_ctx, python, requirements):
 
 def _python_venv_impl(repository_ctx):
     requirements = repository_ctx.path(repository_ctx.attr.requirements)
+    text = repository_ctx.read(requirements)
+    gpu_requirements = repository_ctx.attr.gpu_requirements
+    if gpu_requirements and repository_ctx.os.environ.get("IM2TXT_GPU") == "1":
+        # Which name the others.
+        requirements = repository_ctx.path(gpu_requirements)
+        text += repository_ctx.read(requirements)
 
     # The interpreter's path is all that Bazel knows of the venv, so a venv of
     # other requirements gets another path, and no stale test result is taken.
-    text = repository_ctx.read(requirements)
     venv = repository_ctx.path("venv-%d" % (hash(text) + 0x80000000))
 
     repository_ctx.report_progress("making a Python venv")
@@ -143,10 +149,14 @@ python_venv = repository_rule(
             mandatory = True,
             allow_single_file = True,
         ),
+        "gpu_requirements": attr.label(
+            doc = "What pip installs instead if IM2TXT_GPU=1 is set.",
+            allow_single_file = True,
+        ),
         "startup_modules": attr.label_list(
             doc = "Modules that every start of this Python imports.",
             allow_files = [".py"],
         ),
     },
-    environ = ["PYTHON_BIN_PATH"],
+    environ = ["IM2TXT_GPU", "PYTHON_BIN_PATH"],
 )

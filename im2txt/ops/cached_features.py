@@ -18,6 +18,7 @@ from im2txt.ops import feature_records
 from im2txt.ops import inputs
 from im2txt.ops import length_buckets
 from im2txt.ops import records
+from im2txt.ops import shards
 
 # Records that are parsed at once: many times faster than one by one.
 _RECORDS_AT_ONCE = 64
@@ -34,22 +35,26 @@ def training_feature_batches(
     start_example: int = 0,
     shuffle_buffer_size: int = 1024,
     bucket_batches: int = 1,
+    shard: shards.Shard = shards.WHOLE,
 ) -> tf.data.Dataset:
   """Shuffled batches of one view of an image with one caption, for ever.
 
   Args:
     files: Names of TFRecord files that hold cached features.
     feature_size: How many features the decoder takes.
-    batch_size: Pairs in a batch; batches go on across epochs.
+    batch_size: Pairs in a batch, of all processes and devices together; batches
+      go on across epochs.
     seed: Decides the order of the pairs and their views, alone.
     start_example: How many pairs of the run to leave out; a multiple of
       `batch_size`, since views are drawn for a whole batch.
     shuffle_buffer_size: How many pairs to shuffle among.
     bucket_batches: How many batches to sort by length among each other; see
       `length_buckets`.
+    shard: Which part of each batch this process makes.
 
   Returns:
-    An infinite Dataset of `inputs.Batch`, with features as its images.
+    An infinite Dataset of `inputs.Batch`, with features as its images; one for
+    each part of the shard.
 
   Raises:
     ValueError: If the records can't be used; see `feature_records.read_layout`.
@@ -60,41 +65,48 @@ def training_feature_batches(
         f" Got: {start_example}."
     )
   layout = _checked_layout(files, feature_size)
+  part_size = shard.part_size(batch_size)
 
   def choose_views(index: tf.Tensor, pairs: tuple[tf.Tensor, ...]):
     views, captions, lengths = pairs
+    first = shard.row_of_run(index * part_size, batch_size)
     choice = tf.random.stateless_uniform(
         [batch_size],
-        tf.stack([seed, index * batch_size]),
+        tf.stack([seed, first - first % batch_size]),
         maxval=layout.num_views,
         dtype=tf.int32,
-    )
+    )[first % batch_size :][:part_size]
     chosen = tf.gather(views, choice, batch_dims=1)
     return inputs.make_batch(
         feature_records.decode_features(chosen, layout), captions, lengths
     )
 
-  def pairs_from(start: int) -> tf.data.Dataset:
-    return records.shuffled(
-        files,
-        read=functools.partial(_read_pairs, layout=layout),
-        count=functools.partial(count_pairs, layout=layout),
+  def ordered(
+      files: Sequence[str], batch_size: int, start: int
+  ) -> tf.data.Dataset:
+    return length_buckets.bucketed(
+        functools.partial(
+            records.shuffled,
+            files,
+            read=functools.partial(_read_pairs, layout=layout),
+            count=functools.partial(count_pairs, layout=layout),
+            seed=seed,
+            buffer_size=shuffle_buffer_size,
+        ),
+        lengths=lambda pairs: pairs[2],
+        batch_size=batch_size,
+        num_batches=bucket_batches,
         seed=seed,
         start=start,
-        buffer_size=shuffle_buffer_size,
     )
 
-  pairs = length_buckets.bucketed(
-      pairs_from,
-      lengths=lambda pairs: pairs[2],
-      batch_size=batch_size,
-      num_batches=bucket_batches,
-      seed=seed,
-      start=start_example,
-  )
+  own_start = shard.own_start(start_example, batch_size)
   return (
-      pairs.padded_batch(batch_size, drop_remainder=True)
-      .enumerate(start_example // batch_size)
+      shard.own_elements(
+          files, ordered, batch_size=batch_size, start=start_example
+      )
+      .padded_batch(part_size, drop_remainder=True)
+      .enumerate(own_start // part_size)
       .map(choose_views)
       .prefetch(_BATCHES_AHEAD)
   )

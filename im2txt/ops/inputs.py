@@ -15,6 +15,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from im2txt.ops import records
+from im2txt.ops import shards
 from im2txt.ops import training_records
 
 # `image_processing.process_image` with its sizes and format filled in: takes
@@ -145,12 +146,14 @@ def training_batches(
     num_preprocess_threads: int = 4,
     image_feature: str = IMAGE_FEATURE,
     caption_feature: str = CAPTION_FEATURE,
+    shard: shards.Shard = shards.WHOLE,
 ) -> tf.data.Dataset:
   """Shuffled batches of distorted images with their captions, for ever.
 
   Args:
     files: Names of TFRecord files.
-    batch_size: Examples in a batch; batches go on across epochs.
+    batch_size: Examples in a batch, of all processes and devices together;
+      batches go on across epochs.
     seed: Decides the order of the examples and their distortions, alone.
     process: See `ProcessImage`.
     start_example: How many examples of the run to leave out: those of the
@@ -162,12 +165,14 @@ def training_batches(
       numbered by turns, since the distortions depend on the number.
     image_feature: See `parse_sequence_example`.
     caption_feature: See `parse_sequence_example`.
+    shard: Which part of each batch this process makes.
 
   Returns:
-    An infinite Dataset of `Batch`.
+    An infinite Dataset of `Batch`, one for each part of the shard.
   """
 
-  def distorted_example(index: tf.Tensor, record: records.Record):
+  def distorted_example(own_index: tf.Tensor, record: records.Record):
+    index = shard.row_of_run(own_index, batch_size)
     distort = functools.partial(
         process,
         is_training=True,
@@ -185,15 +190,18 @@ def training_batches(
           shuffle_buffer_size=shuffle_buffer_size,
           bucket_batches=bucket_batches,
           caption_feature=caption_feature,
+          shard=shard,
       )
-      .enumerate(start_example)
+      .enumerate(shard.own_start(start_example, batch_size))
       .map(
           distorted_example,
           num_parallel_calls=num_preprocess_threads,
           deterministic=True,
       )
   )
-  return _padded_batches(examples, batch_size, drop_remainder=True)
+  return _padded_batches(
+      examples, shard.part_size(batch_size), drop_remainder=True
+  )
 
 
 def evaluation_batches(

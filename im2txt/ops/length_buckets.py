@@ -15,7 +15,7 @@ import tensorflow as tf
 
 
 def bucketed(
-    elements_from: Callable[[int], tf.data.Dataset],
+    elements_from: Callable[..., tf.data.Dataset],
     *,
     lengths: Callable[[Any], tf.Tensor],
     batch_size: int,
@@ -26,7 +26,8 @@ def bucketed(
   """Elements in such an order that batches have captions of like length.
 
   Args:
-    elements_from: Gives an infinite Dataset of the elements from a number on.
+    elements_from: Gives an infinite Dataset of the elements from number `start`
+      on, its keyword argument.
     lengths: Gives the lengths of the captions of a batch of elements; an
       integer Tensor of shape [num_elements].
     batch_size: Elements in a batch.
@@ -39,7 +40,7 @@ def bucketed(
     different shapes is padded.
   """
   if num_batches == 1:
-    return elements_from(start)
+    return elements_from(start=start)
   window_size = batch_size * num_batches
   first_window, skipped = divmod(start, window_size)
 
@@ -53,7 +54,7 @@ def bucketed(
     return tf.nest.map_structure(lambda t: tf.gather(t, order), window)
 
   return (
-      elements_from(first_window * window_size)
+      elements_from(start=first_window * window_size)
       .padded_batch(window_size, drop_remainder=True)
       .enumerate(first_window)
       .map(reorder)

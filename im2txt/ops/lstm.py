@@ -120,6 +120,7 @@ def _loop(projected: tf.Tensor, recurrent_kernel: tf.Tensor) -> tf.Tensor:
           tf.TensorShape([None, num_units]),
           tf.TensorShape(None),
       ),
+      maximum_iterations=num_steps,  # XLA has to know it.
   )
   return outputs.stack()
 

@@ -69,8 +69,11 @@ class Optimizer(tf.Module):
     raise NotImplementedError
 
   def _make_slots(self, kind: str) -> None:
+    strategy = tf.distribute.get_strategy()
     for name, variable in self._variables.items():
-      self._make_slot(f"{name}/{kind}", tf.zeros(variable.shape))
+      # On the variable's own parameter server, if there are several.
+      with strategy.extended.colocate_vars_with(variable):
+        self._make_slot(f"{name}/{kind}", tf.zeros(variable.shape))
 
   def _make_slot(self, name: str, initial_value: tf.Tensor | float) -> None:
     self.slots[name] = tf.Variable(initial_value, trainable=False, name=name)

@@ -1,11 +1,13 @@
 """The order in which training uses the records of image-caption pairs."""
 
 from collections.abc import Sequence
+import functools
 
 import tensorflow as tf
 
 from im2txt.ops import length_buckets
 from im2txt.ops import records
+from im2txt.ops import shards
 
 
 def training_records(
@@ -17,21 +19,23 @@ def training_records(
     shuffle_buffer_size: int = 1024,
     bucket_batches: int = 1,
     caption_feature: str = "image/caption_ids",
+    shard: shards.Shard = shards.WHOLE,
 ) -> tf.data.Dataset:
   """The records in the order in which `inputs.training_batches` uses them.
 
   Args:
     files: Names of TFRecord files.
-    batch_size: Examples in a batch.
+    batch_size: Examples in a batch, of all processes together.
     seed: Decides the order, alone.
-    start_example: How many examples of the run to leave out.
+    start_example: How many examples of the run to leave out, of all processes.
     shuffle_buffer_size: How many records to shuffle among.
     bucket_batches: How many batches to sort by length among each other; see
       `length_buckets`.
     caption_feature: The feature list that holds the word ids.
+    shard: Which part of each batch this process makes.
 
   Returns:
-    An infinite Dataset of `records.Record`.
+    An infinite Dataset of `records.Record`, those of the shard.
   """
 
   def lengths(window: records.Record) -> tf.Tensor:
@@ -41,21 +45,25 @@ def training_records(
     )
     return num_ids[caption_feature]
 
-  def records_from(start: int) -> tf.data.Dataset:
-    return records.shuffled(
-        files,
-        read=records.read,
-        count=records.count_records,
+  def ordered(
+      files: Sequence[str], batch_size: int, start: int
+  ) -> tf.data.Dataset:
+    return length_buckets.bucketed(
+        functools.partial(
+            records.shuffled,
+            files,
+            read=records.read,
+            count=records.count_records,
+            seed=seed,
+            buffer_size=shuffle_buffer_size,
+        ),
+        lengths=lengths,
+        batch_size=batch_size,
+        num_batches=bucket_batches,
         seed=seed,
         start=start,
-        buffer_size=shuffle_buffer_size,
     )
 
-  return length_buckets.bucketed(
-      records_from,
-      lengths=lengths,
-      batch_size=batch_size,
-      num_batches=bucket_batches,
-      seed=seed,
-      start=start_example,
+  return shard.own_elements(
+      files, ordered, batch_size=batch_size, start=start_example
   )

@@ -1,6 +1,8 @@
 """Runs programs as a shell would."""
 
+import contextlib
 import os
+import socket
 import subprocess
 import sys
 
@@ -24,3 +26,12 @@ def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
       check=False,
       text=True,
   )
+
+
+def free_ports(count: int) -> list[int]:
+  """So many ports of this machine that nobody listens at."""
+  with contextlib.ExitStack() as stack:
+    servers = [
+        stack.enter_context(socket.create_server(("", 0))) for _ in range(count)
+    ]
+    return [server.getsockname()[1] for server in servers]
