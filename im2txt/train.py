@@ -24,6 +24,10 @@ many times faster:
       --train_inception_after_steps=1000000 \
       --number_of_steps=3000000
 
+And then for a better CIDEr (see g3doc/self_critical.md), with
+
+      --objective=self_critical --vocab_file="${MSCOCO_DIR}/word_counts.txt"
+
 A run continues from the newest checkpoint in --train_dir. It stops, with a
 checkpoint written, on Ctrl-C or SIGTERM, and its exit status is then 130 or
 143. The configuration is kept in --train_dir and used again when the run is
@@ -59,6 +63,20 @@ _INCEPTION_CHECKPOINT_FILE = flags.DEFINE_string(
     " Keras' InceptionV3; or the word keras, for Keras' ImageNet weights. Used"
     " only if --train_dir has no checkpoint yet; the encoder starts at random"
     " if neither is there.",
+)
+_OBJECTIVE = flags.DEFINE_enum(
+    "objective",
+    "likelihood",
+    ["likelihood", "self_critical"],
+    "What to train for: the likelihood of the captions, or, from a model that"
+    " was trained for it, the CIDEr of what the model says, by self-critical"
+    " sequence training. That needs --vocab_file, and optimizer=adam among"
+    " --config_overrides.",
+)
+_VOCAB_FILE = flags.DEFINE_string(
+    "vocab_file",
+    "",
+    "The word_counts.txt made with the records; for --objective=self_critical.",
 )
 _TRAIN_DIR = flags.DEFINE_string(
     "train_dir", "", "Where checkpoints and events are written and looked for."
@@ -130,6 +148,10 @@ def main(argv: list[str]) -> int:
       _TRAIN_DIR.value, preset=_PRESET.value or "", overrides=_overrides()
   )
 
+  phases, objective = _phases(model_config), None
+  if _OBJECTIVE.value == "self_critical":
+    phases, objective = _self_critical(phases[0], training_config)
+
   def make_loop(train_inception: bool) -> training_loop.TrainingLoop:
     return training_loop.TrainingLoop(
         model_config=model_config,
@@ -137,10 +159,11 @@ def main(argv: list[str]) -> int:
         train_dir=_TRAIN_DIR.value,
         train_inception=train_inception,
         inception_checkpoint_file=_INCEPTION_CHECKPOINT_FILE.value,
+        objective=objective,
     )
 
   request = training_phases.run(
-      _phases(model_config),
+      phases,
       make_loop,
       train_dir=_TRAIN_DIR.value,
       log_every_n_steps=_LOG_EVERY_N_STEPS.value,
@@ -151,6 +174,13 @@ def main(argv: list[str]) -> int:
 def _check_flags() -> None:
   """Finds flags that are missing or don't go together."""
   program.require(_TRAIN_DIR)
+  if _OBJECTIVE.value == "self_critical":
+    program.require(_VOCAB_FILE)
+    if _TRAIN_INCEPTION_AFTER_STEPS.value is not None:
+      raise app.UsageError(
+          "--objective=self_critical takes --train_inception, not"
+          " --train_inception_after_steps."
+      )
   has_images = bool(_INPUT_FILE_PATTERN.value)
   has_features = bool(_INPUT_FEATURE_PATTERN.value)
   if _TRAIN_INCEPTION_AFTER_STEPS.value is not None:
@@ -200,6 +230,19 @@ def _phases(model_config) -> list:
   if first >= last:
     return [phase(last, False)]
   return [phase(first, False), phase(last, True)]
+
+
+def _self_critical(phase, training_config) -> tuple:
+  """The phase with its images alone, as the only one, and the objective."""
+  from im2txt import checkpoints
+  from im2txt import self_critical
+  from im2txt.inference_utils import vocabulary
+
+  checkpoints.find(_TRAIN_DIR.value)  # Or else an error.
+  vocab = vocabulary.Vocabulary(_VOCAB_FILE.value)
+  data = self_critical.read_images(phase.data)
+  objective = self_critical.SelfCritical(data, vocab, training_config)
+  return [phase._replace(data=data)], objective
 
 
 def run() -> None:

@@ -1,14 +1,17 @@
 """One step of training, under any `tf.distribute` strategy."""
 
 from collections.abc import Callable
+from collections.abc import Mapping
+import types
+from typing import Any
 from typing import NamedTuple
+from typing import Protocol
 
 import tensorflow as tf
 
 from im2txt import configuration
 from im2txt import show_and_tell_model
 from im2txt.ops import caption_decoder
-from im2txt.ops import inputs
 from im2txt.ops import optimizers
 from im2txt.ops import scheduled_sampling
 from im2txt.ops import weight_averages
@@ -25,6 +28,7 @@ class StepMetrics(NamedTuple):
     gradient_norm: The global norm of the gradients before clipping.
     clipped_gradient_norm: The one after it.
     sampling_probability: Of scheduled sampling; None without it.
+    measures: Others, by TensorBoard tag; see `show_and_tell_model.Losses`.
   """
 
   batch_loss: tf.Tensor
@@ -33,6 +37,29 @@ class StepMetrics(NamedTuple):
   gradient_norm: tf.Tensor
   clipped_gradient_norm: tf.Tensor
   sampling_probability: tf.Tensor | None = None
+  measures: Mapping[str, tf.Tensor] = types.MappingProxyType({})
+
+
+class Objective(Protocol):
+  """What to train for, other than the likelihood of the captions.
+
+  Attributes:
+    name: Under which checkpoints have the optimizer's variables: they start
+      anew with another objective, whose gradients are of another size.
+    learning_rate: A constant.
+  """
+
+  name: str
+  learning_rate: float
+
+  def losses(
+      self,
+      model: show_and_tell_model.ShowAndTellModel,
+      batch: Any,
+      *,
+      seed: tf.Tensor,
+  ) -> show_and_tell_model.Losses:
+    """What a batch costs, by a seed of the step, an integer [2]."""
 
 
 class Trainer(tf.Module):
@@ -53,6 +80,7 @@ class Trainer(tf.Module):
       *,
       train_inception: bool = False,
       strategy: tf.distribute.Strategy | None = None,
+      objective: Objective | None = None,
   ):
     """Makes all variables, with initial values.
 
@@ -61,9 +89,11 @@ class Trainer(tf.Module):
       training_config: The training configuration.
       train_inception: Whether to train the encoder as well as the decoder.
       strategy: How to distribute steps; on one device if None.
+      objective: What to train for; the captions' likelihood if None.
     """
     super().__init__()
     self._config = training_config
+    self._objective = objective
     self._batch_size = model_config.batch_size
     self.strategy = strategy or tf.distribute.get_strategy()
     with self.strategy.scope():
@@ -103,17 +133,22 @@ class Trainer(tf.Module):
 
   def dispensable_variables(self) -> dict[str, tf.Variable]:
     """Those that checkpoints of another configuration may lack."""
-    return {**self.optimizer.slots, **self.averages.variables_by_name}
+    return {**self.slots, **self.averages.variables_by_name}
 
-  def step_function(
-      self, batch_spec: inputs.Batch
-  ) -> Callable[[inputs.Batch], StepMetrics]:
+  @property
+  def slots(self) -> dict[str, tf.Variable]:
+    """The optimizer's variables by checkpoint name."""
+    prefix = f"{self._objective.name}/" if self._objective else ""
+    return {f"{prefix}{n}": slot for n, slot in self.optimizer.slots.items()}
+
+  def step_function(self, batch_spec: Any) -> Callable[[Any], StepMetrics]:
     """Compiles the step, which trains on a batch and counts the global step.
 
     Args:
       batch_spec: The `element_spec` of the batches' iterator, a distributed one
-        of the strategy. A step compiled for one length of captions only would
-        be traced anew, seconds each time, for every other.
+        of the strategy; of `inputs.Batch`, or what the objective takes. A step
+        compiled for one length of captions only would be traced anew, seconds
+        each time, for every other.
 
     Returns:
       A function of a batch that returns the step's `StepMetrics`.
@@ -135,6 +170,8 @@ class Trainer(tf.Module):
       A float32 scalar.
     """
     config = self._config
+    if self._objective:
+      return tf.constant(self._objective.learning_rate)
     if self.model.train_inception:
       return tf.constant(config.train_inception_learning_rate)
     steps_per_epoch = config.num_examples_per_epoch / self._batch_size
@@ -166,24 +203,28 @@ class Trainer(tf.Module):
         minimum=config.scheduled_sampling_minimum,
     )
 
-  def _distributed_step(self, batch: inputs.Batch) -> StepMetrics:
+  def _distributed_step(self, batch: Any) -> StepMetrics:
     metrics = self.strategy.run(self._replica_step, args=(batch,))
     # All replicas computed the same ones.
     return tf.nest.map_structure(
         lambda m: self.strategy.experimental_local_results(m)[0], metrics
     )
 
-  def _replica_step(self, batch: inputs.Batch) -> StepMetrics:
+  def _replica_step(self, batch: Any) -> StepMetrics:
     replica = tf.distribute.get_replica_context()
     step = self.model.global_step.read_value()
     sampling_probability = self.sampling_probability(step)
     with tf.GradientTape() as tape:
-      losses = self.model.losses(
-          batch,
-          dropout_seed=self._seed(step, replica),
-          label_smoothing=self._config.label_smoothing,
-          sampling_probability=sampling_probability,
-      )
+      seed = self._seed(step, replica)
+      if self._objective:
+        losses = self._objective.losses(self.model, batch, seed=seed)
+      else:
+        losses = self.model.losses(
+            batch,
+            dropout_seed=seed,
+            label_smoothing=self._config.label_smoothing,
+            sampling_probability=sampling_probability,
+        )
       num_words = _sum_over_replicas(
           replica, tf.cast(tf.size(losses.word_losses), tf.float32)
       )
@@ -211,6 +252,11 @@ class Trainer(tf.Module):
         gradient_norm=norm,
         clipped_gradient_norm=tf.minimum(norm, clip_norm),
         sampling_probability=sampling_probability,
+        measures={
+            tag: _sum_over_replicas(replica, value)
+            / replica.num_replicas_in_sync
+            for tag, value in losses.measures.items()
+        },
     )
 
   def _seed(self, step: tf.Tensor, replica) -> tf.Tensor:

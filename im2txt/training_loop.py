@@ -1,6 +1,7 @@
 """Trains a model step by step: logs, checkpoints, summaries, stops, resumes."""
 
 import math
+import os
 import time
 
 from absl import logging
@@ -45,6 +46,7 @@ class TrainingLoop:
       train_inception: bool = False,
       inception_checkpoint_file: str = "",
       strategy: tf.distribute.Strategy | None = None,
+      objective: training.Objective | None = None,
   ):
     """Makes the model, from `train_dir` if it has a checkpoint.
 
@@ -57,6 +59,7 @@ class TrainingLoop:
       inception_checkpoint_file: The encoder's start, read only if `train_dir`
         has no checkpoint; see `encoder_weights`. Random if empty.
       strategy: How to distribute steps; on one device if None.
+      objective: What to train for; see `training.Trainer`.
     """
     self._config = training_config
     self._train_dir = train_dir
@@ -69,6 +72,7 @@ class TrainingLoop:
         training_config,
         train_inception=train_inception,
         strategy=strategy,
+        objective=objective,
     )
     if checkpoint:
       self._resume(checkpoint)
@@ -161,9 +165,10 @@ class TrainingLoop:
       loss = self._check_finite(metrics, step)
       if step % log_every_n_steps == 0:
         logging.info(
-            "global step %d: loss = %.4f (%.3f sec/step)",
+            "global step %d: loss = %.4f%s (%.3f sec/step)",
             step,
             loss,
+            _measures_text(metrics),
             time.monotonic() - start,
         )
       pace.log(step, number_of_steps)
@@ -226,7 +231,7 @@ class TrainingLoop:
         optional=self.trainer.dispensable_variables(),
     )
     self.trainer.averages.restart(missing)
-    anew = set(missing).intersection(self.trainer.optimizer.slots)
+    anew = set(missing).intersection(self.trainer.slots)
     if anew:
       logging.info("%d variables of the optimizer start anew.", len(anew))
 
@@ -234,6 +239,14 @@ class TrainingLoop:
     if step != self._saved_step:
       self._saver.save(step)
       self._saved_step = step
+
+
+def _measures_text(metrics: training.StepMetrics) -> str:
+  """Those of the objective, as in ", reward = 0.5123"."""
+  return "".join(
+      f", {os.path.basename(tag)} = {float(value):.4f}"
+      for tag, value in metrics.measures.items()
+  )
 
 
 class _Timer:

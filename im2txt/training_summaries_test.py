@@ -32,7 +32,8 @@ class SummaryWriterTest(tf.test.TestCase):
     )
     batch = next(iter(data.evaluation_batches(feature_size=108)))
     metrics = training.StepMetrics(
-        *map(tf.constant, (1.5, 2.5, 0.25, 8.0, 5.0, 0.75))
+        *map(tf.constant, (1.5, 2.5, 0.25, 8.0, 5.0, 0.75)),
+        measures={"self_critical/reward": tf.constant(0.5)},
     )
     writer = training_summaries.SummaryWriter(folder, model)
     writer.write_metrics(metrics, steps_per_second=3.0, step=9)
@@ -57,6 +58,7 @@ class SummaryWriterTest(tf.test.TestCase):
         "OptimizeLoss/global_norm/gradient_norm": 8.0,
         "OptimizeLoss/global_norm/clipped_gradient_norm": 5.0,
         "scheduled_sampling/probability": 0.75,
+        "self_critical/reward": 0.5,
         "global_step/sec": 3.0,
         "examples/sec": 12.0,
         "caption_length/batch_mean": sum(lengths) / 4,
