@@ -92,7 +92,7 @@ class CaptionData:
         self.files,
         num_preprocess_threads=config.num_preprocess_threads,
         **common,
-        **self._image_arguments(),
+        **self.image_arguments(),
     )
 
   def evaluation_batches(self, *, feature_size: int) -> tf.data.Dataset:
@@ -115,7 +115,7 @@ class CaptionData:
         self.files,
         batch_size=config.batch_size,
         num_preprocess_threads=config.num_preprocess_threads,
-        **self._image_arguments(),
+        **self.image_arguments(),
     )
 
   def explained(self, elements: Iterable[_T]) -> Iterator[_T]:
@@ -177,7 +177,7 @@ class CaptionData:
       ).take(_SUSPECT_BATCHES * self.config.batch_size)
     return (
         inputs.find_corrupt_record(
-            self.files, suspects=suspects, **self._image_arguments()
+            self.files, suspects=suspects, **self.image_arguments()
         )
         or error
     )
@@ -191,7 +191,8 @@ class CaptionData:
         f" of {self.config.vocab_size}; see --config_overrides."
     )
 
-  def _image_arguments(self) -> dict[str, Any]:
+  def image_arguments(self) -> dict[str, Any]:
+    """How records of pairs are read, by the arguments of `ops.inputs`."""
     return {
         "process": process_image(self.config),
         "image_feature": self.config.image_feature_name,

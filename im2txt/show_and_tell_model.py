@@ -11,6 +11,8 @@ An encoder (`ops/image_embedding.py`) and a decoder (`ops/caption_decoder.py`),
 with the losses that train them and the variables of a checkpoint.
 """
 
+from collections.abc import Mapping
+import types
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -36,11 +38,14 @@ class Losses(NamedTuple):
       scalar.
     smoothed_losses: What training minimizes for each target word: its
       `word_losses`, unless there is label smoothing; of the same shape.
+    measures: What else to tell of the batch: float32 scalars by TensorBoard
+      tag, means over its captions or words.
   """
 
   word_losses: tf.Tensor
   regularization_loss: tf.Tensor
   smoothed_losses: tf.Tensor
+  measures: Mapping[str, tf.Tensor] = types.MappingProxyType({})
 
   @property
   def batch_loss(self) -> tf.Tensor:
@@ -187,11 +192,7 @@ class ShowAndTellModel(tf.Module):
       dropout_seed = None
     elif dropout_seed is None:
       raise ValueError("The mode 'train' needs a dropout_seed.")
-    features = batch.images
-    if features.shape.rank == 4:
-      features = self.image_features(features, dropout_seed=dropout_seed)
-    elif self.train_inception:
-      raise ValueError("The encoder can't be trained on cached features.")
+    features = self.batch_features(batch.images, dropout_seed=dropout_seed)
     logits = self.decoder.word_logits(
         features,
         batch.input_seqs,
@@ -206,7 +207,29 @@ class ShowAndTellModel(tf.Module):
     smoothed_losses = smoothing.smoothed_losses(
         word_losses, logits, targets, label_smoothing=label_smoothing
     )
-    return Losses(word_losses, self._regularization_loss(), smoothed_losses)
+    return Losses(word_losses, self.regularization_loss(), smoothed_losses)
+
+  def batch_features(
+      self, images: tf.Tensor, *, dropout_seed: tf.Tensor | None = None
+  ) -> tf.Tensor:
+    """As `image_features`, of whatever a batch holds: images, or features.
+
+    Args:
+      images: A float32 Tensor of shape [batch_size, height, width, 3] or
+        [batch_size, feature_size].
+      dropout_seed: An integer Tensor of shape [2], if the encoder is trained.
+
+    Returns:
+      A float32 Tensor of shape [batch_size, feature_size].
+
+    Raises:
+      ValueError: If the encoder is to be trained on features.
+    """
+    if images.shape.rank == 4:
+      return self.image_features(images, dropout_seed=dropout_seed)
+    if self.train_inception:
+      raise ValueError("The encoder can't be trained on cached features.")
+    return images
 
   def prepare_image(self, encoded_image: tf.Tensor) -> tf.Tensor:
     """Decodes an image for `image_states`, as in evaluation.
@@ -241,9 +264,7 @@ class ShowAndTellModel(tf.Module):
     Returns:
       A float32 Tensor of shape [batch_size, 2 * num_lstm_units].
     """
-    if images.shape.rank == 4:
-      return self.image_states(images)
-    return self.initial_state(images)
+    return self.initial_state(self.batch_features(images))
 
   def initial_state(self, features: tf.Tensor) -> tf.Tensor:
     """See `CaptionDecoder.initial_state`."""
@@ -255,7 +276,8 @@ class ShowAndTellModel(tf.Module):
     """See `CaptionDecoder.decode_step`."""
     return self.decoder.decode_step(input_ids, state)
 
-  def _regularization_loss(self) -> tf.Tensor:
+  def regularization_loss(self) -> tf.Tensor:
+    """See `Losses`."""
     if not self.train_inception:
       return tf.zeros([])
     return self.config.inception_weight_decay * tf.add_n(

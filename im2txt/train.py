@@ -24,6 +24,10 @@ many times faster:
       --train_inception_after_steps=1000000 \
       --number_of_steps=3000000
 
+And then for a better CIDEr (see g3doc/self_critical.md), with
+
+      --objective=self_critical --vocab_file="${MSCOCO_DIR}/word_counts.txt"
+
 A run continues from the newest checkpoint in --train_dir. It stops, with a
 checkpoint written, on Ctrl-C or SIGTERM, and its exit status is then 130 or
 143. The configuration is kept in --train_dir and used again when the run is
@@ -42,8 +46,8 @@ batch_size is that of a step, whatever the number of devices. Only the chief
 writes and logs; all read --train_dir, which they share.
 """
 
-import contextlib
 import dataclasses
+from typing import Any
 
 from absl import app
 from absl import flags
@@ -74,6 +78,20 @@ _INCEPTION_CHECKPOINT_FILE = flags.DEFINE_string(
     " Keras' InceptionV3; or the word keras, for Keras' ImageNet weights. Used"
     " only if --train_dir has no checkpoint yet; the encoder starts at random"
     " if neither is there.",
+)
+_OBJECTIVE = flags.DEFINE_enum(
+    "objective",
+    "likelihood",
+    ["likelihood", "self_critical"],
+    "What to train for: the likelihood of the captions, or, from a model that"
+    " was trained for it, the CIDEr of what the model says, by self-critical"
+    " sequence training. That needs --vocab_file, and optimizer=adam among"
+    " --config_overrides.",
+)
+_VOCAB_FILE = flags.DEFINE_string(
+    "vocab_file",
+    "",
+    "The word_counts.txt made with the records; for --objective=self_critical.",
 )
 _TRAIN_DIR = flags.DEFINE_string(
     "train_dir", "", "Where checkpoints and events are written and looked for."
@@ -170,68 +188,17 @@ def main(argv: list[str]) -> int:
   del argv
   _check_flags()
   # Here, so that --help and wrong flags need not wait for TensorFlow.
-  from im2txt import clusters
-  from im2txt import distribution
+  from im2txt import training_run
 
-  cluster = None
-  if _DISTRIBUTION.value in distribution.CLUSTER_KINDS:
-    cluster = clusters.find(slurm_port=_SLURM_PORT.value)
-    if _DISTRIBUTION.value == "parameter_server" and not cluster.is_chief:
-      distribution.serve(cluster, timeout_secs=_CLUSTER_TIMEOUT_SECS.value)
-      return 0
-  return _train(cluster)
-
-
-def _train(cluster) -> int:
-  from im2txt import checkpoints
-  from im2txt import distribution
-  from im2txt import folder_lock
-  from im2txt import mixed_precision
-  from im2txt import run_configuration
-  from im2txt import training_loop
-  from im2txt import training_phases
-
-  mixed_precision.use(_MIXED_PRECISION.value)
-  with contextlib.ExitStack() as stack:
-    if cluster is None or cluster.is_chief:
-      stack.enter_context(folder_lock.hold(_TRAIN_DIR.value))
-    model_config, training_config = run_configuration.load(
-        _TRAIN_DIR.value, preset=_PRESET.value or "", overrides=_overrides()
-    )
-    phases = _phases(model_config)
-    connected = distribution.connect(
-        _DISTRIBUTION.value,
-        cluster,
-        settings={
-            **dataclasses.asdict(model_config),
-            **dataclasses.asdict(training_config),
-            "phases": [[*phase[:2], len(phase[2].files)] for phase in phases],
-            "shard_by_record": _SHARD_BY_RECORD.value,
-            "newest checkpoint": checkpoints.find_latest(_TRAIN_DIR.value),
-        },
-        shard_by_record=_SHARD_BY_RECORD.value,
-        timeout_secs=_CLUSTER_TIMEOUT_SECS.value,
-    )
-
-    def make_loop(train_inception: bool) -> training_loop.TrainingLoop:
-      return training_loop.TrainingLoop(
-          model_config=model_config,
-          training_config=training_config,
-          train_dir=_TRAIN_DIR.value,
-          train_inception=train_inception,
-          inception_checkpoint_file=_INCEPTION_CHECKPOINT_FILE.value,
-          distribution=connected,
-          scale_loss=_MIXED_PRECISION.value == "float16",
-          jit_compile=_JIT_COMPILE.value,
-      )
-
-    request = training_phases.run(
-        phases,
-        make_loop,
-        train_dir=_TRAIN_DIR.value,
-        log_every_n_steps=_LOG_EVERY_N_STEPS.value,
-    )
-    return request.exit_status
+  values: dict[str, Any] = {
+      field.name: flags.FLAGS[field.name].value
+      for field in dataclasses.fields(training_run.Run)
+  }
+  if _SCHEDULED_SAMPLING.value:
+    values[
+        "config_overrides"
+    ] += f",scheduled_sampling={_SCHEDULED_SAMPLING.value}"
+  return training_run.train(training_run.Run(**values))
 
 
 def _check_flags() -> None:
@@ -239,6 +206,17 @@ def _check_flags() -> None:
   program.require(_TRAIN_DIR)
   if _JIT_COMPILE.value and _MIXED_PRECISION.value != "float32":
     raise app.UsageError("--jit_compile needs --mixed_precision=float32.")
+  if _OBJECTIVE.value == "self_critical":
+    program.require(_VOCAB_FILE)
+    if _TRAIN_INCEPTION_AFTER_STEPS.value is not None:
+      raise app.UsageError(
+          "--objective=self_critical takes --train_inception, not"
+          " --train_inception_after_steps."
+      )
+    if _DISTRIBUTION.value != "off" or _JIT_COMPILE.value:
+      raise app.UsageError(
+          "--objective=self_critical runs on one device, without --jit_compile."
+      )
   has_images = bool(_INPUT_FILE_PATTERN.value)
   has_features = bool(_INPUT_FEATURE_PATTERN.value)
   if _TRAIN_INCEPTION_AFTER_STEPS.value is not None:
@@ -256,38 +234,6 @@ def _check_flags() -> None:
     )
   elif has_features and _TRAIN_INCEPTION.value:
     raise app.UsageError("--train_inception needs --input_file_pattern.")
-
-
-def _overrides() -> str:
-  """Those of the configuration, of a flag of their own or not."""
-  overrides = _CONFIG_OVERRIDES.value
-  if _SCHEDULED_SAMPLING.value:
-    overrides += f",scheduled_sampling={_SCHEDULED_SAMPLING.value}"
-  return overrides
-
-
-def _phases(model_config) -> list:
-  """The `training_phases.Phase`s that the flags describe."""
-  from im2txt import caption_data
-  from im2txt import training_phases
-  from im2txt.ops import inputs
-
-  def phase(steps: int, train_inception: bool) -> training_phases.Phase:
-    features = "" if train_inception else _INPUT_FEATURE_PATTERN.value
-    data = caption_data.CaptionData(
-        files=inputs.input_files(features or _INPUT_FILE_PATTERN.value),
-        config=model_config,
-        are_features=bool(features),
-    )
-    return training_phases.Phase(steps, train_inception, data)
-
-  last = _NUMBER_OF_STEPS.value
-  first = _TRAIN_INCEPTION_AFTER_STEPS.value
-  if first is None:
-    return [phase(last, _TRAIN_INCEPTION.value)]
-  if first >= last:
-    return [phase(last, False)]
-  return [phase(first, False), phase(last, True)]
 
 
 def run() -> None:

@@ -65,6 +65,15 @@ class TrainTest(parameterized.TestCase, tf.test.TestCase):
           "--train_inception needs --input_file_pattern.",
       ),
       (
+          "self_critical_needs_words",
+          [
+              "--train_dir=x",
+              "--input_file_pattern=x",
+              "--objective=self_critical",
+          ],
+          "--vocab_file is required.",
+      ),
+      (
           "features_cannot_fine_tune_later",
           [
               "--train_dir=x",
@@ -116,6 +125,21 @@ class TrainTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual(1, ran.returncode)
     self.assertStartsWith(ran.stderr.splitlines()[-1], f"train: {message}")
     self.assertNotIn("Traceback", ran.stderr)
+
+  def test_self_critical_goes_on_from_a_trained_model(self):
+    vocab_file = tiny.write_vocabulary(self.dir)
+    arguments = "--objective=self_critical", f"--vocab_file={vocab_file}"
+    ran = programs.run("train", *self._arguments(2), *arguments)
+    self.assertEqual(1, ran.returncode)
+    self.assertIn("No checkpoint found in folder", ran.stderr)
+    ran = programs.run("train", *self._arguments(1))
+    self.assertEqual(0, ran.returncode, ran.stderr)
+    ran = programs.run("train", *self._arguments(2), *arguments)
+    self.assertEqual(0, ran.returncode, ran.stderr)
+    self.assertRegex(
+        ran.stderr,
+        r"global step 2: loss = \S+, reward = \S+, entropy = \S+, length =",
+    )
 
   def test_help_teaches(self):
     ran = programs.run("train", "--help")

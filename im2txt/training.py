@@ -1,40 +1,41 @@
 """One step of training, under any `tf.distribute` strategy."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any
+from typing import Protocol
 
 import tensorflow as tf
 
 from im2txt import configuration
 from im2txt import mixed_precision
 from im2txt import show_and_tell_model
+from im2txt import step_metrics
 from im2txt.ops import caption_decoder
-from im2txt.ops import inputs
 from im2txt.ops import optimizers
 from im2txt.ops import scheduled_sampling
 from im2txt.ops import weight_averages
 
 
-class StepMetrics(NamedTuple):
-  """What a step tells of itself; float32 scalars.
+class Objective(Protocol):
+  """What to train for, other than the likelihood of the captions.
 
   Attributes:
-    batch_loss: The mean cross-entropy of a word of the batch, in nats, without
-      label smoothing.
-    total_loss: What was minimized.
-    learning_rate: Of this step.
-    gradient_norm: The global norm of the gradients before clipping; 0 if the
-      step was left out because they overflowed in float16.
-    clipped_gradient_norm: The one after it.
-    sampling_probability: Of scheduled sampling; None without it.
+    name: Under which checkpoints have the optimizer's variables: they start
+      anew with another objective, whose gradients are of another size.
+    learning_rate: A constant.
   """
 
-  batch_loss: tf.Tensor
-  total_loss: tf.Tensor
-  learning_rate: tf.Tensor
-  gradient_norm: tf.Tensor
-  clipped_gradient_norm: tf.Tensor
-  sampling_probability: tf.Tensor | None = None
+  name: str
+  learning_rate: float
+
+  def losses(
+      self,
+      model: show_and_tell_model.ShowAndTellModel,
+      batch: Any,
+      *,
+      seed: tf.Tensor,
+  ) -> show_and_tell_model.Losses:
+    """What a batch costs, by a seed of the step, an integer [2]."""
 
 
 class Trainer(tf.Module):
@@ -57,6 +58,7 @@ class Trainer(tf.Module):
       strategy: tf.distribute.Strategy | None = None,
       scale_loss: bool = False,
       jit_compile: bool = False,
+      objective: Objective | None = None,
   ):
     """Makes all variables, with initial values.
 
@@ -69,12 +71,14 @@ class Trainer(tf.Module):
         `mixed_precision.LossScale`.
       jit_compile: Whether XLA compiles the step, anew for each length of
         captions; not with several replicas.
+      objective: What to train for; the captions' likelihood if None.
 
     Raises:
       ValueError: If XLA is to compile the step of several replicas.
     """
     super().__init__()
     self._config = training_config
+    self._objective = objective
     self._batch_size = model_config.batch_size
     self.strategy = strategy or tf.distribute.get_strategy()
     self._jit_compile = jit_compile
@@ -123,20 +127,27 @@ class Trainer(tf.Module):
     """Those that checkpoints of another configuration may lack."""
     scale = self._loss_scale.variables_by_name if self._loss_scale else {}
     return {
-        **self.optimizer.slots,
+        **self.slots,
         **self.averages.variables_by_name,
         **scale,
     }
 
+  @property
+  def slots(self) -> dict[str, tf.Variable]:
+    """The optimizer's variables by checkpoint name."""
+    prefix = f"{self._objective.name}/" if self._objective else ""
+    return {f"{prefix}{n}": slot for n, slot in self.optimizer.slots.items()}
+
   def step_function(
-      self, batch_spec: inputs.Batch
-  ) -> Callable[[inputs.Batch], StepMetrics]:
+      self, batch_spec: Any
+  ) -> Callable[[Any], step_metrics.StepMetrics]:
     """Compiles the step, which trains on a batch and counts the global step.
 
     Args:
       batch_spec: The `element_spec` of the batches' iterator, a distributed one
-        of the strategy. A step compiled for one length of captions only would
-        be traced anew, seconds each time, for every other.
+        of the strategy; of `inputs.Batch`, or what the objective takes. A step
+        compiled for one length of captions only would be traced anew, seconds
+        each time, for every other.
 
     Returns:
       A function of a batch that returns the step's `StepMetrics`.
@@ -161,6 +172,8 @@ class Trainer(tf.Module):
       A float32 scalar.
     """
     config = self._config
+    if self._objective:
+      return tf.constant(self._objective.learning_rate)
     if self.model.train_inception:
       return tf.constant(config.train_inception_learning_rate)
     steps_per_epoch = config.num_examples_per_epoch / self._batch_size
@@ -192,24 +205,28 @@ class Trainer(tf.Module):
         minimum=config.scheduled_sampling_minimum,
     )
 
-  def _distributed_step(self, batch: inputs.Batch) -> StepMetrics:
+  def _distributed_step(self, batch: Any) -> step_metrics.StepMetrics:
     metrics = self.strategy.run(self._replica_step, args=(batch,))
     # All replicas computed the same ones.
     return tf.nest.map_structure(
         lambda m: self.strategy.experimental_local_results(m)[0], metrics
     )
 
-  def _replica_step(self, batch: inputs.Batch) -> StepMetrics:
+  def _replica_step(self, batch: Any) -> step_metrics.StepMetrics:
     replica = tf.distribute.get_replica_context()
     step = self.model.global_step.read_value()
     sampling_probability = self.sampling_probability(step)
     with tf.GradientTape() as tape:
-      losses = self.model.losses(
-          batch,
-          dropout_seed=self._seed(step, replica),
-          label_smoothing=self._config.label_smoothing,
-          sampling_probability=sampling_probability,
-      )
+      seed = self._seed(step, replica)
+      if self._objective:
+        losses = self._objective.losses(self.model, batch, seed=seed)
+      else:
+        losses = self.model.losses(
+            batch,
+            dropout_seed=seed,
+            label_smoothing=self._config.label_smoothing,
+            sampling_probability=sampling_probability,
+        )
       num_words = _sum_over_replicas(
           replica, tf.cast(tf.size(losses.word_losses), tf.float32)
       )
@@ -222,9 +239,9 @@ class Trainer(tf.Module):
       scale = self._loss_scale.factor if self._loss_scale else None
       minimized = total_loss if scale is None else total_loss * scale
     gradients = tape.gradient(minimized, list(self._trained.values()))
-    gradients = [
-        _unscaled(_sum_over_replicas(replica, g), scale) for g in gradients
-    ]
+    gradients = [_sum_over_replicas(replica, g) for g in gradients]
+    if self._loss_scale:
+      gradients = [mixed_precision.divide(g, scale) for g in gradients]
     clip_norm = self._config.clip_gradients
     # The rows of a word embedding's gradient count one by one for the norm,
     # however often their word is in the batch, as in the original.
@@ -235,13 +252,18 @@ class Trainer(tf.Module):
     tf.raw_ops.AssignAddVariableOp(
         resource=self.model.global_step.handle, value=1
     )
-    return StepMetrics(
+    return step_metrics.StepMetrics(
         batch_loss=_sum_over_replicas(replica, batch_loss),
         total_loss=_sum_over_replicas(replica, total_loss),
         learning_rate=learning_rate,
         gradient_norm=norm,
         clipped_gradient_norm=tf.minimum(norm, clip_norm),
         sampling_probability=sampling_probability,
+        measures={
+            tag: _sum_over_replicas(replica, value)
+            / replica.num_replicas_in_sync
+            for tag, value in losses.measures.items()
+        },
     )
 
   def _apply(self, gradients, norm, learning_rate) -> tf.Tensor:
@@ -265,15 +287,6 @@ class Trainer(tf.Module):
     return tf.random.experimental.stateless_fold_in(
         seed, replica.replica_id_in_sync_group
     )
-
-
-def _unscaled(gradient, scale: tf.Tensor | None):
-  if scale is None:
-    return gradient
-  if isinstance(gradient, tf.IndexedSlices):
-    values = gradient.values / scale
-    return tf.IndexedSlices(values, gradient.indices, gradient.dense_shape)
-  return gradient / scale
 
 
 def _sum_over_replicas(replica, value):

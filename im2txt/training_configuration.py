@@ -60,6 +60,13 @@ class TrainingConfig:
   scheduled_sampling_k: float = 100000.0
   scheduled_sampling_minimum: float = 0.0
 
+  # For --objective=self_critical; constant, and made for Adam.
+  self_critical_learning_rate: float = 5e-5
+
+  # Captions drawn of each image. 1: the baseline is the greedy caption, as in
+  # arXiv 1612.00563; more: the mean of the image's others (2003.09971).
+  self_critical_samples: int = 5
+
   # By the global norm of all gradients.
   clip_gradients: float = 5.0
 
@@ -80,6 +87,7 @@ class TrainingConfig:
         "clip_gradients",
         "max_checkpoints_to_keep",
         "scheduled_sampling_offset",
+        "self_critical_samples",
     ):
       config_fields.check_positive(self, name)
     if self.optimizer.lower() not in ("sgd", "momentum", "adam"):

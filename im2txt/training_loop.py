@@ -17,6 +17,8 @@ from im2txt import configuration
 from im2txt import distribution as distribution_lib
 from im2txt import encoder_weights
 from im2txt import feature_metadata
+from im2txt import replicas
+from im2txt import step_metrics
 from im2txt import stop_signals
 from im2txt import training
 from im2txt import training_pace
@@ -53,6 +55,7 @@ class TrainingLoop:
       distribution: distribution_lib.Distribution | None = None,
       scale_loss: bool = False,
       jit_compile: bool = False,
+      objective: training.Objective | None = None,
   ):
     """Makes the model, from `train_dir` if it has a checkpoint.
 
@@ -67,6 +70,7 @@ class TrainingLoop:
       distribution: The devices and processes; one device if None.
       scale_loss: See `training.Trainer`.
       jit_compile: See `training.Trainer`.
+      objective: What to train for; see `training.Trainer`.
 
     Raises:
       ValueError: If the devices can't share a batch evenly, or a file does not
@@ -89,6 +93,7 @@ class TrainingLoop:
         strategy=self._distribution.strategy,
         scale_loss=scale_loss,
         jit_compile=jit_compile,
+        objective=objective,
     )
     if checkpoint:
       self._resume(checkpoint)
@@ -99,12 +104,12 @@ class TrainingLoop:
       self.trainer.averages.restart(self.trainer.averages.variables_by_name)
     variables = self.trainer.checkpoint_variables()
     strategy = self._distribution.strategy
-    self._average = distribution_lib.averaging(strategy, variables.values())
+    self._average = replicas.averaging(strategy, variables.values())
     self._saver = None
     if self._distribution.is_chief:
       checkpoints.save_config(train_dir, model_config, training_config)
       self._saver = checkpoint_saver.Saver(
-          distribution_lib.local_variables(strategy, variables),
+          replicas.local_variables(strategy, variables),
           train_dir,
           max_to_keep=training_config.max_checkpoints_to_keep,
       )
@@ -229,9 +234,10 @@ class TrainingLoop:
       loss = self._check_finite(metrics, step)
       if step % log_every_n_steps == 0:
         logging.info(
-            "global step %d: loss = %.4f (%.3f sec/step)",
+            "global step %d: loss = %.4f%s (%.3f sec/step)",
             step,
             loss,
+            metrics.measures_text(),
             time.monotonic() - start,
         )
       pace.log(step, number_of_steps)
@@ -244,7 +250,9 @@ class TrainingLoop:
       logging.info("%s", reason)
     return bool(reason)
 
-  def _check_finite(self, metrics: training.StepMetrics, step: int) -> float:
+  def _check_finite(
+      self, metrics: step_metrics.StepMetrics, step: int
+  ) -> float:
     loss, norm = float(metrics.total_loss), float(metrics.gradient_norm)
     if not math.isfinite(loss + norm):
       raise DivergedError(
@@ -272,7 +280,7 @@ class TrainingLoop:
         optional=self.trainer.dispensable_variables(),
     )
     self.trainer.averages.restart(missing)
-    anew = set(missing).intersection(self.trainer.optimizer.slots)
+    anew = set(missing).intersection(self.trainer.slots)
     if anew:
       logging.info("%d variables of the optimizer start anew.", len(anew))
 

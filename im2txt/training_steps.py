@@ -13,6 +13,8 @@ import tensorflow as tf
 
 from im2txt import caption_data
 from im2txt import distribution as distribution_lib
+from im2txt import replicas
+from im2txt import step_metrics
 from im2txt import training
 from im2txt.ops import inputs
 
@@ -44,7 +46,9 @@ class Steps:
     self._batches = iter(self._dataset())
     self._run_step = trainer.step_function(self._batches.element_spec)
 
-  def run(self, remaining: int) -> tuple[inputs.Batch, training.StepMetrics]:
+  def run(
+      self, remaining: int
+  ) -> tuple[inputs.Batch, step_metrics.StepMetrics]:
     """Runs a step.
 
     Args:
@@ -88,13 +92,15 @@ class Steps:
 class SynchronousSteps(Steps):
   """Steps in which all replicas take part."""
 
-  def run(self, remaining: int) -> tuple[inputs.Batch, training.StepMetrics]:
+  def run(
+      self, remaining: int
+  ) -> tuple[inputs.Batch, step_metrics.StepMetrics]:
     """See `Steps.run`."""
     del remaining
     strategy = self._distribution.strategy
     batch = self._next_batch()
     own_batch = tf.nest.map_structure(
-        lambda part: distribution_lib.local(strategy, part), batch
+        lambda part: replicas.local(strategy, part), batch
     )
     try:
       return own_batch, self._run_step(batch)
@@ -128,7 +134,9 @@ class AsynchronousSteps(Steps):
     # By a thread: TensorFlow would wait for ever for a worker that is lost.
     threading.Thread(target=self._fetch, daemon=True).start()
 
-  def run(self, remaining: int) -> tuple[inputs.Batch, training.StepMetrics]:
+  def run(
+      self, remaining: int
+  ) -> tuple[inputs.Batch, step_metrics.StepMetrics]:
     """See `Steps.run`."""
     width = min(remaining, self._distribution.num_workers)
     while len(self._batches_under_way) < width:

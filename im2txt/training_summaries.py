@@ -6,7 +6,8 @@ import tensorflow as tf
 
 from im2txt import caption_data
 from im2txt import show_and_tell_model
-from im2txt import training
+from im2txt import step_metrics
+from im2txt.ops import image_batches
 from im2txt.ops import image_processing
 from im2txt.ops import inputs
 
@@ -67,7 +68,11 @@ class SummaryWriter:
     self._writer.flush()
 
   def write_metrics(
-      self, metrics: training.StepMetrics, *, steps_per_second: float, step: int
+      self,
+      metrics: step_metrics.StepMetrics,
+      *,
+      steps_per_second: float,
+      step: int,
   ) -> None:
     """Writes the scalars of a training step."""
     norms = "OptimizeLoss/global_norm"
@@ -78,6 +83,7 @@ class SummaryWriter:
         f"{norms}/gradient_norm": metrics.gradient_norm,
         f"{norms}/clipped_gradient_norm": metrics.clipped_gradient_norm,
         "OptimizeLoss/learning_rate": metrics.learning_rate,
+        **metrics.measures,
     }
     if metrics.sampling_probability is not None:
       tag = "scheduled_sampling/probability"
@@ -88,16 +94,13 @@ class SummaryWriter:
       scalars["examples/sec"] = steps_per_second * self._model.config.batch_size
     self.write_scalars(scalars, step=step)
 
-  def write_batch(self, batch: inputs.Batch, *, step: int) -> None:
+  def write_batch(
+      self, batch: inputs.Batch | image_batches.ImageBatch, *, step: int
+  ) -> None:
     """Writes what a batch holds and what the encoder makes of it."""
-    lengths = tf.reduce_sum(batch.input_mask, axis=1)
     with self._writer.as_default(step):
-      tf.summary.scalar("caption_length/batch_min", tf.reduce_min(lengths))
-      tf.summary.scalar("caption_length/batch_max", tf.reduce_max(lengths))
-      tf.summary.scalar(
-          "caption_length/batch_mean",
-          tf.reduce_mean(tf.cast(lengths, tf.float32)),
-      )
+      if isinstance(batch, inputs.Batch):
+        _write_lengths(tf.reduce_sum(batch.input_mask, axis=1))
       if batch.images.shape.rank == 4:
         _write_image("final_image", (batch.images[0] + 1) / 2)
         self._write_activations(batch.images[:_NUM_ACTIVATION_IMAGES])
@@ -139,6 +142,14 @@ class SummaryWriter:
       _write_histogram(f"{tag}/activation", activations)
       if name.startswith(_CONVOLUTION):
         tf.summary.scalar(f"{tag}/Relu/zeros", tf.nn.zero_fraction(activations))
+
+
+def _write_lengths(lengths: tf.Tensor) -> None:
+  tf.summary.scalar("caption_length/batch_min", tf.reduce_min(lengths))
+  tf.summary.scalar("caption_length/batch_max", tf.reduce_max(lengths))
+  tf.summary.scalar(
+      "caption_length/batch_mean", tf.reduce_mean(tf.cast(lengths, tf.float32))
+  )
 
 
 def _write_histogram(tag: str, values: tf.Tensor) -> None:

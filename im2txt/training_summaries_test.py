@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from im2txt import caption_data
 from im2txt import show_and_tell_model
-from im2txt import training
+from im2txt import step_metrics
 from im2txt import training_summaries
 from im2txt.testing import tiny
 
@@ -31,8 +31,9 @@ class SummaryWriterTest(tf.test.TestCase):
         files=[tiny.write_pairs(folder, "records", 4)], config=tiny.CONFIG
     )
     batch = next(iter(data.evaluation_batches(feature_size=108)))
-    metrics = training.StepMetrics(
-        *map(tf.constant, (1.5, 2.5, 0.25, 8.0, 5.0, 0.75))
+    metrics = step_metrics.StepMetrics(
+        *map(tf.constant, (1.5, 2.5, 0.25, 8.0, 5.0, 0.75)),
+        measures={"self_critical/reward": tf.constant(0.5)},
     )
     writer = training_summaries.SummaryWriter(folder, model)
     writer.write_metrics(metrics, steps_per_second=3.0, step=9)
@@ -57,6 +58,7 @@ class SummaryWriterTest(tf.test.TestCase):
         "OptimizeLoss/global_norm/gradient_norm": 8.0,
         "OptimizeLoss/global_norm/clipped_gradient_norm": 5.0,
         "scheduled_sampling/probability": 0.75,
+        "self_critical/reward": 0.5,
         "global_step/sec": 3.0,
         "examples/sec": 12.0,
         "caption_length/batch_mean": sum(lengths) / 4,

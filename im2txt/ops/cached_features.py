@@ -167,6 +167,36 @@ def first_view_decoder(
   return decode
 
 
+def random_view_decoder(
+    files: Sequence[str], feature_size: int
+) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+  """Reads one view of each of a batch of images, drawn by a seed.
+
+  Args:
+    files: Names of TFRecord files that hold cached features.
+    feature_size: How many features the decoder takes.
+
+  Returns:
+    A function of serialized records, a string Tensor of shape [batch_size], and
+    a seed, an integer Tensor of shape [2], that returns a float32 Tensor of
+    shape [batch_size, feature_size].
+
+  Raises:
+    ValueError: If the records can't be used; see `feature_records.read_layout`.
+  """
+  layout = _checked_layout(files, feature_size)
+
+  def decode(serialized: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    views, _ = feature_records.parse_feature_examples(serialized, layout)
+    choice = tf.random.stateless_uniform(
+        tf.shape(serialized), seed, maxval=layout.num_views, dtype=tf.int32
+    )
+    chosen = tf.gather(views, choice, batch_dims=1)
+    return feature_records.decode_features(chosen, layout)
+
+  return decode
+
+
 def count_pairs(
     files: Sequence[str], layout: feature_records.FeatureLayout
 ) -> int:
