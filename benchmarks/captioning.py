@@ -12,6 +12,7 @@ of the model for each step of a search on the host.
 from collections.abc import Callable
 from collections.abc import Sequence
 import functools
+from typing import Any
 
 from absl import flags
 
@@ -89,7 +90,7 @@ def make_captions(
       inputs.checkpoint, inputs.vocab_file, precision=precision
   )
 
-  def run(**options: int) -> int:
+  def run(**options: Any) -> int:
     found = captioner.caption_each(
         inputs.files, read=input_files.read, **options
     )

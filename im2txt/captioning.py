@@ -11,30 +11,28 @@ Images are decoded in threads while the model captions those before them:
     images --threads--> batches of pixels --encoder--> states --search--> words
 
 The model may be a frozen graph, `Captioner.load("model.pb", ...)`, which takes
-one image and gives its state: there the threads encode too.
+one image and gives its state: there the threads encode too. A list of
+checkpoints makes an ensemble, by the same call.
 """
 
 from collections import deque
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from concurrent import futures
 import functools
 import itertools
 from typing import Any
-from typing import Protocol
 from typing import TypedDict
 from typing import Unpack
 
 import numpy as np
 import tensorflow as tf
 
+from im2txt import caption_model
 from im2txt import captions
-from im2txt import checkpoints
-from im2txt import configuration
-from im2txt import frozen_graph
-from im2txt import inference_model
-from im2txt import saved_model
+from im2txt import image_conversion
 from im2txt.inference_utils import vocabulary
 from im2txt.ops import beam_search
 
@@ -46,42 +44,6 @@ class ImageError(ValueError):
   """An image can't be read or decoded; says why."""
 
 
-class Model(Protocol):
-  """What captions images.
-
-  An `InferenceModel`, a `ShowAndTellModel`, a `FrozenGraph` or a `SavedModel`.
-  """
-
-  @property
-  def vocab_size(self) -> int:
-    """The number of words that the model knows."""
-
-  def prepare_image(self, encoded_image: tf.Tensor) -> tf.Tensor:
-    """Does what is done with each image alone; called in threads.
-
-    Args:
-      encoded_image: A scalar string Tensor, a whole image file.
-
-    Returns:
-      What `image_states` takes of the image, of always the same shape.
-    """
-
-  def image_states(self, images: tf.Tensor) -> tf.Tensor:
-    """The states of captions before the start word.
-
-    Args:
-      images: Prepared images, in a Tensor of shape [batch_size, ...].
-
-    Returns:
-      A float32 Tensor of shape [batch_size, state_size].
-    """
-
-  def decode_step(
-      self, input_ids: tf.Tensor, state: tf.Tensor
-  ) -> tuple[tf.Tensor, tf.Tensor]:
-    """See `CaptionDecoder.decode_step`."""
-
-
 class SearchOptions(TypedDict, total=False):
   """Arguments of `ops.beam_search.beam_search`, with its defaults."""
 
@@ -90,15 +52,23 @@ class SearchOptions(TypedDict, total=False):
   length_normalization_factor: float
 
 
+class CaptionOptions(SearchOptions, total=False):
+  """Options of `Captioner.caption_each`, with its defaults."""
+
+  batch_size: int
+  max_pixels: int | None
+  respect_exif_orientation: bool
+
+
 class Captioner:
   """Captions images with one model.
 
   Attributes:
-    model: The `Model`, with its variables restored.
+    model: The `caption_model.Model`, with its variables restored.
     vocab: The `Vocabulary`.
   """
 
-  def __init__(self, model: Model, vocab: vocabulary.Vocabulary):
+  def __init__(self, model: caption_model.Model, vocab: vocabulary.Vocabulary):
     """Takes a model that is ready for use; `load` makes one.
 
     Args:
@@ -109,7 +79,7 @@ class Captioner:
     Raises:
       ValueError: If the vocabulary has more words than the model.
     """
-    check_vocabulary_size(vocab, model.vocab_size)
+    caption_model.check_vocabulary_size(vocab, model.vocab_size)
     self.model = model
     self.vocab = vocab
     self._search = functools.lru_cache(_MAX_SEARCHES)(self._make_search)
@@ -122,7 +92,7 @@ class Captioner:
   @classmethod
   def load(
       cls,
-      checkpoint: str,
+      checkpoint: str | Sequence[str],
       vocab: str | vocabulary.Vocabulary = "",
       config_overrides: str = "",
       *,
@@ -134,7 +104,8 @@ class Captioner:
       checkpoint: A checkpoint, or a folder, whose newest one is taken. The
         `config.json` beside it says how the model is made. Or a frozen graph,
         a file whose name ends in ".pb", which has all that in it. Or the folder
-        of a SavedModel that `saved_model_export` wrote.
+        of a SavedModel that `saved_model_export` wrote. Several checkpoints, or
+        folders of such, make an `ensemble.Ensemble`.
       vocab: The vocabulary, or the path of its file. A SavedModel has it too.
       config_overrides: "field=value,field=value", for what `config.json` lacks
         or has otherwise.
@@ -149,43 +120,25 @@ class Captioner:
       FileNotFoundError: If there is no such checkpoint or vocabulary.
       ValueError: If these don't fit each other or the configuration.
     """
-    exported: Callable[[str], Model] | None = None
-    if saved_model.is_saved_model(checkpoint):
-      exported = saved_model.SavedModel
-      vocab = vocab or saved_model.words_file(checkpoint)
-    elif checkpoint.endswith(frozen_graph.SUFFIX):
-      exported = frozen_graph.FrozenGraph.load
+    paths = [checkpoint] if isinstance(checkpoint, str) else checkpoint
     if isinstance(vocab, str):
-      vocab = vocabulary.Vocabulary(vocab)
-    if exported:
-      if config_overrides or precision != "float32":
-        raise ValueError(
-            "An exported model can't be configured any more: leave"
-            " --config_overrides and --precision out. Got:"
-            f" {config_overrides!r} and {precision!r}."
-        )
-      return cls(exported(checkpoint), vocab)
-    path = checkpoints.find(checkpoint)
-    config, _ = configuration.apply_overrides(
-        *checkpoints.load_config(path), config_overrides
+      file = vocab or caption_model.words_file(paths)
+      vocab = vocabulary.Vocabulary(file)
+    model = caption_model.load(
+        paths, vocab, config_overrides, precision=precision
     )
-    # Before the model is made, which takes a while.
-    check_vocabulary_size(vocab, config.vocab_size)
-    return cls(inference_model.InferenceModel(config, path, precision), vocab)
+    return cls(model, vocab)
 
   def caption(
       self,
       encoded_images: Iterable[bytes],
-      *,
-      batch_size: int = 32,
-      **search_options: Unpack[SearchOptions],
+      **options: Unpack[CaptionOptions],
   ) -> list[list[captions.Caption]]:
     """Captions images.
 
     Args:
-      encoded_images: JPEG or PNG files.
-      batch_size: How many images to caption at once.
-      **search_options: See `SearchOptions`.
+      encoded_images: JPEG, PNG, WebP, GIF or BMP files.
+      **options: See `caption_each`.
 
     Returns:
       Each image's captions, at most `beam_size`, the best first.
@@ -195,9 +148,7 @@ class Captioner:
         on with the others.
     """
     found: list[list[captions.Caption]] = []
-    for each in self.caption_each(
-        encoded_images, batch_size=batch_size, **search_options
-    ):
+    for each in self.caption_each(encoded_images, **options):
       if isinstance(each, ImageError):
         raise ImageError(f"Image {len(found)}, counted from 0: {each}")
       found.append(each)
@@ -209,16 +160,22 @@ class Captioner:
       *,
       read: Callable[[Any], bytes] = bytes,
       batch_size: int = 32,
+      max_pixels: int | None = None,
+      respect_exif_orientation: bool = False,
       **search_options: Unpack[SearchOptions],
   ) -> Iterator[list[captions.Caption] | ImageError]:
     """Captions any number of images, yielding as batches are done.
 
     Args:
-      sources: JPEG or PNG files, or what `read` takes.
+      sources: JPEG, PNG, WebP, GIF or BMP files, or what `read` takes.
       read: Gives an image file's content, or raises an OSError or an error of
         TensorFlow; it is called in threads.
       batch_size: How many images to caption at once. The next batch is decoded
         meanwhile, so two are in memory.
+      max_pixels: The most pixels that an image may have; None for any number.
+        An image with more gets an `ImageError` and is not decoded.
+      respect_exif_orientation: Whether to turn images upright that a camera
+        noted to lie. Not by default, as the original does not.
       **search_options: See `SearchOptions`.
 
     Yields:
@@ -231,7 +188,12 @@ class Captioner:
     if batch_size < 1:
       raise ValueError(f"batch_size must be at least 1. Got: {batch_size}.")
     search = self._search(**search_options)
-    load = functools.partial(self._load, read=read)
+    convert = functools.partial(
+        image_conversion.convert,
+        max_pixels=max_pixels,
+        respect_exif_orientation=respect_exif_orientation,
+    )
+    load = functools.partial(self._load, read=read, convert=convert)
     for batch in _map_ahead(load, sources, batch_size):
       images = [i for i in batch if not isinstance(i, ImageError)]
       found: Iterator[list[captions.Caption]] = iter(())
@@ -241,7 +203,11 @@ class Captioner:
         yield image if isinstance(image, ImageError) else next(found)
 
   def _load(
-      self, source: Any, *, read: Callable[[Any], bytes]
+      self,
+      source: Any,
+      *,
+      read: Callable[[Any], bytes],
+      convert: Callable[[bytes], bytes],
   ) -> np.ndarray | ImageError:
     try:
       encoded_image = read(source)
@@ -250,9 +216,11 @@ class Captioner:
     except tf.errors.OpError as error:
       return ImageError(f"It can't be read: {error.message}.")
     try:
-      return self._prepare(encoded_image).numpy()
+      return self._prepare(convert(encoded_image)).numpy()
+    except ValueError as error:
+      return ImageError(str(error))
     except tf.errors.OpError:
-      return ImageError("It is no JPEG or PNG image, or a damaged one.")
+      return ImageError(image_conversion.PROBLEM)
 
   def _make_search(self, **search_options: Unpack[SearchOptions]) -> Callable:
     def search(images: tf.Tensor) -> beam_search.BeamSearchResult:
@@ -268,19 +236,6 @@ class Captioner:
     # Without a batch size, so that there is one trace for batches of any.
     images = tf.TensorSpec([None, *image.shape], image.dtype)
     return tf.function(search, input_signature=[images], autograph=False)
-
-
-def check_vocabulary_size(
-    vocab: vocabulary.Vocabulary, vocab_size: int
-) -> None:
-  """Raises a ValueError if the vocabulary has more words than the model."""
-  num_words = len(vocab.reverse_vocab)
-  if num_words > vocab_size:
-    raise ValueError(
-        f"The vocabulary has {num_words} words, the unknown word included, but"
-        f" the model has vocab_size={vocab_size}. Use the vocabulary that the"
-        " model was trained with."
-    )
 
 
 def _map_ahead(

@@ -1,8 +1,10 @@
 """Tests of captioning."""
 
+import io
 import math
 
 from absl.testing import parameterized
+from PIL import Image
 import tensorflow as tf
 
 from im2txt import captioning
@@ -101,6 +103,37 @@ class CaptioningTest(parameterized.TestCase, tf.test.TestCase):
     with self.assertRaisesRegex(captioning.ImageError, "Image 1, .*no JPEG"):
       self.captioner.caption(images)
 
+  def test_formats_that_the_model_does_not_take(self):
+    png = io.BytesIO()
+    image = Image.open(io.BytesIO(tiny_captioning.jpeg(1)))
+    image.save(png, "PNG")
+    webp = io.BytesIO()
+    image.save(webp, "WEBP", lossless=True)
+    expected, found = self.captioner.caption([png.getvalue(), webp.getvalue()])
+    self.assertEqual([c.words for c in found], [c.words for c in expected])
+
+  def test_orientation_is_respected_where_that_is_wished(self):
+    image = Image.open(io.BytesIO(tiny_captioning.jpeg(1)))
+    upright, lying = io.BytesIO(), io.BytesIO()
+    image.save(upright, "PNG")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # To be turned to the right.
+    image.transpose(Image.Transpose.ROTATE_90).save(lying, "PNG", exif=exif)
+    files = [upright.getvalue(), lying.getvalue()]
+    expected, found = self.captioner.caption(
+        files, respect_exif_orientation=True
+    )
+    self.assertEqual([c.words for c in found], [c.words for c in expected])
+    expected, found = self.captioner.caption(files)
+    self.assertNotEqual([c.words for c in found], [c.words for c in expected])
+
+  def test_a_limit_of_pixels(self):
+    small, large = tiny_captioning.jpeg(1), tiny_captioning.jpeg(2)
+    self.captioner.caption([small], max_pixels=9000)
+    found = list(self.captioner.caption_each([small, large], max_pixels=8999))
+    self.assertEqual(str(found[1]), "It has 100 x 90 pixels, more than 8999.")
+    self.assertIsInstance(found[1], captioning.ImageError)
+
   def test_reads_what_it_is_given_in_threads(self):
     contents = {"one": tiny_captioning.jpeg(1)}
 
@@ -149,6 +182,18 @@ class CaptioningTest(parameterized.TestCase, tf.test.TestCase):
           [c.log_probability for c in expected],
           rtol=1e-4,
       )
+
+  def test_loads_an_ensemble(self):
+    folder = self.create_tempdir().full_path
+    path = tiny_captioning.save(self.model, folder)
+    images = [tiny_captioning.jpeg(1), tiny_captioning.jpeg(2)]
+    alone = captioning.Captioner.load(path, self.vocab).caption(images)
+    both = captioning.Captioner.load([folder, path], self.vocab)
+    self.assertLen(both.model.members, 2)
+    self.assertEqual(
+        [[c.words for c in said] for said in both.caption(images)],
+        [[c.words for c in said] for said in alone],
+    )
 
   def test_vocabulary_must_fit_the_model(self):
     folder = self.create_tempdir().full_path

@@ -179,6 +179,7 @@ def _write_frozen_graph(config, path: str) -> None:
 
 
 def _write_captioner(config, path: str) -> None:
+  from im2txt import caption_model
   from im2txt import captioning
   from im2txt import inference_model
   from im2txt import saved_model_export
@@ -187,7 +188,7 @@ def _write_captioner(config, path: str) -> None:
 
   # What is wrong is to be said before the model is built.
   vocab = vocabulary.Vocabulary(_VOCAB_FILE.value)
-  captioning.check_vocabulary_size(vocab, config.vocab_size)
+  caption_model.check_vocabulary_size(vocab, config.vocab_size)
   if _FORMAT.value == "saved_model":
     saved_model_export.check_replaceable(_OUTPUT_DIR.value)
   logging.info("Building model.")

@@ -26,7 +26,7 @@ _IMAGE_MAP = "image_embedding/weights"
 
 
 class InferenceModel:
-  """Encoder and decoder with a checkpoint's values; a `captioning.Model`.
+  """Encoder and decoder with a checkpoint's values; a `caption_model.Model`.
 
   Attributes:
     config: The model's configuration.
@@ -40,6 +40,7 @@ class InferenceModel:
       precision: str = "float32",
       *,
       as_variables: bool = False,
+      encoder: folded_encoder.FoldedEncoder | None = None,
   ):
     """Makes the model, saying in the log what it reads.
 
@@ -48,6 +49,7 @@ class InferenceModel:
       checkpoint: The checkpoint's path, without suffix.
       precision: What the encoder computes in: "float32" or "bfloat16".
       as_variables: Whether the encoder has variables too, for export.
+      encoder: Another model's, if the checkpoint has the same one.
 
     Raises:
       FileNotFoundError: If there is no such checkpoint.
@@ -79,7 +81,7 @@ class InferenceModel:
           checkpoints.read_value(reader, name, shape, averaged=averaged)
       )
 
-    self.encoder = folded_encoder.FoldedEncoder(
+    self.encoder = encoder or folded_encoder.FoldedEncoder(
         value,
         height=config.image_height,
         width=config.image_width,

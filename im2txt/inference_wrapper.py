@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from im2txt import captioning
+from im2txt import caption_model
 from im2txt import configuration
 from im2txt import frozen_graph
 from im2txt import show_and_tell_model
@@ -30,7 +30,7 @@ class InferenceWrapper(inference_wrapper_base.InferenceWrapperBase):
     model: The `ShowAndTellModel` or the `FrozenGraph`, once it is there.
   """
 
-  model: captioning.Model
+  model: caption_model.Model
 
   def build_model(
       self, model_config: configuration.ModelConfig
@@ -59,7 +59,7 @@ class InferenceWrapper(inference_wrapper_base.InferenceWrapperBase):
     )
     return softmax.numpy(), states.numpy(), None
 
-  def _use(self, model: captioning.Model) -> None:
+  def _use(self, model: caption_model.Model) -> None:
     def feed_image(encoded_image: tf.Tensor) -> tf.Tensor:
       return model.image_states(model.prepare_image(encoded_image)[tf.newaxis])
 

@@ -13,24 +13,49 @@ prints, for each image, its most likely captions and their probabilities:
 
 A file that is missing or is no image gets a line on stderr; the others are
 captioned, and the exit status is 1.
+
+--input_files=photos captions the images in a folder, --input_files=@list.txt
+those that a file names. Several checkpoints separated by commas caption
+together, as an ensemble, which averages their words' probabilities.
+
+    run_inference ... --output_format=jsonl --output_file=captions.jsonl
+
+writes a file instead, which appears when it is whole. Meanwhile the captions
+are kept in captions.jsonl.partial: when the program was interrupted, or killed,
+the same command with --resume goes on there. The formats are
+
+    text          what is printed above
+    jsonl         a line of JSON an image: captions, probabilities of all words
+    csv           a row for each caption
+    coco_results  for the COCO tools and server: image ids and best captions
+    html          a folder with a page to open in a browser, index.html
 """
 
+from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Sequence
+import functools
 import os
 import sys
+from typing import Any
 
+from absl import app
 from absl import flags
 from absl import logging
 
 from im2txt import program
+from im2txt import progress
+
+_COCO = "coco_results"
 
 _CHECKPOINT_PATH = flags.DEFINE_string(
     "checkpoint_path",
     "",
     "A checkpoint (.../model.ckpt-2000000), or a folder, whose newest one is"
-    " taken. A config.json beside it says how the model is made; without one it"
-    " is the released model, with the sizes that the checkpoint has. Or a"
-    " frozen graph (.../model.pb).",
+    " taken; several, separated by commas, are an ensemble. A config.json"
+    " beside it says how the model is made; without one it is the released"
+    " model, with the checkpoint's sizes. Or a frozen graph (.../model.pb).",
 )
 _VOCAB_FILE = flags.DEFINE_string(
     "vocab_file", "", "The word_counts.txt that the model was trained with."
@@ -38,8 +63,10 @@ _VOCAB_FILE = flags.DEFINE_string(
 _INPUT_FILES = flags.DEFINE_string(
     "input_files",
     "",
-    "JPEG or PNG files, or patterns of such, separated by commas. Captioned in"
-    " the order given, a pattern's files by name, and each file once.",
+    "JPEG, PNG, WebP, GIF or BMP files, or patterns of such, separated by"
+    " commas. Or folders, for the images directly in them; or @list.txt, for"
+    " the files named there, one a line. Captioned in the order given, a"
+    " pattern's or folder's files by name, and each file once.",
 )
 _BEAM_SIZE = flags.DEFINE_integer(
     "beam_size", 3, "How many captions to search for.", lower_bound=1
@@ -62,8 +89,38 @@ _BATCH_SIZE = flags.DEFINE_integer(
 _NUM_CAPTIONS = flags.DEFINE_integer(
     "num_captions",
     None,
-    "How many captions to print an image; by default all that were found.",
+    "How many captions to write an image; by default all that were found.",
     lower_bound=1,
+)
+_RESPECT_EXIF_ORIENTATION = flags.DEFINE_boolean(
+    "respect_exif_orientation",
+    False,
+    "Whether to turn photographs upright that the camera noted to lie. The"
+    " original captions them as they lie.",
+)
+_OUTPUT_FORMAT = flags.DEFINE_enum(
+    "output_format",
+    "text",
+    ["text", "jsonl", "csv", _COCO, "html"],
+    "What to write; see above.",
+)
+_OUTPUT_FILE = flags.DEFINE_string(
+    "output_file",
+    "",
+    "The file to make or to replace, or for html the folder; by default"
+    " captions are printed.",
+)
+_RESUME = flags.DEFINE_boolean(
+    "resume",
+    False,
+    "Whether to go on where an interrupted run with this --output_file stopped."
+    " Files that could not be captioned are tried again.",
+)
+_CAPTIONS_FILE = flags.DEFINE_string(
+    "captions_file",
+    "",
+    "For coco_results, JSON of MSCOCO's form that lists image ids by file_name."
+    " By default MSCOCO's names, such as 000000224477.jpg, give them.",
 )
 _PRECISION = flags.DEFINE_enum(
     "precision",
@@ -80,65 +137,153 @@ _CONFIG_OVERRIDES = flags.DEFINE_string(
     " vocab_size=9000,embedding_size=256.",
 )
 
+# What the captions depend on, besides the checkpoints and the files.
+_SETTINGS = (
+    _VOCAB_FILE,
+    _BEAM_SIZE,
+    _MAX_CAPTION_LENGTH,
+    _LENGTH_NORMALIZATION_FACTOR,
+    _NUM_CAPTIONS,
+    _RESPECT_EXIF_ORIENTATION,
+    _PRECISION,
+    _CONFIG_OVERRIDES,
+)
+
 
 def main(argv: list[str]) -> int:
   """Captions the files of the flags; returns the exit status."""
   del argv
-  program.require(_CHECKPOINT_PATH, _VOCAB_FILE, _INPUT_FILES)
+  _check_flags()
 
   # Only now, as TensorFlow takes seconds to import.
   program.leave_keras_out()
-  from im2txt import captioning
+  from im2txt import caption_formats
+  from im2txt import caption_model
+  from im2txt import image_ids
   from im2txt import input_files
   from im2txt.inference_utils import vocabulary
 
   logging.info("Building model.")
   vocab = vocabulary.Vocabulary(_VOCAB_FILE.value)
-  files, missing = input_files.find(_INPUT_FILES.value)
-  if not files:
-    raise FileNotFoundError(
-        f"No file matches --input_files. Got: {_INPUT_FILES.value!r}."
-    )
-  for pattern in missing:
-    _complain(pattern, "There is no such file.")
+  files, problems = input_files.find(_INPUT_FILES.value)
+  for pattern, problem in problems.items():
+    _complain(pattern, problem)
+  form = _OUTPUT_FORMAT.value
+  ids = image_ids.find(files, _CAPTIONS_FILE.value) if form == _COCO else {}
   logging.info(
       "Running caption generation on %d files matching %s",
       len(files),
       _INPUT_FILES.value,
   )
-  captioner = captioning.Captioner.load(
-      _CHECKPOINT_PATH.value,
-      vocab,
-      _CONFIG_OVERRIDES.value,
-      precision=_PRECISION.value,
+  paths = caption_model.find_all(_CHECKPOINT_PATH.value)
+  failed = list(problems)
+  caption = functools.partial(
+      _caption, paths=paths, vocab=vocab, failed=failed, num_files=len(files)
   )
-  found = captioner.caption_each(
+  if _OUTPUT_FILE.value:
+    _write(files, caption, ids, paths)
+  else:
+    for piece in caption_formats.render(form, caption(files), ids):
+      sys.stdout.write(piece)
+      sys.stdout.flush()
+  return 1 if failed else 0
+
+
+def _check_flags() -> None:
+  program.require(_CHECKPOINT_PATH, _VOCAB_FILE, _INPUT_FILES)
+  form = _OUTPUT_FORMAT.value
+  if _CAPTIONS_FILE.value and form != _COCO:
+    raise app.UsageError(f"--captions_file is for --output_format={_COCO}.")
+  if form == "html" and not _OUTPUT_FILE.value:
+    raise app.UsageError("--output_format=html needs --output_file, a folder.")
+  if _RESUME.value and not _OUTPUT_FILE.value:
+    raise app.UsageError("--resume needs the --output_file to go on with.")
+
+
+def _caption(
+    files: Sequence[str],
+    *,
+    paths: list[str],
+    vocab: Any,
+    failed: list[str],
+    num_files: int,
+) -> Iterator[Any]:
+  """Captions files, showing that; adds to `failed` those that can't be."""
+  from im2txt import captioning
+  from im2txt import file_captioning
+
+  def on_error(file: str, reason: str) -> None:
+    _complain(file, reason)
+    failed.append(file)
+    bar.update()
+
+  with _progress_bar("Captioning", num_files) as bar:
+    bar.update(num_files - len(files))
+    for found in file_captioning.caption_files(
+        files,
+        functools.partial(
+            captioning.Captioner.load,
+            paths,
+            vocab,
+            _CONFIG_OVERRIDES.value,
+            precision=_PRECISION.value,
+        ),
+        on_error=on_error,
+        num_captions=_NUM_CAPTIONS.value,
+        batch_size=_BATCH_SIZE.value,
+        respect_exif_orientation=_RESPECT_EXIF_ORIENTATION.value,
+        beam_size=_BEAM_SIZE.value,
+        max_caption_length=_MAX_CAPTION_LENGTH.value,
+        length_normalization_factor=_LENGTH_NORMALIZATION_FACTOR.value,
+    ):
+      bar.update()
+      yield found
+
+
+def _write(
+    files: Sequence[str],
+    caption: Callable[[Sequence[str]], Iterator[Any]],
+    ids: dict[str, int],
+    paths: list[str],
+) -> None:
+  """Captions files by way of a journal, and writes --output_file."""
+  from im2txt import caption_files
+  from im2txt import file_captioning
+
+  output = os.path.normpath(_OUTPUT_FILE.value)
+  caption_files.check(output, _OUTPUT_FORMAT.value)
+
+  def save(found: Iterable[Any]) -> None:
+    caption_files.write(
+        output,
+        _OUTPUT_FORMAT.value,
+        _progress_bar("Writing", len(files), found),
+        image_ids=ids,
+        summary=f"By {', '.join(map(os.path.basename, paths))}.",
+    )
+
+  file_captioning.caption_to_file(
       files,
-      read=input_files.read,
-      batch_size=_BATCH_SIZE.value,
-      beam_size=_BEAM_SIZE.value,
-      max_caption_length=_MAX_CAPTION_LENGTH.value,
-      length_normalization_factor=_LENGTH_NORMALIZATION_FACTOR.value,
+      caption,
+      save,
+      journal_file=f"{output}.partial",
+      settings={
+          "checkpoint_path": paths,
+          **{f.name: f.value for f in _SETTINGS},
+      },
+      resume=_RESUME.value,
   )
-  num_failed = len(missing)
-  for file, each in zip(files, found, strict=True):
-    if isinstance(each, captioning.ImageError):
-      _complain(file, str(each))
-      num_failed += 1
-    else:
-      _print(file, each[: _NUM_CAPTIONS.value])
-  return 1 if num_failed else 0
+  logging.info("Wrote %s", output)
 
 
-def _print(file: str, captions: Iterable) -> None:
-  print(f"Captions for image {os.path.basename(file)}:")
-  for i, caption in enumerate(captions):
-    print(f"  {i}) {caption.sentence} (p={caption.probability:f})")
-  sys.stdout.flush()
+def _progress_bar(title: str, total: int, items: Any = ()) -> Any:
+  """A bar on a terminal that doesn't get the captions themselves."""
+  is_shown = bool(_OUTPUT_FILE.value) or not sys.stdout.isatty()
+  return progress.bar(title, total, items=items, is_shown=is_shown)
 
 
 def _complain(file: str, reason: str) -> None:
-  print(f"run_inference: {file}: {reason}", file=sys.stderr)
+  progress.write(f"run_inference: {file}: {reason}")
 
 
 def run() -> None:

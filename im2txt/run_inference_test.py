@@ -1,22 +1,21 @@
 """Tests of run_inference."""
 
-import contextlib
-import io
 import os
 from pathlib import Path
 import subprocess
 import sys
 from unittest import mock
 
-from absl import flags
-from absl.testing import flagsaver
+from absl import app
 from absl.testing import parameterized
+from PIL import Image
 import tensorflow as tf
 
 from im2txt import captioning
 from im2txt import run_inference
 from im2txt.inference_utils import vocabulary
 from im2txt.testing import original_graph
+from im2txt.testing import programs
 from im2txt.testing import tiny
 from im2txt.testing import tiny_captioning
 
@@ -48,11 +47,6 @@ class RunInferenceTest(parameterized.TestCase, tf.test.TestCase):
         for seed, captions in enumerate(found)
     ]
 
-  def setUp(self):
-    super().setUp()
-    if not flags.FLAGS.is_parsed():
-      flags.FLAGS(sys.argv[:1])
-
   def _flags(self, *names, **others):
     return {
         "checkpoint_path": self.checkpoint,
@@ -63,19 +57,13 @@ class RunInferenceTest(parameterized.TestCase, tf.test.TestCase):
 
   def _run(self, *names, **others):
     """The exit status, what was printed, and the complaints on stderr."""
-    stdout, stderr = io.StringIO(), io.StringIO()
-    with (
-        flagsaver.flagsaver(**self._flags(*names, **others)),
-        contextlib.redirect_stdout(stdout),
-        contextlib.redirect_stderr(stderr),
-    ):
-      status = run_inference.main(["run_inference"])
+    ran = programs.run_here(run_inference, **self._flags(*names, **others))
     complaints = [
         line
-        for line in stderr.getvalue().splitlines()
+        for line in ran.stderr.splitlines()
         if line.startswith("run_inference:")
     ]
-    return status, stdout.getvalue(), complaints
+    return ran.returncode, ran.stdout, complaints
 
   def _loaded(self):
     """Spares a test from loading the model again."""
@@ -99,8 +87,8 @@ class RunInferenceTest(parameterized.TestCase, tf.test.TestCase):
         stderr,
         [
             f"run_inference: {self.folder}/no.jpg: There is no such file.",
-            f"run_inference: {self.folder}/bad.jpg: It is no JPEG or PNG image,"
-            " or a damaged one.",
+            f"run_inference: {self.folder}/bad.jpg: It is no JPEG, PNG, WebP,"
+            " GIF or BMP image, or a damaged one.",
         ],
     )
     self.assertEqual(status, 1)
@@ -119,6 +107,8 @@ class RunInferenceTest(parameterized.TestCase, tf.test.TestCase):
       ("too_many_words", {"config_overrides": "vocab_size=9"}, "has 11 words"),
       ("no_checkpoint", {"checkpoint_path": "/no/x"}, "No checkpoint found"),
       ("no_graph", {"checkpoint_path": "/no/x.pb"}, "No frozen graph found"),
+      ("no_id", {"output_format": "coco_results"}, "'0.jpg' has no image id"),
+      ("no_folder", {"output_file": "/no/x"}, "no folder for the file"),
       ("no_field", {"config_overrides": "x=1"}, "No config field"),
   )
   def test_wrong_use(self, wrong, message):
@@ -162,6 +152,48 @@ class RunInferenceTest(parameterized.TestCase, tf.test.TestCase):
             "Successfully loaded checkpoint: model.ckpt-1",
         ],
     )
+
+  def test_a_folder_a_list_and_another_format(self):
+    folder = Path(self.create_tempdir().full_path)
+    image = Image.open(self.folder / "2.jpg")
+    image.save(folder / "2.webp", lossless=True)
+    (folder / "list.txt").write_text(str(self.folder / "0.jpg"))
+    with self._loaded():
+      status, stdout, _ = self._run(
+          input_files=f"{folder},@{folder}/list.txt", num_captions=3
+      )
+    self.assertEqual(stdout.count("Captions for image 2.webp:\n  0)"), 1)
+    self.assertEndsWith(stdout, self.printed[0])
+    self.assertEqual(status, 0)
+
+  def test_an_ensemble(self):
+    status, stdout, _ = self._run(
+        "0.jpg", checkpoint_path=f"{self.checkpoint},{self.folder}"
+    )
+    captions = [line.split(" (p=")[0] for line in stdout.splitlines()]
+    expected = [x.split(" (p=")[0] for x in self.printed[0].splitlines()]
+    self.assertEqual((status, captions), (0, expected))
+
+  def test_orientation(self):
+    path = Path(self.create_tempdir().full_path) / "lying.png"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(self.folder / "0.jpg").save(path, exif=exif)
+    with self._loaded():
+      lying, upright = (
+          self._run(input_files=str(path), respect_exif_orientation=respect)
+          for respect in (False, True)
+      )
+    self.assertNotEqual(lying, upright)
+
+  @parameterized.parameters(
+      {"resume": True},
+      {"output_format": "html"},
+      {"captions_file": "x.json"},
+  )
+  def test_flags_that_do_not_go_together(self, **wrong):
+    with self.assertRaises(app.UsageError):
+      self._run("0.jpg", **wrong)
 
   def test_a_missing_flag(self):
     ran = self._run_program("--vocab_file=x", "--checkpoint_path=y")

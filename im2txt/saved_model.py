@@ -25,7 +25,7 @@ def words_file(folder: str) -> str:
 
 
 class SavedModel:
-  """A `captioning.Model` that a SavedModel holds.
+  """A `caption_model.Model` that a SavedModel holds.
 
   Attributes:
     vocab_size: The number of words that the model knows.
@@ -54,7 +54,7 @@ class SavedModel:
     self.vocab_size: int = decode_step.output_shapes["probabilities"][-1]
 
   def prepare_image(self, encoded_image: tf.Tensor) -> tf.Tensor:
-    """Decodes an image; see `captioning.Model`."""
+    """Decodes an image; see `caption_model.Model`."""
     return self._prepare_image(encoded_image)
 
   def image_states(self, images: tf.Tensor) -> tf.Tensor:

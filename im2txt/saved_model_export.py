@@ -17,6 +17,7 @@ from absl import logging
 import tensorflow as tf
 
 from im2txt import caption_data
+from im2txt import caption_model
 from im2txt import captioning
 from im2txt import exported_captions
 from im2txt import exported_words
@@ -164,7 +165,7 @@ def write(
   """
   folder = folder.rstrip("/")
   check_replaceable(folder)
-  captioning.check_vocabulary_size(vocab, model.vocab_size)
+  caption_model.check_vocabulary_size(vocab, model.vocab_size)
   temporary = folder + ".tmp"
   _remove(temporary)
   try:

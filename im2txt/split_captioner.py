@@ -6,6 +6,7 @@ from absl import logging
 import tensorflow as tf
 
 from im2txt import caption_data
+from im2txt import caption_model
 from im2txt import captioning
 from im2txt import captions
 from im2txt import evaluation_split
@@ -46,7 +47,7 @@ class SplitCaptioner:
       ValueError: If the vocabulary doesn't fit the model, or a record can't be
         used.
     """
-    captioning.check_vocabulary_size(vocab, model.vocab_size)
+    caption_model.check_vocabulary_size(vocab, model.vocab_size)
     self.data = data
     self.split = evaluation_split.scan(data, vocab)
     self._model = model

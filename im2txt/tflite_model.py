@@ -17,6 +17,7 @@ import zipfile
 import tensorflow as tf
 
 from im2txt import caption_data
+from im2txt import caption_model
 from im2txt import captioning
 from im2txt import exported_captions
 from im2txt import exported_words
@@ -65,7 +66,7 @@ def write(
         "TensorFlow Lite needs images resized before the crop, and the model"
         " has resize_height=0."
     )
-  captioning.check_vocabulary_size(vocab, model.vocab_size)
+  caption_model.check_vocabulary_size(vocab, model.vocab_size)
   module = tf.Module()
   module.weights = model.variables
   module.caption = _caption_function(model, vocab, **search_options)

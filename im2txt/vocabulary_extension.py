@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from im2txt import captioning
+from im2txt import caption_model
 from im2txt import checkpoint_conversion
 from im2txt.inference_utils import vocabulary
 
@@ -95,7 +95,7 @@ def extend(
       contents: checkpoint_conversion.Contents,
   ) -> checkpoint_conversion.Contents:
     old_size = len(contents.values[_EMBEDDING])
-    captioning.check_vocabulary_size(known, old_size)
+    caption_model.check_vocabulary_size(known, old_size)
     sources = _sources(len(counts), known.unk_id, len(added), old_size)
     sizes.extend([old_size, len(sources)])
     return contents._replace(

@@ -6,7 +6,9 @@
 Other fields are ignored; annotations have a number of their own.
 """
 
+from collections.abc import Iterator
 from collections.abc import Sequence
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -41,13 +43,34 @@ def load_captions(
       caption of an image that it doesn't list.
   """
   content = _load_json(captions_file)
-  try:
+  with _explained(captions_file):
     return _captioned_images(content, image_dir)
-  except KeyError as error:
-    problem = f"the field {error} is missing."
-  except (TypeError, ValueError) as error:
-    problem = str(error)
-  raise ValueError(f"{captions_file} is no captions JSON: {problem}")
+
+
+def load_image_ids(captions_file: str) -> dict[str, int]:
+  """Loads the images' ids by their file names; there need be no captions.
+
+  Args:
+    captions_file: Path of the JSON.
+
+  Returns:
+    The ids by `file_name`.
+
+  Raises:
+    FileNotFoundError: If there is no such file.
+    ValueError: If the file is no such JSON, or lists a name or an id twice.
+  """
+  content = _load_json(captions_file)
+  with _explained(captions_file):
+    image_ids: dict[str, int] = {}
+    for image in content["images"]:
+      name = _text(image["file_name"], "a file name")
+      if name in image_ids:
+        raise ValueError(f"it lists the file {name!r} more than once.")
+      image_ids[name] = int64(image["id"])
+    if len(set(image_ids.values())) < len(image_ids):
+      raise ValueError("it gives several files the same id.")
+    return image_ids
 
 
 def content_of(images: Sequence[CaptionedImage]) -> dict[str, Any]:
@@ -93,8 +116,22 @@ def _captioned_images(
     image_id = int64(annotation["image_id"])
     if image_id not in images:
       raise ValueError(f"it has a caption of image {image_id}, but no image.")
-    images[image_id].captions.append(_text(annotation["caption"]))
+    images[image_id].captions.append(_text(annotation["caption"], "a caption"))
   return list(images.values())
+
+
+@contextlib.contextmanager
+def _explained(captions_file: str) -> Iterator[None]:
+  """Says of what is wrong with a file's content which file it is."""
+  try:
+    yield
+  except KeyError as error:
+    problem = f"the field {error} is missing."
+  except (TypeError, ValueError) as error:
+    problem = str(error)
+  else:
+    return
+  raise ValueError(f"{captions_file} is no captions JSON: {problem}")
 
 
 def _load_json(path: str) -> Any:
@@ -106,7 +143,7 @@ def _load_json(path: str) -> Any:
     raise ValueError(f"{path} is no valid JSON: {error}.") from None
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, what: str) -> str:
   if not isinstance(value, str):
-    raise ValueError(f"a caption must be a string. Got: {value!r}.")
+    raise ValueError(f"{what} must be a string. Got: {value!r}.")
   return value

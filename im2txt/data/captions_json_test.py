@@ -119,6 +119,29 @@ class CaptionsJsonTest(parameterized.TestCase):
     with self.assertRaisesRegex(FileNotFoundError, "'/no/captions.json'"):
       captions_json.load_captions("/no/captions.json", "/images")
 
+  def test_image_ids_by_file_name(self):
+    path = self.create_tempfile(content=json.dumps({"images": _IMAGES}))
+    self.assertEqual(
+        captions_json.load_image_ids(path.full_path),
+        {"seven.jpg": 7, "three.jpg": -3, "more/nine.jpg": 9},
+    )
+
+  @parameterized.parameters(
+      ([{"id": 1}], "the field 'file_name' is missing"),
+      ([{"id": 1, "file_name": 5}], "a file name must be a string. Got: 5"),
+      ([{"id": 1, "file_name": "x"}] * 2, "the file 'x' more than once"),
+      (
+          [{"id": 1, "file_name": "x"}, {"id": 1, "file_name": "y"}],
+          "several files the same id",
+      ),
+  )
+  def test_rejects_image_ids(self, images, message):
+    path = self.create_tempfile(content=json.dumps({"images": images}))
+    with self.assertRaisesRegex(
+        ValueError, f"is no captions JSON: .*{message}"
+    ):
+      captions_json.load_image_ids(path.full_path)
+
 
 if __name__ == "__main__":
   absltest.main()

@@ -8,6 +8,7 @@ called captions_<split>_<name>_results.json. Other fields are ignored.
 
 from collections.abc import Collection
 from collections.abc import Iterable
+from collections.abc import Iterator
 import json
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,27 @@ def write(path: str, captions: Iterable[tuple[int, str]]) -> None:
       several times, best caption first, for `read(n_best=True)`; not for the
       COCO server.
   """
-  results = [{"image_id": i, "caption": caption} for i, caption in captions]
   with whole_file.create(path) as file:
-    file.write(json.dumps(results).encode())
+    for piece in pieces(captions):
+      file.write(piece.encode())
+
+
+def pieces(captions: Iterable[tuple[int, str]]) -> Iterator[str]:
+  """The text of a results file, piece by piece.
+
+  Args:
+    captions: As of `write`.
+
+  Yields:
+    A piece for each caption, and what comes before and after them.
+  """
+  yield "["
+  separator = ""
+  for image_id, caption in captions:
+    result = {"image_id": image_id, "caption": caption}
+    yield separator + json.dumps(result)
+    separator = ", "
+  yield "]"
 
 
 def read(

@@ -6,10 +6,11 @@ picture is too.
 """
 
 import pathlib
-import struct
 
 from PIL import Image
 from PIL import ImageOps
+
+from im2txt import image_conversion
 
 # The longer side of a thumbnail, in pixels, and of what is seen from near.
 _THUMBNAIL_SIZE = 320
@@ -18,19 +19,6 @@ _THUMBNAIL_QUALITY = 80
 _IMAGE_QUALITY = 85
 # Of what is enlarged in the browser.
 _SMALL_PICTURE_QUALITY = 95
-
-# What Pillow raises for files that it can't read; SyntaxError is of broken
-# PNGs, and the others come from the depths of rarer formats.
-_UNREADABLE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    ArithmeticError,
-    EOFError,
-    struct.error,
-    LookupError,
-    Image.DecompressionBombError,
-)
 
 
 def write(
@@ -52,7 +40,7 @@ def write(
   """
   try:
     picture = _read(path)
-  except _UNREADABLE:
+  except (*image_conversion.UNREADABLE, Image.DecompressionBombError):
     return []
   if max(picture.size) <= _THUMBNAIL_SIZE:
     picture.save(thumbnail, "JPEG", quality=_SMALL_PICTURE_QUALITY)

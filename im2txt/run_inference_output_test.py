@@ -1,0 +1,182 @@
+"""Tests of the files that run_inference writes, also when it is killed."""
+
+import csv
+import json
+import os
+from pathlib import Path
+import signal
+import subprocess
+import time
+from unittest import mock
+
+from absl.testing import parameterized
+import tensorflow as tf
+
+from im2txt import captioning
+from im2txt import run_inference
+from im2txt.inference_utils import vocabulary
+from im2txt.testing import programs
+from im2txt.testing import tiny
+from im2txt.testing import tiny_captioning
+
+_NUM_IMAGES = 12
+_NUM_BEFORE = 4
+
+
+class RunInferenceOutputTest(parameterized.TestCase, tf.test.TestCase):
+
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    folder = Path(tf.compat.v1.test.get_temp_dir())
+    cls.images = folder / "images"
+    cls.images.mkdir()
+    for number in range(_NUM_IMAGES):
+      path = cls.images / f"{number:012d}.jpg"
+      path.write_bytes(tiny_captioning.jpeg(number % 5))
+    cls.checkpoint = tiny_captioning.save(
+        tiny_captioning.make_model(), str(folder)
+    )
+    cls.vocab_file = tiny.write_vocabulary(str(folder))
+    cls.captioner = captioning.Captioner.load(
+        cls.checkpoint, vocabulary.Vocabulary(cls.vocab_file)
+    )
+
+  def setUp(self):
+    super().setUp()
+    self.path = Path(self.create_tempdir().full_path) / "out"
+    self.journal = self.path.with_name("out.partial")
+
+  def _flags(self, **others):
+    return {
+        "checkpoint_path": self.checkpoint,
+        "vocab_file": self.vocab_file,
+        "input_files": str(self.images),
+        "batch_size": 2,
+        **others,
+    }
+
+  def _run(self, **others):
+    """Runs the program in this process, with the model that is loaded."""
+    with mock.patch.object(
+        captioning.Captioner, "load", return_value=self.captioner
+    ):
+      return programs.run_here(run_inference, **self._flags(**others))
+
+  def _write(self, form, **others):
+    """What is written in a form."""
+    self._run(output_format=form, output_file=str(self.path), **others)
+    self.assertEqual(os.listdir(self.path.parent), ["out"])
+    return self.path.read_text()
+
+  def test_each_form_says_what_is_printed(self):
+    printed = self._run().stdout
+    self.assertEqual(printed.count("Captions for image"), _NUM_IMAGES)
+    best = [
+        line.partition(") ")[2].partition(" (p=")[0]
+        for line in printed.splitlines()
+        if line.startswith("  0) ")
+    ]
+    self.assertEqual(self._write("text"), printed)
+    self.assertEqual(
+        [
+            json.loads(line)["captions"][0]["caption"]
+            for line in self._write("jsonl").splitlines()
+        ],
+        best,
+    )
+    rows = csv.DictReader(self._write("csv", num_captions=1).splitlines())
+    self.assertEqual([row["caption"] for row in rows], best)
+    self.assertEqual(
+        json.loads(self._write("coco_results")),
+        [{"image_id": i, "caption": words} for i, words in enumerate(best)],
+    )
+
+  def test_forms_are_printed_too(self):
+    ran = self._run(output_format="jsonl")
+    self.assertEqual(ran.stdout, self._write("jsonl"))
+
+  def test_ids_of_a_captions_file(self):
+    ids = self.path.with_name("ids.json")
+    ids.write_text('{"images": [{"id": 77, "file_name": "000000000003.jpg"}]}')
+    ran = self._run(
+        input_files=str(self.images / "000000000003.jpg"),
+        output_format="coco_results",
+        captions_file=str(ids),
+    )
+    self.assertEqual([x["image_id"] for x in json.loads(ran.stdout)], [77])
+
+  def test_a_page(self):
+    ran = self._run(output_format="html", output_file=f"{self.path}/")
+    self.assertEqual(ran.returncode, 0)
+    self.assertLen(os.listdir(self.path / "thumbnails"), _NUM_IMAGES)
+    self.assertIn("By model.ckpt-1.", (self.path / "index.html").read_text())
+    self.assertEqual(os.listdir(self.path.parent), ["out"])
+
+  def test_a_bad_file_is_left_out(self):
+    bad = self.path.with_name("bad.jpg")
+    bad.write_bytes(b"bad")
+    ran = self._run(
+        input_files=f"{bad},{self.images}", output_file=str(self.path)
+    )
+    self.assertEqual(ran.returncode, 1)
+    self.assertIn(f"\nrun_inference: {bad}: It is no JPEG, ", ran.stderr)
+    self.assertEqual(
+        self.path.read_text().count("Captions for image"), _NUM_IMAGES
+    )
+    self.assertFalse(self.journal.exists())
+
+  def test_killed_and_resumed_nothing_is_lost_and_nothing_is_twice(self):
+    expected = self._write("jsonl")
+    self.path.unlink()
+    self._run_and_kill()
+    self.assertFalse(self.path.exists())
+    with self.journal.open("a") as journal:
+      journal.write(expected[:100])  # A line that was cut short.
+    with self.assertRaisesRegex(ValueError, "Go on with it by --resume"):
+      self._run(output_file=str(self.path), output_format="jsonl")
+    with self.assertRaisesRegex(ValueError, "beam_size=3, not 4"):
+      self._run(output_file=str(self.path), resume=True, beam_size=4)
+    with self.assertLogs("absl", "INFO") as logged:
+      found = self._write("jsonl", resume=True)
+    self.assertIn(
+        f"Resuming: {_NUM_BEFORE} of {_NUM_IMAGES} files",
+        "".join(logged.output),
+    )
+    found, expected = (
+        [json.loads(line) for line in lines.splitlines()]
+        for lines in (found, expected)
+    )
+    self.assertEqual(
+        [(x["file"], x["captions"][0]["caption"]) for x in found],
+        [(x["file"], x["captions"][0]["caption"]) for x in expected],
+    )
+
+  def _run_and_kill(self):
+    """Kills the program after some images, as it waits for another one."""
+    folder = Path(self.create_tempdir().full_path)
+    blocking = folder / "nobody_writes_it.jpg"
+    os.mkfifo(blocking)
+    images = sorted(self.images.iterdir())[:_NUM_BEFORE]
+    names = folder / "names.txt"
+    names.write_text("\n".join(map(str, [*images, blocking])))
+    arguments = self._flags(
+        input_files=f"@{names}", output_file=self.path, output_format="jsonl"
+    )
+    process = subprocess.Popen(
+        programs.command(
+            "run_inference", *(f"--{k}={v}" for k, v in arguments.items())
+        ),
+        env=programs.environment(),
+    )
+    while not self.journal.exists() or (
+        self.journal.read_text().count("\n") < 1 + _NUM_BEFORE
+    ):
+      self.assertIsNone(process.poll())
+      time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+if __name__ == "__main__":
+  tf.test.main()
