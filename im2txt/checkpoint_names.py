@@ -118,7 +118,8 @@ def describe_lack(lacking: Sequence[str], stored: Collection[str]) -> str:
   Returns:
     The rest of a message that begins with "The checkpoint ...".
   """
-  if set(DECODER_NAMES).issubset(lacking) and has_encoder(stored):
+  has_decoder = any(stored_name(name, stored) for name in DECODER_NAMES)
+  if has_encoder(stored) and not has_decoder:
     return (
         "holds an Inception v3 alone, not an im2txt model: it is for"
         " --inception_checkpoint_file, to train from."

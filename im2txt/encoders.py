@@ -1,5 +1,10 @@
-"""The image encoder of a configuration, and what tells two of them apart."""
+"""The image encoder of a configuration, and what tells two of them apart.
 
+The one place where an encoder is chosen: one to train, one for inference alone.
+"""
+
+from collections.abc import Callable
+from collections.abc import Sequence
 import dataclasses
 import hashlib
 import json
@@ -8,6 +13,7 @@ from typing import Any
 import tensorflow as tf
 
 from im2txt import configuration
+from im2txt.ops import folded_encoder
 from im2txt.ops import image_embedding
 
 # What an encoder sees of an image depends on these, besides its weights.
@@ -41,6 +47,34 @@ def make_encoder(
       dropout_keep_prob=config.inception_dropout_keep_prob,
       trainable=trainable,
       seed=seed,
+  )
+
+
+def make_inference_encoder(
+    config: configuration.ModelConfig,
+    value: Callable[[str, Sequence[int]], tf.Tensor],
+    *,
+    precision: str = "float32",
+    as_variables: bool = False,
+) -> folded_encoder.FoldedEncoder:
+  """Builds the encoder for captions alone, of a checkpoint's values.
+
+  Args:
+    config: The model's configuration.
+    value: Gives the value of the variable of a checkpoint name and a shape.
+    precision: What most of it computes in: "float32" or "bfloat16".
+    as_variables: Whether it keeps its values in variables, for export.
+
+  Returns:
+    The encoder.
+  """
+  return folded_encoder.FoldedEncoder(
+      value,
+      height=config.image_height,
+      width=config.image_width,
+      depth_multiplier=config.inception_depth_multiplier,
+      dtype=tf.as_dtype(precision),
+      as_variables=as_variables,
   )
 
 

@@ -18,8 +18,9 @@ from im2txt import caption_data
 from im2txt import checkpoint_reader
 from im2txt import checkpoints
 from im2txt import configuration
+from im2txt import decoders
+from im2txt import encoders
 from im2txt import precision as precisions
-from im2txt.ops import caption_decoder
 from im2txt.ops import folded_encoder
 
 _IMAGE_MAP = "image_embedding/weights"
@@ -61,33 +62,17 @@ class InferenceModel:
     self.config = config
     self._process_image = caption_data.process_image(config)
     reader = checkpoint_reader.Reader(checkpoint)
-    # First, as what lacks one is no im2txt model, which is then said.
-    self._decoder = caption_decoder.CaptionDecoder(
-        feature_size=(reader.shapes.get(_IMAGE_MAP) or [0])[0],
-        vocab_size=config.vocab_size,
-        embedding_size=config.embedding_size,
-        num_units=config.num_lstm_units,
-        initializer_scale=config.initializer_scale,
-        dropout_keep_prob=config.lstm_dropout_keep_prob,
-        seed=None,
-    )
-    averaged = config.use_ema
-    checkpoints.restore(
-        self._decoder.variables_by_name, checkpoint, averaged=averaged
-    )
 
     def value(name: str, shape: Sequence[int]) -> tf.Tensor:
       return tf.constant(
-          checkpoints.read_value(reader, name, shape, averaged=averaged)
+          checkpoints.read_value(reader, name, shape, averaged=config.use_ema)
       )
 
-    self.encoder = encoder or folded_encoder.FoldedEncoder(
-        value,
-        height=config.image_height,
-        width=config.image_width,
-        depth_multiplier=config.inception_depth_multiplier,
-        dtype=tf.as_dtype(precision),
-        as_variables=as_variables,
+    # First, as what lacks one is no im2txt model, which is then said.
+    feature_size = (reader.shapes.get(_IMAGE_MAP) or [0])[0]
+    self._decoder = decoders.make_decoder(config, feature_size, value=value)
+    self.encoder = encoder or encoders.make_inference_encoder(
+        config, value, precision=precision, as_variables=as_variables
     )
     logging.info(
         "Successfully loaded checkpoint: %s", os.path.basename(checkpoint)

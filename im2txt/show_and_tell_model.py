@@ -19,8 +19,8 @@ import tensorflow as tf
 
 from im2txt import caption_data
 from im2txt import configuration
+from im2txt import decoders
 from im2txt import encoders
-from im2txt.ops import caption_decoder
 from im2txt.ops import inputs
 from im2txt.ops import label_smoothing as smoothing
 
@@ -66,7 +66,7 @@ class ShowAndTellModel(tf.Module):
     mode: "train", "eval" or "inference".
     train_inception: Whether the encoder is trained too.
     encoder: The `ops.image_embedding.ImageEncoder`.
-    decoder: The `caption_decoder.CaptionDecoder`.
+    decoder: The `ops.caption_decoder.CaptionDecoder`.
     global_step: int32 scalar, as the released checkpoints have it.
   """
 
@@ -100,14 +100,8 @@ class ShowAndTellModel(tf.Module):
     self.encoder = encoders.make_encoder(
         config, trainable=self.train_inception, seed=seed
     )
-    self.decoder = caption_decoder.CaptionDecoder(
-        feature_size=self.encoder.feature_size,
-        vocab_size=config.vocab_size,
-        embedding_size=config.embedding_size,
-        num_units=config.num_lstm_units,
-        initializer_scale=config.initializer_scale,
-        dropout_keep_prob=config.lstm_dropout_keep_prob,
-        seed=seed,
+    self.decoder = decoders.make_decoder(
+        config, self.encoder.feature_size, seed=seed
     )
     self.global_step = tf.Variable(
         0,

@@ -4,6 +4,10 @@ The embedded image is the first input of the LSTM, from a zero state, and the
 output of that step is not used. After it each word predicts the next one.
 """
 
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
+
 import tensorflow as tf
 
 from im2txt.ops import lstm
@@ -41,7 +45,8 @@ class CaptionDecoder(tf.Module):
       num_units: int,
       initializer_scale: float,
       dropout_keep_prob: float,
-      seed: int | None = 0,
+      seed: int = 0,
+      value: Callable[[str, Sequence[int]], Any] | None = None,
   ):
     """Makes the variables: kernels and embeddings uniform, biases zero.
 
@@ -52,8 +57,9 @@ class CaptionDecoder(tf.Module):
       num_units: The number of units of the LSTM.
       initializer_scale: Initial values are in [-scale, scale].
       dropout_keep_prob: Of the LSTM's inputs and outputs while training.
-      seed: Of the initial values. If None, all are zero, for a checkpoint's to
-        follow.
+      seed: Of the initial values.
+      value: Gives instead the value of the variable of a checkpoint name and a
+        shape, a float32 Tensor or array.
     """
     super().__init__(name="caption_decoder")
     self._num_units = num_units
@@ -61,13 +67,13 @@ class CaptionDecoder(tf.Module):
     self.variables_by_name: dict[str, tf.Variable] = {}
 
     def variable(name: str, *shape: int, scale: float) -> tf.Variable:
-      if seed is None:
-        value = tf.zeros(shape)
+      if value:
+        initial_value = value(name, shape)
       else:
-        value = tf.random.stateless_uniform(
+        initial_value = tf.random.stateless_uniform(
             shape, seeds.named_seed(seed, name), -scale, scale
         )
-      self.variables_by_name[name] = tf.Variable(value, name=name)
+      self.variables_by_name[name] = tf.Variable(initial_value, name=name)
       return self.variables_by_name[name]
 
     scale = initializer_scale
