@@ -116,7 +116,9 @@ class CacheImageFeaturesFaultsTest(parameterized.TestCase):
     )
 
   # Room for features.json, but for no or not all files of features.
-  @parameterized.parameters((1000, "train-00000-of-00004"), (0, "features.json"))
+  @parameterized.parameters(
+      (1000, "train-00000-of-00004"), (0, "features.json")
+  )
   def test_disk_full(self, file_size, name):
     ended = self._run(file_size=file_size)
     self.assertEqual(1, ended.status)

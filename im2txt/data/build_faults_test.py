@@ -39,16 +39,19 @@ class BuildFaultsTest(parameterized.TestCase):
       (self.folder / "images" / f"{i}.jpg").write_bytes(content.getvalue())
     (self.folder / "images" / "5.jpg").unlink()
     (self.folder / "captions.json").write_text(
-        json.dumps({
-            "images": [
-                {"id": i, "file_name": f"{i}.jpg"} for i in range(_NUM_IMAGES)
-            ],
-            "annotations": [
-                {"image_id": i, "caption": f"A picture {j}."}
-                for i in range(_NUM_IMAGES)
-                for j in range(2)
-            ],
-        })
+        json.dumps(
+            {
+                "images": [
+                    {"id": i, "file_name": f"{i}.jpg"}
+                    for i in range(_NUM_IMAGES)
+                ],
+                "annotations": [
+                    {"image_id": i, "caption": f"A picture {j}."}
+                    for i in range(_NUM_IMAGES)
+                    for j in range(2)
+                ],
+            }
+        )
     )
 
   def _arguments(self, **flags) -> list[str]:

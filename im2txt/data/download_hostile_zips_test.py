@@ -1,4 +1,4 @@
-"""Tests of what download_and_preprocess_mscoco.sh unpacks, with hostile zips."""
+"""Tests of download_and_preprocess_mscoco.sh with hostile zips."""
 
 import os
 from pathlib import Path
@@ -95,7 +95,9 @@ class HostileZipsTest(parameterized.TestCase):
         b"secret", [p.read_bytes() for p in found if p.suffix == ".jpg"]
     )
     if ran.returncode:  # Or what led out was put inside, or was no link there.
-      self.assertRegex(ran.stderr, r"train2014\.zip (can't be unpacked|is not MS)")
+      self.assertRegex(
+          ran.stderr, r"train2014\.zip (can't be unpacked|is not MS)"
+      )
       self.assertFalse((self.raw / "train2014").exists())
 
   def test_links_are_refused(self):
@@ -112,9 +114,7 @@ class HostileZipsTest(parameterized.TestCase):
     self._write_zip("train2014", {"train2014/0.jpg": "harmless"})
     ran = self._run("python3")
     self.assertEqual(0, ran.returncode, ran.stderr)
-    self.assertEqual(
-        "harmless", (self.raw / "train2014" / "0.jpg").read_text()
-    )
+    self.assertEqual("harmless", (self.raw / "train2014" / "0.jpg").read_text())
 
 
 if __name__ == "__main__":

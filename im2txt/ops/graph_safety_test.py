@@ -60,7 +60,12 @@ class GraphSafetyTest(parameterized.TestCase, tf.test.TestCase):
       graph_safety.check(graph.as_graph_def())
 
   @parameterized.parameters(
-      "Abort", "RemoteCall", "EagerPyFunc", "_Send", "SaveV2", "TFRecordReaderV2"
+      "Abort",
+      "RemoteCall",
+      "EagerPyFunc",
+      "_Send",
+      "SaveV2",
+      "TFRecordReaderV2",
   )
   def test_refuses_by_name(self, op):
     with self.assertRaisesRegex(ValueError, f"the operation {op}, called x"):

@@ -155,9 +155,7 @@ def _run_program(
   importlib.import_module(f"im2txt.{name}").run()
 
 
-def _impose(
-    *, file_size: int | None = None, stdout: str | None = None
-) -> None:
+def _impose(*, file_size: int | None = None, stdout: str | None = None) -> None:
   """Makes trouble for this process.
 
   Args:
