@@ -115,27 +115,24 @@ def find_listed(folder: str) -> list[str]:
       state.model_checkpoint_path,
       *reversed(state.all_model_checkpoint_paths),
   ]
-  found: dict[str, None] = {}
-  for path in named:
-    for candidate in (path, os.path.join(folder, os.path.basename(path))):
-      if exists(candidate):
-        found[candidate] = None
-        break
+  moved = [os.path.join(folder, os.path.basename(path)) for path in named]
+  pairs = zip(named, moved, strict=True)
+  paths = [path if exists(path) else other for path, other in pairs]
+  found = list(dict.fromkeys(filter(exists, paths)))
   if not found:
     raise FileNotFoundError(
         f"The file {os.path.join(folder, 'checkpoint')} names {named[0]}, but"
         " no such checkpoint is there."
     )
-  return list(found)
+  return found
 
 
 def _find_by_name(folder: str) -> list[str]:
   if not tf.io.gfile.isdir(folder):
     return []
   names = map(_NUMBERED_CHECKPOINT.fullmatch, tf.io.gfile.listdir(folder))
-  steps = {name[1]: int(name[2]) for name in names if name}
-  found = sorted(steps, key=steps.__getitem__, reverse=True)
-  paths = [os.path.join(folder, name) for name in found]
+  steps = {os.path.join(folder, n[1]): int(n[2]) for n in names if n}
+  paths = sorted(steps, key=steps.__getitem__, reverse=True)
   if paths:
     logging.info("No file `checkpoint` in %s: taking %s", folder, paths[0])
   return paths

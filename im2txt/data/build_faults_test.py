@@ -54,21 +54,19 @@ class BuildFaultsTest(parameterized.TestCase):
         )
     )
 
-  def _arguments(self, **flags) -> list[str]:
-    flags = {
-        "train_image_dir": self.folder / "images",
-        "val_image_dir": self.folder / "images",
-        "train_captions_file": self.folder / "captions.json",
-        "val_captions_file": self.folder / "captions.json",
-        "output_dir": self.output_dir,
-        "word_counts_output_file": self.output_dir / "word_counts.txt",
-        "train_shards": 4,
-        "val_shards": 2,
-        "test_shards": 1,
-        "num_threads": 2,
-        **flags,
+  def _arguments(self) -> list[str]:
+    places = {
+        "image_dir": self.folder / "images",
+        "captions_file": self.folder / "captions.json",
     }
-    return [f"--{name}={value}" for name, value in flags.items()]
+    return [
+        *(f"--train_{name}={path}" for name, path in places.items()),
+        *(f"--val_{name}={path}" for name, path in places.items()),
+        f"--output_dir={self.output_dir}",
+        f"--word_counts_output_file={self.output_dir}/word_counts.txt",
+        *("--train_shards=4", "--val_shards=2", "--test_shards=1"),
+        "--num_threads=2",
+    ]
 
   def _run(self, **conditions) -> faults.Ended:
     return faults.run(
