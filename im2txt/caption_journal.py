@@ -16,6 +16,7 @@ that resumes loses nothing but that last one and has nothing twice.
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
+import contextlib
 import fcntl
 import json
 from pathlib import Path
@@ -59,7 +60,8 @@ class Journal:
     return self
 
   def __exit__(self, *exception: object) -> None:
-    self._file.close()
+    with self._named():
+      self._file.close()
     if not self._places:
       self.remove()  # There is nothing to go on with.
 
@@ -69,9 +71,10 @@ class Journal:
   def add(self, found: caption_formats.FileCaptions) -> None:
     """Appends what was said of a file that is not there yet."""
     (line,) = caption_formats.jsonl([found])
-    self._file.seek(self._end)
-    self._file.write(line.encode("ascii"))
-    self._file.flush()  # To the system, which outlives the program.
+    with self._named():
+      self._file.seek(self._end)
+      self._file.write(line.encode("ascii"))
+      self._file.flush()  # To the system, which outlives the program.
     self._places[found.file] = self._end
     self._end = self._file.tell()
 
@@ -94,6 +97,15 @@ class Journal:
   def remove(self) -> None:
     """Deletes the journal, when it has become something better."""
     Path(self._path).unlink(missing_ok=True)
+
+  @contextlib.contextmanager
+  def _named(self) -> Iterator[None]:
+    """Adds the name to the errors of a full disk, which come without."""
+    try:
+      yield
+    except OSError as error:
+      error.filename = self._path
+      raise
 
   def _open(self, settings: Mapping[str, Any], resume: bool) -> BinaryIO:
     if not Path(self._path).exists():

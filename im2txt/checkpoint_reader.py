@@ -94,6 +94,21 @@ def read(checkpoint: str, names: Mapping[str, str]) -> dict[str, np.ndarray]:
   return {name: reader.value(n) for name, n in names.items()}
 
 
+def check(checkpoint: str) -> None:
+  """Reads all that a checkpoint holds, and compares it with its checksums.
+
+  Args:
+    checkpoint: The checkpoint's path, without suffix.
+
+  Raises:
+    FileNotFoundError: If the checkpoint, or a file of it, is not there.
+    ValueError: If it is damaged.
+  """
+  reader = Reader(checkpoint)
+  for name in reader.shapes:
+    reader.value(name)
+
+
 @contextlib.contextmanager
 def _explained(checkpoint: str) -> Iterator[None]:
   """Turns what TensorFlow's reader raises into what a user can act on."""

@@ -44,9 +44,7 @@ class Saver:
       earlier = filter(checkpoints.exists, state.all_model_checkpoint_paths)
       # Their ages don't matter: none is kept for its age here.
       self._saver.set_last_checkpoints_with_time([(p, 0.0) for p in earlier])
-    for name in tf.io.gfile.listdir(folder):
-      if name.startswith(_CHECKPOINT_NAME) and ".tempstate" in name:
-        tf.io.gfile.remove(os.path.join(folder, name))
+    _remove_parts(folder)
 
   def save(self, step: int) -> str:
     """Writes a checkpoint; it appears in the `checkpoint` file when whole.
@@ -56,12 +54,41 @@ class Saver:
 
     Returns:
       The checkpoint's path, without suffix.
+
+    Raises:
+      OSError: If it can't be written, as on a full disk; it is not there then,
+        and the earlier ones are.
     """
     path = os.path.join(self._folder, _CHECKPOINT_NAME)
     logging.info("Saving checkpoint to path %s", path)
-    return self._saver.save(
-        None, path, global_step=step, write_meta_graph=False
+    try:
+      with _without_advice():
+        return self._saver.save(
+            None, path, global_step=step, write_meta_graph=False
+        )
+    except tf.errors.OpError as error:
+      # TensorFlow says "<path of a part>; <reason>", and names the operation.
+      reason = error.message.partition("; ")[2].partition(" [Op:")[0]
+      raise OSError(
+          f"The checkpoint {path}-{step} can't be written:"
+          f" {reason or error.message}. The earlier ones are whole; make room,"
+          " and start again."
+      ) from error
+
+
+def _remove_parts(folder: str) -> None:
+  """Removes what belongs to no whole checkpoint.
+
+  Of a checkpoint, the index is written last and deleted first.
+  """
+  for name in tf.io.gfile.listdir(folder):
+    prefix, _, shard = name.partition(".data-")
+    is_half = name.startswith(_CHECKPOINT_NAME) and (
+        ".tempstate" in name
+        or (shard and not checkpoints.exists(os.path.join(folder, prefix)))
     )
+    if is_half or name.startswith("checkpoint.tmp"):
+      tf.io.gfile.remove(os.path.join(folder, name))
 
 
 @contextlib.contextmanager

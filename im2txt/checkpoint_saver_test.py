@@ -2,6 +2,7 @@
 
 import os
 
+from absl.testing import parameterized
 import tensorflow as tf
 
 from im2txt import checkpoint_saver
@@ -9,7 +10,7 @@ from im2txt import checkpoint_saver
 _KERNEL = "lstm/basic_lstm_cell/kernel"
 
 
-class SaverTest(tf.test.TestCase):
+class SaverTest(parameterized.TestCase, tf.test.TestCase):
 
   def setUp(self):
     super().setUp()
@@ -21,6 +22,10 @@ class SaverTest(tf.test.TestCase):
 
   def _path(self, name):
     return os.path.join(self.dir, name)
+
+  def _state(self):
+    with open(self._path("checkpoint"), encoding="utf-8") as file:
+      return file.read()
 
   def _saver(self, max_to_keep=2):
     return checkpoint_saver.Saver(
@@ -47,8 +52,7 @@ class SaverTest(tf.test.TestCase):
 
   def test_the_folder_may_be_copied_for_the_originals_code(self):
     self._saver().save(3)
-    with open(self._path("checkpoint")) as file:
-      self.assertIn('model_checkpoint_path: "model.ckpt-3"', file.read())
+    self.assertIn('model_checkpoint_path: "model.ckpt-3"', self._state())
 
   def test_keeps_the_newest_across_runs(self):
     self._saver().save(1)
@@ -58,11 +62,28 @@ class SaverTest(tf.test.TestCase):
     names = [n for n in os.listdir(self.dir) if n.endswith(".index")]
     self.assertCountEqual(["model.ckpt-2.index", "model.ckpt-3.index"], names)
 
-  def test_removes_what_a_killed_run_left(self):
-    half = self._path("model.ckpt-7.data-00000-of-00001.tempstate123")
-    tf.io.gfile.GFile(half, "w").close()
+  @parameterized.parameters(
+      "checkpoint.tmp0123abcd",
+      "model.ckpt-7.data-00000-of-00001",
+      "model.ckpt-7.data-00000-of-00001.tempstate123",
+      "model.ckpt-7.index.tempstate123",
+  )
+  def test_removes_what_a_killed_run_left(self, name):
+    self._saver().save(3)
+    whole = os.listdir(self.dir)
+    tf.io.gfile.GFile(self._path(name), "w").close()
     self._saver()
-    self.assertFalse(os.path.exists(half))
+    self.assertCountEqual(whole, os.listdir(self.dir))
+
+  def test_says_what_it_can_not_write(self):
+    saver = self._saver()
+    saver.save(3)
+    os.mkdir(self._path("model.ckpt-4.index"))
+    with self.assertRaisesRegex(
+        OSError, r"^The checkpoint .*model.ckpt-4 can't be written: Is a dir"
+    ):
+      saver.save(4)
+    self.assertIn('model_checkpoint_path: "model.ckpt-3"', self._state())
 
   def test_passes_on_no_advice(self):
     level = tf.get_logger().level

@@ -103,6 +103,11 @@ def find_latest(folder: str) -> str | None:
     FileNotFoundError: If the `checkpoint` file names checkpoints of which none
       is there.
   """
+  return next(iter(find_listed(folder)), None)
+
+
+def find_listed(folder: str) -> list[str]:
+  """Like `find_latest`, all that are there, the newest first."""
   state = tf.train.get_checkpoint_state(folder)
   if state is None or not state.model_checkpoint_path:
     return _find_by_name(folder)
@@ -110,28 +115,27 @@ def find_latest(folder: str) -> str | None:
       state.model_checkpoint_path,
       *reversed(state.all_model_checkpoint_paths),
   ]
-  for path in named:
-    for candidate in (path, os.path.join(folder, os.path.basename(path))):
-      if exists(candidate):
-        return candidate
-  raise FileNotFoundError(
-      f"The file {os.path.join(folder, 'checkpoint')} names {named[0]}, but no"
-      " such checkpoint is there."
-  )
+  moved = [os.path.join(folder, os.path.basename(path)) for path in named]
+  pairs = zip(named, moved, strict=True)
+  paths = [path if exists(path) else other for path, other in pairs]
+  found = list(dict.fromkeys(filter(exists, paths)))
+  if not found:
+    raise FileNotFoundError(
+        f"The file {os.path.join(folder, 'checkpoint')} names {named[0]}, but"
+        " no such checkpoint is there."
+    )
+  return found
 
 
-def _find_by_name(folder: str) -> str | None:
+def _find_by_name(folder: str) -> list[str]:
   if not tf.io.gfile.isdir(folder):
-    return None
+    return []
   names = map(_NUMBERED_CHECKPOINT.fullmatch, tf.io.gfile.listdir(folder))
-  newest = max(
-      (name for name in names if name), key=lambda n: int(n[2]), default=None
-  )
-  if newest is None:
-    return None
-  path = os.path.join(folder, newest[1])
-  logging.info("No file `checkpoint` in %s: taking %s", folder, path)
-  return path
+  steps = {os.path.join(folder, n[1]): int(n[2]) for n in names if n}
+  paths = sorted(steps, key=steps.__getitem__, reverse=True)
+  if paths:
+    logging.info("No file `checkpoint` in %s: taking %s", folder, paths[0])
+  return paths
 
 
 def restore(

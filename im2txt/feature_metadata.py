@@ -125,7 +125,13 @@ def _read(folder: str) -> dict[str, Any] | None:
   if not tf.io.gfile.exists(path):
     return None
   with tf.io.gfile.GFile(path) as file:
-    return json.load(file)
+    text = file.read()
+  try:
+    return json.loads(text)
+  except ValueError:
+    raise ValueError(
+        f"{path} is damaged. Delete it, and run cache_image_features again."
+    ) from None
 
 
 def _write(folder: str, metadata: dict[str, Any]) -> None:

@@ -104,6 +104,13 @@ class FeatureMetadataTest(parameterized.TestCase, tf.test.TestCase):
     with self.assertRaisesRegex(ValueError, r"another encoder \(train\)"):
       self._write("val", FakeEncoder())
 
+  def test_names_what_is_damaged(self):
+    path = os.path.join(self._dir, feature_metadata.FILE_NAME)
+    with open(path, "wb") as file:
+      file.write(bytes(9))
+    with self.assertRaisesRegex(ValueError, f"^{path} is damaged. Delete it,"):
+      self._begin("train", FakeEncoder())
+
 
 if __name__ == "__main__":
   tf.test.main()

@@ -31,6 +31,7 @@ from im2txt import checkpoints
 from im2txt import show_and_tell_model
 from im2txt import whole_file
 from im2txt.ops import graph_freezing
+from im2txt.ops import graph_safety
 
 # What tells the path of a frozen graph from that of a checkpoint.
 SUFFIX = ".pb"
@@ -63,7 +64,8 @@ class FrozenGraph:
         constants.
 
     Raises:
-      ValueError: If it is another graph, or not one for this TensorFlow.
+      ValueError: If it is another graph, not one for this TensorFlow, or does
+        more than compute.
     """
     initial_state = {_INITIAL_STATE: tf.TensorSpec([1, None])}
     self._feed_image = _function(
@@ -232,9 +234,9 @@ def _function(
     fetches: Mapping[str, tf.TensorSpec],
 ) -> Any:
   """The part of a graph from some nodes to others, as a function."""
-  part, weights = graph_freezing.take_weights(
-      graph_freezing.freeze(graph_def, (*feeds, *fetches), {})
-  )
+  frozen = graph_freezing.freeze(graph_def, (*feeds, *fetches), {})
+  graph_safety.check(frozen)
+  part, weights = graph_freezing.take_weights(frozen)
 
   def compute(*values: tf.Tensor) -> list[tf.Tensor]:
     inputs = {f"{n}:0": v for n, v in zip(feeds, values, strict=True)}

@@ -232,6 +232,28 @@ class OriginalGraphTest(parameterized.TestCase, tf.test.TestCase):
     with self.assertRaisesRegex(ValueError, "x.pb can't be used: .*HardestMax"):
       frozen_graph.FrozenGraph.load(path)
 
+  def test_a_graph_that_writes_files_does_not(self):
+    path = original_graph.write(self.folder).frozen_graph
+    with open(path, "rb") as file:
+      graph_def = v1.GraphDef.FromString(file.read())
+    written = os.path.join(self.folder, "written")
+    with tf.Graph().as_default() as graph:
+      contents = tf.constant("x", name="harmful/contents")
+      tf.raw_ops.WriteFile(
+          filename=tf.constant(written), contents=contents, name="harmful/write"
+      )
+    graph_def.node.extend(graph.as_graph_def().node)
+    for node in graph_def.node:
+      if node.name == "softmax":
+        node.input.append("^harmful/write")
+    path = self.create_tempfile("x.pb", graph_def.SerializeToString()).full_path
+    with self.assertRaisesRegex(
+        ValueError,
+        "x.pb can't be used: It has the operation WriteFile, called harmful/",
+    ):
+      captioning.Captioner.load(path, self.vocab)
+    self.assertFalse(os.path.exists(written))
+
   def test_missing_file_and_overrides(self):
     with self.assertRaisesRegex(FileNotFoundError, "No frozen graph found at"):
       captioning.Captioner.load("/no/model.pb", self.vocab)

@@ -39,7 +39,9 @@ def read(path: str) -> list[np.ndarray]:
 
   try:
     if path.endswith(".keras"):
-      return _in_order(keras.saving.load_model(path, compile=False))
+      # In the safe mode, the file can't bring code of its own.
+      model = keras.saving.load_model(path, compile=False, safe_mode=True)
+      return _in_order(model)
     return _in_order(_load_weights(path))
   except (ValueError, TypeError, KeyError, OSError) as error:
     raise ValueError(

@@ -103,6 +103,16 @@ class KerasWeightsTest(parameterized.TestCase, tf.test.TestCase):
     ):
       keras_weights.fetch()
 
+  def test_code_in_a_file_is_not_run(self):
+    path = os.path.join(self.create_tempdir().full_path, "lambda.keras")
+    made = f"{path}.folder"
+    layer = keras.layers.Lambda(lambda x: (os.makedirs(made), x)[1])
+    keras.Sequential([keras.Input([1]), layer]).save(path)
+    os.rmdir(made)
+    with self.assertRaisesRegex(ValueError, "InceptionV3: .*Lambda"):
+      keras_weights.read(path)
+    self.assertFalse(os.path.exists(made))
+
 
 def _fetching(get_file):
   """What Keras does for its weights, without the network around it."""

@@ -10,9 +10,11 @@ A mistake of the user ends in one sentence on stderr and a non-zero status;
 """
 
 from collections.abc import Callable
+import errno
 import logging as standard_logging
 import os
 from pathlib import Path
+import re
 import signal
 import sys
 
@@ -25,6 +27,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 # How the original's lines look on stderr, which scripts may search for.
 _LOG_FORMAT = "%(levelname)s:tensorflow:%(message)s"
+
+# What becomes of writing to a disk that is full, or broken.
+_DISK_ERRORS = (errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC)
+
+# What TensorFlow says of an operation around what went wrong in it.
+_OP_NAMES = re.compile(r"^\{\{.*?\}\} *| *\[Op:.*$", re.DOTALL)
 
 
 def run(
@@ -119,9 +127,12 @@ def _reported_errors() -> tuple[type[Exception], ...]:
 
 
 def _report(error: Exception | str, status: int) -> int:
-  message = str(error)
+  message = _OP_NAMES.sub("", str(error))
   if isinstance(error, OSError) and error.strerror:
-    message = f"{error.strerror}: {error.filename}"
+    # Files say their names; where there is none, it was a `print`.
+    is_unnamed = error.filename is None and error.errno in _DISK_ERRORS
+    name = "standard output" if is_unnamed else error.filename
+    message = error.strerror + (f": {name}" if name else "")
   name = Path(sys.argv[0]).stem
   print(f"{name}: {' '.join(message.split())}", file=sys.stderr)
   return status

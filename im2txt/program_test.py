@@ -70,6 +70,7 @@ class ProgramTest(parameterized.TestCase):
       ("value", "raise ValueError('No\\n  such thing.')", "No such thing."),
       ("file", "open('/no/file')", "No such file or directory: /no/file"),
       ("message", "raise FileNotFoundError('No x.')", "No x."),
+      ("no_file", "raise OSError(111, 'Refused')", "Refused"),
   )
   def test_an_error_is_one_sentence(self, body, sentence):
     ran = self._run(body, "--thing=world")
@@ -81,7 +82,9 @@ class ProgramTest(parameterized.TestCase):
         "import tensorflow as tf; tf.io.read_file('/no/file')", "--thing=world"
     )
     self.assertEqual(ran.returncode, 1)
-    self.assertRegex(ran.stderr.splitlines()[-1], "^greet: .*No such file")
+    self.assertRegex(
+        ran.stderr.splitlines()[-1], "^greet: /no/file; No such file.*[^]]$"
+    )
     self.assertNotIn("Traceback", ran.stderr)
 
   def test_verbosity_shows_the_traceback(self):
@@ -133,6 +136,15 @@ class ProgramTest(parameterized.TestCase):
     ran = self._run("print('hello')", argument, stdout=write_end)
     os.close(write_end)
     self.assertEqual((ran.returncode, ran.stderr), (141, ""))
+
+  @parameterized.parameters("print('hello')", "print('hello', flush=True)")
+  def test_a_full_disk_behind_stdout_is_one_sentence(self, body):
+    with open("/dev/full", "wb") as full:
+      ran = self._run(body, "--thing=world", stdout=full)
+    self.assertEqual(
+        (ran.returncode, ran.stderr),
+        (1, "greet: No space left on device: standard output\n"),
+    )
 
 
 if __name__ == "__main__":

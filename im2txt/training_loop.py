@@ -17,6 +17,7 @@ from im2txt import configuration
 from im2txt import distribution as distribution_lib
 from im2txt import encoder_weights
 from im2txt import feature_metadata
+from im2txt import readable_checkpoint
 from im2txt import replicas
 from im2txt import step_metrics
 from im2txt import stop_signals
@@ -85,7 +86,7 @@ class TrainingLoop:
     if self._distribution.is_chief and not tf.io.gfile.isdir(train_dir):
       logging.info("Creating training directory: %s", train_dir)
       tf.io.gfile.makedirs(train_dir)
-    checkpoint = checkpoints.find_latest(train_dir)
+    checkpoint = readable_checkpoint.find(train_dir)
     self.trainer = training.Trainer(
         model_config,
         training_config,

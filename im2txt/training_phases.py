@@ -16,6 +16,7 @@ from im2txt import caption_data
 from im2txt import checkpoint_names
 from im2txt import checkpoint_reader
 from im2txt import checkpoints
+from im2txt import readable_checkpoint
 from im2txt import stop_signals
 from im2txt import training_loop
 
@@ -76,7 +77,7 @@ def run(
 
 def _step(train_dir: str) -> int:
   """The global step of the newest checkpoint; 0 if there is none."""
-  checkpoint = checkpoints.find_latest(train_dir)
+  checkpoint = readable_checkpoint.find(train_dir)
   if checkpoint is None:
     return 0
   reader = checkpoint_reader.Reader(checkpoint)

@@ -139,6 +139,12 @@ extract() {
   fi
 }
 
+# Whether there are only files and folders in a folder. A link could lead out of
+# it to whatever else this machine has.
+is_plain() {
+  [[ -z $(find "$1" ! -type f ! -type d) ]]
+}
+
 # Puts a folder of a zip beside it, whole or not at all.
 unpack() {
   local zip=$1 folder=$2
@@ -150,6 +156,10 @@ unpack() {
     rm -rf "$scratch"
     fail "$zip can't be unpacked: it is damaged, unless the disk is full." \
       "Delete it and call this again."
+  fi
+  if ! is_plain "$scratch"; then
+    rm -rf "$scratch"
+    fail "$zip is not MSCOCO's: it holds links. Delete it."
   fi
   mv "$scratch/${folder##*/}" "$folder"
   rm -rf "$scratch"

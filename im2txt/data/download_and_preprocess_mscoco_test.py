@@ -18,7 +18,7 @@ _SCRIPT = Path(__file__).with_name("download_and_preprocess_mscoco.sh")
 
 # What the script may call; the tests leave some of it out.
 _TOOLS = (
-    *("awk", "bash", "cat", "curl", "df", "du", "env", "mkdir", "mv"),
+    *("awk", "bash", "cat", "curl", "df", "du", "env", "find", "mkdir", "mv"),
     *("python3", "rm", "sleep", "tr", "uname", "unzip", "wc", "wget"),
 )
 _DOWNLOADERS = [tool for tool in ("curl", "wget") if shutil.which(tool)]
