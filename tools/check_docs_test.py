@@ -82,6 +82,15 @@ class CheckDocsTest(absltest.TestCase):
     with self.assertRaisesRegex(check_docs.DocsError, r"page.md:2: .*trian"):
       check_docs.check(page, check_docs.docs_world.World(folder))
 
+  def test_the_walkthroughs_have_the_same_commands(self):
+    scripts = [
+        [block.script for block in docs_commands.find(Path(page).read_text())]
+        for page in ("README.md", "README.zh-CN.md")
+    ]
+
+    self.assertNotEmpty(scripts[0])
+    self.assertEqual(*scripts)
+
   def test_the_docs(self):
     pages = [Path("README.md"), *sorted(Path("g3doc").glob("*.md"))]
     folder = Path(self.create_tempdir().full_path)
