@@ -19,13 +19,12 @@ import hashlib
 from absl import logging
 import tensorflow as tf
 
+from im2txt import checkpoint_names
 from im2txt import checkpoint_reader
 from im2txt import configuration
 from im2txt import encoders
 from im2txt import inference_model
 from im2txt.ops import folded_encoder
-
-_ENCODER_SCOPE = "InceptionV3/"
 
 
 class Ensemble:
@@ -145,7 +144,7 @@ def _digest(checkpoint: str) -> str:
   reader = checkpoint_reader.Reader(checkpoint)
   digest = hashlib.sha256()
   for name in sorted(reader.shapes):
-    if name.startswith(_ENCODER_SCOPE):
+    if name.startswith(checkpoint_names.ENCODER):
       digest.update(name.encode())
       digest.update(reader.value(name).tobytes())
   return digest.hexdigest()
