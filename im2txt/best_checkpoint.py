@@ -23,6 +23,7 @@ from absl import logging
 import tensorflow as tf
 
 from im2txt import checkpoints
+from im2txt import cloud_file
 
 # By what is kept, whether less of it is better.
 METRICS = {"perplexity": True, "CIDEr": False}
@@ -164,11 +165,11 @@ class BestCheckpoint:
         tf.io.gfile.remove(path)
     if name:
       quoted = json.dumps(name)
-      _write(
-          os.path.join(self._folder, "checkpoint"),
+      state = (
           f"model_checkpoint_path: {quoted}\n"
-          f"all_model_checkpoint_paths: {quoted}\n",
+          f"all_model_checkpoint_paths: {quoted}\n"
       )
+      cloud_file.write(state.encode(), os.path.join(self._folder, "checkpoint"))
 
 
 def request_stop(train_dir: str, reason: str) -> None:
@@ -232,10 +233,4 @@ def _is_of(file: str, checkpoint: str) -> bool:
 
 
 def _write_json(path: str, content: Mapping[str, Any]) -> None:
-  _write(path, json.dumps(content, indent=2) + "\n")
-
-
-def _write(path: str, text: str) -> None:
-  with tf.io.gfile.GFile(f"{path}.tmp", "w") as file:
-    file.write(text)
-  tf.io.gfile.rename(f"{path}.tmp", path, overwrite=True)
+  cloud_file.write((json.dumps(content, indent=2) + "\n").encode(), path)

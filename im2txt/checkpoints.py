@@ -23,6 +23,7 @@ import tensorflow as tf
 
 from im2txt import checkpoint_names
 from im2txt import checkpoint_reader
+from im2txt import cloud_file
 from im2txt import configuration
 
 CONFIG_FILE = "config.json"
@@ -236,9 +237,7 @@ def save_config(
 ) -> None:
   """Writes `config.json` of a folder, whole or not at all."""
   path = os.path.join(folder, CONFIG_FILE)
-  with tf.io.gfile.GFile(path + ".tmp", "w") as file:
-    file.write(configuration.to_json(model, training))
-  tf.io.gfile.rename(path + ".tmp", path, overwrite=True)
+  cloud_file.write(configuration.to_json(model, training).encode(), path)
 
 
 def load_config(

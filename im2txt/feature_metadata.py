@@ -19,6 +19,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from im2txt import cloud_file
 from im2txt import configuration
 from im2txt import encoders
 from im2txt.ops import image_embedding
@@ -137,6 +138,4 @@ def _read(folder: str) -> dict[str, Any] | None:
 def _write(folder: str, metadata: dict[str, Any]) -> None:
   """Writes the metadata of a folder, whole or not at all."""
   path = os.path.join(folder, FILE_NAME)
-  with tf.io.gfile.GFile(path + ".tmp", "w") as file:
-    file.write(json.dumps(metadata, indent=2) + "\n")
-  tf.io.gfile.rename(path + ".tmp", path, overwrite=True)
+  cloud_file.write((json.dumps(metadata, indent=2) + "\n").encode(), path)

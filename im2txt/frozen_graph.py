@@ -28,8 +28,8 @@ from google.protobuf import message
 import tensorflow as tf
 
 from im2txt import checkpoints
+from im2txt import cloud_file
 from im2txt import show_and_tell_model
-from im2txt import whole_file
 from im2txt.ops import graph_freezing
 from im2txt.ops import graph_safety
 
@@ -190,7 +190,7 @@ def write(graph_def: tf.compat.v1.GraphDef, path: str) -> None:
   Raises:
     IsADirectoryError: If `path` is a folder.
   """
-  whole_file.write(graph_def.SerializeToString(), path)
+  cloud_file.write(graph_def.SerializeToString(), path)
 
 
 def _read(path: str) -> tf.compat.v1.GraphDef:

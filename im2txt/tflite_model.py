@@ -19,12 +19,12 @@ import tensorflow as tf
 from im2txt import caption_data
 from im2txt import caption_model
 from im2txt import captioning
+from im2txt import cloud_file
 from im2txt import exported_captions
 from im2txt import exported_words
 from im2txt import inference_model
 from im2txt import saved_model
 from im2txt import saved_model_export
-from im2txt import whole_file
 from im2txt.inference_utils import vocabulary
 from im2txt.ops import beam_search
 from im2txt.ops import image_processing
@@ -73,7 +73,7 @@ def write(
   content = io.BytesIO(_convert(module, quantization))
   with zipfile.ZipFile(content, "a", zipfile.ZIP_DEFLATED) as archive:
     archive.writestr(saved_model.WORDS_FILE, exported_words.text(vocab))
-  whole_file.write(content.getvalue(), path)
+  cloud_file.write(content.getvalue(), path)
 
 
 def _caption_function(

@@ -1,4 +1,7 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, also where paths are a cloud's.
+
+For local ones that grow bit by bit there is `data.whole_file`.
+"""
 
 import errno
 import os
