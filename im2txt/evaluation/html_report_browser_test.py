@@ -291,8 +291,7 @@ class HtmlReportBrowserTest(chromium_test_case.ChromiumTestCase):
     self.assertEqual(self.texts(".more"), ["and 2 more"])
     self._open("#picture=10")
     self.assertLen(self.texts("#detail .captions li"), 7)
-
-  def test_empty_caption(self):
+    # No caption at all.
     self._open("#picture=9")
     self.wait_for("Empty caption", lambda: self.texts("#detail .none")[0])
 

@@ -8,50 +8,11 @@ import tensorflow as tf
 
 from im2txt.inference_utils import caption_generator
 from im2txt.ops import beam_search
+from im2txt.testing import table_model
 
 _START, _END = 1, 2
 _VOCAB = types.SimpleNamespace(start_id=_START, end_id=_END)
 _NUM_HIDDEN = 5
-
-
-class TableModel:
-  """A made-up model of many images, for both forms of the search.
-
-  Attributes:
-    probabilities: A float32 array of shape [num_images, num_hidden, vocab_size,
-      vocab_size]; the next word's distribution in a hidden state after a word.
-    next_hidden: An int32 array of shape [num_images, num_hidden, vocab_size].
-  """
-
-  def __init__(self, probabilities, next_hidden):
-    self.probabilities = np.asarray(probabilities, np.float32)
-    self.next_hidden = np.asarray(next_hidden, np.int32)
-
-  @property
-  def initial_state(self):
-    num_images = len(self.probabilities)
-    return np.stack([np.arange(num_images), np.zeros(num_images)], axis=1)
-
-  def step(self, input_ids, state):
-    """The step of `beam_search`."""
-    image, hidden = tf.unstack(tf.cast(state, tf.int32), axis=1)
-    indices = tf.stack([image, hidden, input_ids], axis=1)
-    hidden = tf.gather_nd(self.next_hidden, indices)
-    state = tf.cast(tf.stack([image, hidden], axis=1), tf.float32)
-    return tf.gather_nd(self.probabilities, indices), state
-
-  def feed_image(self, sess, image):
-    """The image of `CaptionGenerator`, which here is its number."""
-    del sess
-    return self.initial_state[image : image + 1]
-
-  def inference_step(self, sess, input_feed, state_feed):
-    """The step of `CaptionGenerator`."""
-    del sess
-    image, hidden = state_feed.astype(np.int32).T
-    new_hidden = self.next_hidden[image, hidden, input_feed]
-    state = np.stack([image, new_hidden], axis=1)
-    return self.probabilities[image, hidden, input_feed], state, None
 
 
 def _random_model(seed, num_images, vocab_size):
@@ -66,13 +27,17 @@ def _random_model(seed, num_images, vocab_size):
   tables[5::7] *= 1e-12 ** (rng.random(tables[5::7].shape) < 0.6)
   tables[6::7] = 1.0  # Nothing but ties.
   tables /= tables.sum(axis=-1, keepdims=True) + 1e-30
-  return TableModel(tables, rng.integers(_NUM_HIDDEN, size=shape[:3]))
+  return table_model.TableModel(
+      tables, rng.integers(_NUM_HIDDEN, size=shape[:3])
+  )
 
 
 def _memoryless(*tables):
   """A model of one word's memory; one table [vocab_size, vocab_size] each."""
   probabilities = np.array(tables)[:, np.newaxis]
-  return TableModel(probabilities, np.zeros(probabilities.shape[:3]))
+  return table_model.TableModel(
+      probabilities, np.zeros(probabilities.shape[:3])
+  )
 
 
 def _search(model, state=None, **kwargs):
@@ -164,7 +129,9 @@ class BeamSearchTest(tf.test.TestCase, parameterized.TestCase):
     state = tf.constant(model.initial_state, tf.float32)
     self.assert_equals_reference(search(state), model, **kwargs)
     # Eagerly, one image, which finds the same as it does in the batch.
-    alone = TableModel(model.probabilities[4:5], model.next_hidden[4:5])
+    alone = table_model.TableModel(
+        model.probabilities[4:5], model.next_hidden[4:5]
+    )
     self.assert_equals_reference(_search(alone, **kwargs), alone, **kwargs)
 
   # Words: 0 "a", 1 <S>, 2 </S>, 3 "b".

@@ -1,8 +1,7 @@
 """Tests for image_processing.
 
 The expected images come from a NumPy form in float64, written from the
-definitions: of TensorFlow 1's bilinear sampling, and of saturation and hue as
-coordinates of the colour hexagon.
+definitions.
 """
 
 import io
@@ -13,6 +12,7 @@ from PIL import Image
 import tensorflow as tf
 
 from im2txt.ops import image_processing
+from im2txt.testing import numpy_images
 
 
 def _eager(function, *args):
@@ -71,59 +71,6 @@ def _smooth(height, width):
   return np.stack([2 * y, 2 * x, 255 - y - x], axis=-1).astype(np.uint8)
 
 
-def _expected_resize(image, height, width):
-  for axis, size in enumerate((height, width)):
-    old_size = image.shape[axis]
-    position = np.arange(size) * (old_size / size)
-    low = np.floor(position).astype(int)
-    high = np.minimum(low + 1, old_size - 1)
-    weight = (position - low).reshape([-1, 1, 1] if axis == 0 else [1, -1, 1])
-    image = (1 - weight) * image.take(low, axis) + weight * image.take(
-        high, axis
-    )
-  return image
-
-
-def _expected_saturation(image, factor):
-  """Scales how far the channels are below the largest one, relative to it."""
-  largest = image.max(axis=-1, keepdims=True)
-  chroma = largest - image.min(axis=-1, keepdims=True)
-  saturation = np.divide(
-      chroma, largest, out=np.zeros_like(chroma), where=largest > 0
-  )
-  ratio = np.divide(
-      np.clip(saturation * factor, 0, 1),
-      saturation,
-      out=np.zeros_like(chroma),
-      where=saturation > 0,
-  )
-  return largest - (largest - image) * ratio
-
-
-def _expected_hue(image, turns):
-  """Moves every colour along its hexagon; largest and smallest stay."""
-  largest, smallest = image.max(axis=-1), image.min(axis=-1)
-  chroma = np.where(largest > smallest, largest - smallest, 1)
-  red, green, blue = np.moveaxis(image, -1, 0)
-  side = np.select(
-      [largest == red, largest == green],
-      [(green - blue) / chroma, 2 + (blue - red) / chroma],
-      4 + (red - green) / chroma,
-  )
-  side = (side + 6 * turns) % 6
-  channels = []
-  for start in (5, 3, 1):
-    k = (start + side) % 6
-    height = np.clip(np.minimum(k, 4 - k), 0, 1)
-    channels.append(largest - (largest - smallest) * height)
-  return np.stack(channels, axis=-1)
-
-
-def _expected_contrast(image, factor):
-  mean = image.mean(axis=(0, 1))
-  return (image - mean) * factor + mean
-
-
 def _split(seed, num):
   return tf.unstack(tf.random.split(tf.constant(seed, tf.int64), num))
 
@@ -140,16 +87,16 @@ def _expected_distortion(image, *, thread_id, seeds):
   hue = _uniform(seeds[3], -0.032, 0.032)
   image = image + brightness
   if thread_id % 2:
-    image = _expected_contrast(image, contrast)
-  image = _expected_hue(_expected_saturation(image, saturation), hue)
+    image = numpy_images.contrast(image, contrast)
+  image = numpy_images.hue(numpy_images.saturation(image, saturation), hue)
   if not thread_id % 2:
-    image = _expected_contrast(image, contrast)
+    image = numpy_images.contrast(image, contrast)
   return np.clip(image, 0, 1)
 
 
 def _expected_training_image(pixels, *, size, resize, thread_id, seed):
   crop_seed, flip_seed, color_seed = _split(seed, 3)
-  image = _expected_resize(pixels / 255, resize, resize)
+  image = numpy_images.resize(pixels / 255, resize, resize)
   draws = tf.random.stateless_uniform(
       [3], crop_seed, maxval=tf.int32.max, dtype=tf.int32
   )
@@ -240,7 +187,7 @@ class ProcessImageTest(tf.test.TestCase, parameterized.TestCase):
         ),
         tf.constant([_encoded(pixels)]),
     )
-    expected = _expected_resize(pixels / 255, 346, 346)[23:322, 23:322]
+    expected = numpy_images.resize(pixels / 255, 346, 346)[23:322, 23:322]
     self.assertEqual(images[0].dtype, tf.float32)
     self.assertAllClose(images[0], (expected - 0.5) * 2, rtol=0, atol=1e-5)
 

@@ -41,8 +41,7 @@ def _serialized(
 
 
 def _jpeg(brightness):
-  pixels = np.full([8, 9, 3], brightness, np.uint8)
-  return tf.io.encode_jpeg(pixels).numpy()
+  return tf.io.encode_jpeg(np.full([8, 9, 3], brightness, np.uint8)).numpy()
 
 
 def _fake_process(encoded_image, *, is_training, thread_id=-1, seed=(-1, -1)):
@@ -280,8 +279,7 @@ class FindCorruptRecordTest(InputsTestCase):
 
   def test_a_truncated_file(self):
     files = self.write(self.good(), self.good())
-    path = Path(files[1])
-    path.write_bytes(path.read_bytes()[:-10])
+    Path(files[1]).write_bytes(Path(files[1]).read_bytes()[:-10])
     self.assert_found(files, 2, ".* the file is cut short")
 
   @parameterized.named_parameters(
