@@ -8,8 +8,8 @@ Starts a server on 127.0.0.1 and sends it so many requests from so many clients
 at a time: good images; bad ones, which are to be refused; bodies that trickle
 in; and clients that leave before their answer. Prints how long answers took,
 and fails if one is missing, if one is not what it should be (the same image,
-the same captions), or if the server has anything left to do at the end. The
-memory at the end is to be that after the first tenth.
+the same captions), or if the server has anything left to do at the end. Prints
+also the server's memory after each tenth, which is to stop growing.
 """
 
 import collections
@@ -177,33 +177,40 @@ def main(inputs: stand_ins.Inputs) -> None:
       f"--max_waiting={_MAX_WAITING.value}",
   ) as server:
     load = Load(server, images)
-    first = _NUM_REQUESTS.value // 10
-    _send_all(load, range(first))
-    earlier = server.memory_mib()
     start = time.perf_counter()
-    _send_all(load, range(first, _NUM_REQUESTS.value))
+    memory = _send_all(load, server)
     secs = time.perf_counter() - start
     _await_rest(server)
     print(f"\n{measure.machine()}\n")
     load.print_table()
     print(
-        f"\n{(_NUM_REQUESTS.value - first) / secs:.1f} requests/s;"
+        f"\n{_NUM_REQUESTS.value / secs:.1f} requests/s;"
         f" {server.figure('im2txt_batch_size_sum'):.0f} images in"
-        f" {server.figure('im2txt_batch_size_count'):.0f} batches; memory"
-        f" {earlier:.0f} MiB after {first} requests, {server.memory_mib():.0f}"
-        f" MiB after {_NUM_REQUESTS.value}."
+        f" {server.figure('im2txt_batch_size_count'):.0f} batches.\n"
     )
+    print("| requests | memory MiB |\n| ---: | ---: |")
+    for count, mib in memory.items():
+      print(f"| {count} | {mib:.0f} |")
   if load.failures:
     raise RuntimeError(
         f"{len(load.failures)} requests failed, such as: {load.failures[0]}"
     )
 
 
-def _send_all(load: Load, numbers: range) -> None:
-  with futures.ThreadPoolExecutor(serving_clients.NUM_CLIENTS.value) as pool:
-    sent = pool.map(load.send, numbers)
-    for _ in tqdm.tqdm(sent, total=len(numbers), disable=None):
-      pass
+def _send_all(load: Load, server: serving_clients.Server) -> dict[int, float]:
+  """Sends all requests; gives the memory in MiB after each tenth of them."""
+  total = _NUM_REQUESTS.value
+  memory = {}
+  with (
+      futures.ThreadPoolExecutor(serving_clients.NUM_CLIENTS.value) as pool,
+      tqdm.tqdm(total=total, disable=None) as bar,
+  ):
+    for tenth in range(10):
+      numbers = range(tenth * total // 10, (tenth + 1) * total // 10)
+      for _ in pool.map(load.send, numbers):
+        bar.update()
+      memory[numbers.stop] = server.memory_mib()
+  return memory
 
 
 def _await_rest(server: serving_clients.Server) -> None:

@@ -24,6 +24,8 @@ UNREADABLE = (
     LookupError,
 )
 
+_EMPTY = "It is empty."
+_TOO_LARGE = "It has too many pixels."
 PROBLEM = "It is no JPEG, PNG, WebP, GIF or BMP image, or a damaged one."
 
 # What such files begin with.
@@ -55,6 +57,8 @@ def convert(
   Raises:
     ValueError: If it is no such image or a damaged one, or has too many pixels.
   """
+  if not encoded_image:
+    raise ValueError(_EMPTY)
   is_native = encoded_image.startswith((_JPEG, _PNG))
   if is_native and max_pixels is None and not respect_exif_orientation:
     return encoded_image
@@ -66,7 +70,8 @@ def convert(
   width, height = image.size
   if max_pixels is not None and width * height > max_pixels:
     raise ValueError(
-        f"It has {width} x {height} pixels, more than {max_pixels}."
+        f"It has {width} x {height} pixels, more than the {max_pixels:,} that"
+        " are allowed."
     )
   file = io.BytesIO()
   with _explained():
@@ -86,7 +91,10 @@ def _explained() -> Iterator[None]:
 
   try:
     yield
-  except (*UNREADABLE, Image.DecompressionBombError) as error:
+  except Image.DecompressionBombError as error:
+    # Its own limit, of what it makes room for as it reads a head.
+    raise ValueError(_TOO_LARGE) from error
+  except UNREADABLE as error:
     raise ValueError(PROBLEM) from error
 
 
@@ -107,12 +115,23 @@ def _open(encoded_image: bytes) -> Any:
   if encoded_image.startswith(_PNG):
     return PngImagePlugin.PngImageFile(file)
   if encoded_image.startswith(_GIF):
-    return GifImagePlugin.GifImageFile(file)
+    return _first_frame(GifImagePlugin.GifImageFile)(file)
   if encoded_image.startswith(_BMP):
     return BmpImagePlugin.BmpImageFile(file)
   if encoded_image.startswith(_RIFF) and encoded_image[8:12] == _WEBP:
     return WebPImagePlugin.WebPImageFile(file)
   raise ValueError("It begins as no image that is known.")
+
+
+def _first_frame(gif_file: type) -> type:
+  """Pillow's class for GIFs, without what it does for the second frame.
+
+  As it reads the head, that makes room for what covers the first frame then: of
+  43 bytes, 160 MB.
+  """
+  # What it sets as the file tells it; 0 is to leave the frame as it is.
+  leave = property(lambda self: 0, lambda self, method: None)
+  return type("FirstFrame", (gif_file,), {"disposal_method": leave})
 
 
 def _is_turned(image: Any) -> bool:

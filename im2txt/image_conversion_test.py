@@ -2,6 +2,7 @@
 
 import io
 import struct
+from unittest import mock
 import zlib
 
 from absl.testing import absltest
@@ -104,7 +105,7 @@ class ImageConversionTest(parameterized.TestCase):
     encoded_image = _encode(file_format)
     image_conversion.convert(encoded_image, max_pixels=600)
     with self.assertRaisesRegex(
-        ValueError, "has 30 x 20 pixels, more than 599"
+        ValueError, "has 30 x 20 pixels, more than the 599 that"
     ):
       image_conversion.convert(encoded_image, max_pixels=599)
 
@@ -123,8 +124,39 @@ class ImageConversionTest(parameterized.TestCase):
     with self.assertRaisesRegex(ValueError, "It has 40000 x 40000 pixels"):
       image_conversion.convert(bomb, max_pixels=10**8)
 
+  @parameterized.product(disposal=[0, 2, 3], size=[(9000, 9000), (65535, 9)])
+  def test_a_gif_that_is_larger_than_it_says(self, disposal, size):
+    bomb = (
+        b"".join(
+            [
+                struct.pack("<6sHHBBB", b"GIF89a", 8, 6, 0, 0, 0),
+                struct.pack(
+                    "<3sBHBB", b"!\xf9\x04", disposal << 2 | 1, 0, 0, 0
+                ),
+                struct.pack("<sHHHHB", b",", 0, 0, *size, 0),
+            ]
+        )
+        + b"\2\2L\1\0;"
+    )
+    with (
+        mock.patch.object(Image.core, "fill") as make_room,
+        self.assertRaisesRegex(ValueError, f"has {size[0]} x {size[1]} pixels"),
+    ):
+      image_conversion.convert(bomb, max_pixels=500_000)
+    make_room.assert_not_called()
+
+  @parameterized.parameters("GIF", "WEBP")
+  def test_more_pixels_than_pillow_reads(self, file_format):
+    if file_format == "GIF":
+      bomb = struct.pack("<6sHHBBB", b"GIF89a", 8, 6, 0, 0, 0)
+      bomb += struct.pack("<sHHHHB", b",", 0, 0, 65535, 65535, 0) + b"\2\0;"
+    else:
+      head = bytes(4) + 2 * b"\xff\x3f\0"  # 16,384 each.
+      bomb = b"RIFF" + struct.pack("<I", 22) + b"WEBPVP8X\x0a\0\0\0" + head
+    with self.assertRaisesRegex(ValueError, "too many pixels"):
+      image_conversion.convert(bomb)
+
   @parameterized.parameters(
-      b"",
       b"text",
       b"GIF89a",
       b"BM",
@@ -134,6 +166,10 @@ class ImageConversionTest(parameterized.TestCase):
   def test_no_images(self, content):
     with self.assertRaisesRegex(ValueError, "It is no JPEG, PNG, WebP, GIF or"):
       image_conversion.convert(content)
+
+  def test_nothing(self):
+    with self.assertRaisesRegex(ValueError, "^It is empty.$"):
+      image_conversion.convert(b"")
 
   @parameterized.parameters("WEBP", "GIF", "BMP")
   def test_damaged_images(self, file_format):

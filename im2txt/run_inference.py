@@ -55,10 +55,13 @@ _CHECKPOINT_PATH = flags.DEFINE_string(
     "A checkpoint (.../model.ckpt-2000000), or a folder, whose newest one is"
     " taken; several, separated by commas, are an ensemble. A config.json"
     " beside it says how the model is made; without one it is the released"
-    " model, with the checkpoint's sizes. Or a frozen graph (.../model.pb).",
+    " model, with the checkpoint's sizes. Or a frozen graph (.../model.pb), or"
+    " an exported SavedModel's folder.",
 )
 _VOCAB_FILE = flags.DEFINE_string(
-    "vocab_file", "", "The word_counts.txt that the model was trained with."
+    "vocab_file",
+    "",
+    "The word_counts.txt that the model was trained with; a SavedModel has it.",
 )
 _INPUT_FILES = flags.DEFINE_string(
     "input_files",
@@ -164,7 +167,10 @@ def main(argv: list[str]) -> int:
   from im2txt.inference_utils import vocabulary
 
   logging.info("Building model.")
-  vocab = vocabulary.Vocabulary(_VOCAB_FILE.value)
+  words_file = caption_model.words_file([_CHECKPOINT_PATH.value])
+  if not words_file:
+    program.require(_VOCAB_FILE)
+  vocab = vocabulary.Vocabulary(_VOCAB_FILE.value or words_file)
   files, problems = input_files.find(_INPUT_FILES.value)
   for pattern, problem in problems.items():
     _complain(pattern, problem)
@@ -190,7 +196,7 @@ def main(argv: list[str]) -> int:
 
 
 def _check_flags() -> None:
-  program.require(_CHECKPOINT_PATH, _VOCAB_FILE, _INPUT_FILES)
+  program.require(_CHECKPOINT_PATH, _INPUT_FILES)
   form = _OUTPUT_FORMAT.value
   if _CAPTIONS_FILE.value and form != _COCO:
     raise app.UsageError(f"--captions_file is for --output_format={_COCO}.")

@@ -101,6 +101,10 @@ class RunInferenceTest(parameterized.TestCase, tf.test.TestCase):
     pattern = r"^Captions for image 0.jpg:\n  0\) \S* \(p=\S+\)\n$"
     self.assertRegex(stdout, pattern)
 
+  def test_a_checkpoint_needs_a_vocabulary(self):
+    with self.assertRaisesRegex(app.UsageError, "--vocab_file is required"):
+      self._run("0.jpg", vocab_file="")
+
   @parameterized.named_parameters(
       ("no_match", {"input_files": "/no/*.jpg"}, r"No file.*'/no/\*.jpg'"),
       ("no_vocabulary", {"vocab_file": "/no/x.txt"}, "no vocabulary file"),

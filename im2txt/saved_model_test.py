@@ -63,7 +63,6 @@ class SavedModelTest(tf.test.TestCase):
     ran = programs.run(
         "run_inference",
         f"--checkpoint_path={self.folder}",
-        f"--vocab_file={saved_model.words_file(self.folder)}",
         f"--input_files={image}",
     )
     self.assertEqual(ran.returncode, 0, ran.stderr)

@@ -36,7 +36,7 @@ _CHECKPOINT_PATH = flags.DEFINE_string(
     "",
     "The model: a checkpoint (.../model.ckpt-2000000), a folder, whose newest"
     " one is taken, an exported SavedModel's folder, or a frozen graph"
-    " (.../model.pb).",
+    " (.../model.pb). Several, separated by commas, are an ensemble.",
 )
 _VOCAB_FILE = flags.DEFINE_string(
     "vocab_file",
@@ -54,6 +54,12 @@ _PRECISION = flags.DEFINE_enum(
     "float32",
     ["float32", "bfloat16"],
     "What the encoder computes in; see run_inference.",
+)
+_RESPECT_EXIF_ORIENTATION = flags.DEFINE_boolean(
+    "respect_exif_orientation",
+    True,
+    "Whether to turn photographs upright that the camera noted to lie, as many"
+    " of a phone's do. run_inference does not by default, as the original.",
 )
 _HOST = flags.DEFINE_string(
     "host",
@@ -131,14 +137,14 @@ def main(argv: list[str]) -> None:
     )
   # Only now, as TensorFlow takes seconds to import.
   program.leave_keras_out()
+  from im2txt import caption_model
   from im2txt import captioning
-  from im2txt import saved_model
   from im2txt.serving import application
   from im2txt.serving import caption_service
   from im2txt.serving import request_guard
   from im2txt.serving import server
 
-  if not saved_model.is_saved_model(_CHECKPOINT_PATH.value):
+  if not caption_model.words_file([_CHECKPOINT_PATH.value]):
     program.require(_VOCAB_FILE)
   limits = caption_service.Limits(
       max_batch_size=_BATCH_SIZE.value,
@@ -146,6 +152,7 @@ def main(argv: list[str]) -> None:
       max_waiting=_MAX_WAITING.value,
       max_images=_MAX_IMAGES.value,
       max_pixels=int(_MAX_MEGAPIXELS.value * 1e6),
+      respect_exif_orientation=_RESPECT_EXIF_ORIENTATION.value,
       timeout_secs=_TIMEOUT_SECS.value,
   )
   request_limits = request_guard.RequestLimits(
@@ -155,7 +162,7 @@ def main(argv: list[str]) -> None:
   # Before the model is loaded, which takes a while.
   with server.bind(_HOST.value, _PORT.value) as bound:
     captioner = captioning.Captioner.load(
-        _CHECKPOINT_PATH.value,
+        caption_model.find_all(_CHECKPOINT_PATH.value),
         _VOCAB_FILE.value,
         _CONFIG_OVERRIDES.value,
         precision=_PRECISION.value,

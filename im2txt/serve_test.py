@@ -17,6 +17,8 @@ import tensorflow as tf
 from im2txt import captioning
 from im2txt import serve
 from im2txt.inference_utils import vocabulary
+from im2txt.serving import application
+from im2txt.serving import server
 from im2txt.testing import programs
 from im2txt.testing import tiny
 from im2txt.testing import tiny_captioning
@@ -117,6 +119,38 @@ class ServeTest(parameterized.TestCase, tf.test.TestCase):
         self.assertRaisesRegex(app.UsageError, "--vocab_file is required"),
     ):
       serve.main(["serve"])
+
+  def _loaded(self, **changed):
+    """What is loaded with such flags, and the limits of what is served."""
+    with (
+        flagsaver.flagsaver(**{**self.flags, **changed}),
+        mock.patch.object(captioning.Captioner, "load") as load,
+        mock.patch.object(application, "make") as make,
+        mock.patch.object(server, "run"),
+    ):
+      serve.main(["serve"])
+    self.assertIs(make.call_args.args[0], load.return_value)
+    return load.call_args.args, make.call_args.args[1]
+
+  def test_an_ensemble(self):
+    checkpoint, vocab_file = (
+        self.flags[name] for name in ("checkpoint_path", "vocab_file")
+    )
+    loaded, _ = self._loaded(checkpoint_path=f"{checkpoint}, {checkpoint}")
+    self.assertEqual(loaded, (2 * [checkpoint], vocab_file, ""))
+
+  def test_a_saved_model_has_its_vocabulary(self):
+    folder = self.create_tempdir()
+    folder.create_file("saved_model.pb")
+    loaded, _ = self._loaded(checkpoint_path=folder.full_path, vocab_file="")
+    self.assertEqual(loaded, ([folder.full_path], "", ""))
+
+  def test_limits(self):
+    _, limits = self._loaded(max_megapixels=0.5)
+    self.assertEqual(limits.max_pixels, 500_000)
+    self.assertTrue(limits.respect_exif_orientation)
+    _, limits = self._loaded(respect_exif_orientation=False)
+    self.assertFalse(limits.respect_exif_orientation)
 
   def test_help_teaches(self):
     ran = programs.run("serve", "--help")

@@ -129,7 +129,7 @@ def _add_captions(
   async def predict(
       request: fastapi.Request, image: fastapi.UploadFile
   ) -> answers.Predictions:
-    """Captions one JPEG or PNG image."""
+    """Captions a JPEG, PNG, WebP, GIF or BMP image."""
     (found,) = await caption(request, [image], caption_service.Options())
     if isinstance(found, captioning.ImageError):
       raise fastapi.HTTPException(400, f"The image can't be used. {found}")
@@ -148,7 +148,7 @@ def _add_captions(
       ] = 0.0,
       num_captions: Annotated[int | None, fastapi.Form(ge=1)] = None,
   ) -> answers.Captions:
-    """Captions JPEG or PNG images; an image at fault has an error instead."""
+    """Captions images; an image at fault has an error instead."""
     if len(images) > service.limits.max_images:
       raise fastapi.HTTPException(
           400,

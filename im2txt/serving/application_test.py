@@ -7,6 +7,7 @@ from absl.testing import absltest
 from absl.testing import parameterized
 import httpx
 
+from im2txt import image_conversion
 from im2txt.serving import application
 from im2txt.serving import caption_service
 from im2txt.serving import request_guard
@@ -89,7 +90,7 @@ class ApplicationTest(parameterized.TestCase):
     self.assertLen(answer.json()["predictions"], 3)
 
   @parameterized.named_parameters(
-      ("text", b"text", "It is no JPEG or PNG image."),
+      ("text", b"text", image_conversion.PROBLEM),
       ("empty", b"", "It is empty."),
   )
   def test_predict_a_bad_image(self, image, reason):
@@ -114,8 +115,8 @@ class ApplicationTest(parameterized.TestCase):
         [image["error"] for image in images],
         [
             None,
-            "It is no JPEG or PNG image.",
-            "It has 11 x 10 pixels; at most 100 pixels are allowed.",
+            image_conversion.PROBLEM,
+            "It has 11 x 10 pixels, more than the 100 that are allowed.",
             None,
         ],
     )
@@ -127,7 +128,7 @@ class ApplicationTest(parameterized.TestCase):
     self.assertEqual(
         self.captioner.batches[1],
         (
-            2,
+            4,
             {
                 "beam_size": 5,
                 "max_caption_length": 10,
@@ -250,7 +251,7 @@ class ApplicationTest(parameterized.TestCase):
         'im2txt_images_total{outcome="captioned"} 1.0',
         'im2txt_images_total{outcome="refused"} 1.0',
         "im2txt_images_waiting 0.0",
-        "im2txt_batch_size_sum 2.0",
+        "im2txt_batch_size_sum 3.0",
     ):
       self.assertIn(f"\n{figure}\n", answer.text)
 

@@ -1,8 +1,10 @@
 """Captions for many callers at once, within limits.
 
-    images --header checked--> batcher --caption_each--> captions
+    images --batcher--> batches --caption_each--> captions
 
-Knows nothing of HTTP; `application` does.
+Images wait as the files that came: only those of a batch are looked at and
+decoded, so that memory is bounded whatever they turn out to be. Knows nothing
+of HTTP; `application` does.
 """
 
 import asyncio
@@ -18,7 +20,6 @@ from PIL import Image
 from im2txt import captioning
 from im2txt import captions
 from im2txt.serving import batcher
-from im2txt.serving import image_header
 
 # An image's captions, the best first, or why there are none.
 Outcome = list[captions.Caption] | captioning.ImageError
@@ -41,7 +42,9 @@ class Limits:
     max_delay_secs: How long an image waits for others while the model is idle.
     max_waiting: The most images that wait; more are refused for the moment.
     max_images: The most images of a request.
-    max_pixels: The most pixels of an image.
+    max_pixels: The most pixels of an image; one of more is not decoded.
+    respect_exif_orientation: Whether images that a camera noted to lie are
+      turned upright.
     timeout_secs: How long a request may take from its last byte on.
   """
 
@@ -50,6 +53,7 @@ class Limits:
   max_waiting: int = 256
   max_images: int = 32
   max_pixels: int = 40_000_000
+  respect_exif_orientation: bool = True
   timeout_secs: float = 60.0
 
   def __post_init__(self):
@@ -131,7 +135,7 @@ class CaptionService:
     If the caller is cancelled, so is what waits.
 
     Args:
-      images: Image files.
+      images: JPEG, PNG, WebP, GIF or BMP files.
       options: How to search.
 
     Returns:
@@ -142,26 +146,6 @@ class CaptionService:
       batcher.ClosedError: After `close`.
       TimeoutError: If it takes longer than the limits say.
     """
-    problems = await asyncio.to_thread(
-        lambda: [
-            image_header.problem_of(image, max_pixels=self.limits.max_pixels)
-            for image in images
-        ]
-    )
-    good = [i for i, p in zip(images, problems, strict=True) if p is None]
-    found = iter(await self._caption_good(good, options))
-    return [
-        next(found) if problem is None else captioning.ImageError(problem)
-        for problem in problems
-    ]
-
-  def close(self) -> None:
-    """Accepts nothing more, and returns when all that waits is captioned."""
-    self._batcher.close()
-
-  async def _caption_good(
-      self, images: Sequence[bytes], options: Options
-  ) -> Sequence[Outcome]:
     waiting = [
         asyncio.wrap_future(future)
         for future in self._batcher.submit(images, options)
@@ -169,13 +153,21 @@ class CaptionService:
     async with asyncio.timeout(self.limits.timeout_secs):
       return await asyncio.gather(*waiting)
 
+  def close(self) -> None:
+    """Accepts nothing more, and returns when all that waits is captioned."""
+    self._batcher.close()
+
   def _caption_batch(
       self, images: Sequence[bytes], options: Options
   ) -> Sequence[Outcome]:
     start = time.perf_counter()
     found = list(
         self._captioner.caption_each(
-            images, batch_size=len(images), **options._asdict()
+            images,
+            batch_size=len(images),
+            max_pixels=self.limits.max_pixels,
+            respect_exif_orientation=self.limits.respect_exif_orientation,
+            **options._asdict(),
         )
     )
     self._on_batch(len(images), time.perf_counter() - start)

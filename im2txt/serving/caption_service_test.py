@@ -1,11 +1,14 @@
 """Tests of the caption service."""
 
 import asyncio
+import io
 
 from absl.testing import absltest
 from absl.testing import parameterized
+from PIL import Image
 
 from im2txt import captioning
+from im2txt import image_conversion
 from im2txt.serving import batcher
 from im2txt.serving import caption_service
 from im2txt.testing import fake_captioner
@@ -39,7 +42,7 @@ class CaptionServiceTest(parameterized.TestCase):
                 b"x",
                 fake_captioner.image(4, 3)[:45],
                 fake_captioner.image(20, 20),
-                fake_captioner.image(7, 8),
+                fake_captioner.image(7, 8, "webp"),
             ],
             _OPTIONS,
         )
@@ -49,16 +52,25 @@ class CaptionServiceTest(parameterized.TestCase):
     self.assertEqual(
         [str(error) for error in found[1:4]],
         [
-            "It is no JPEG or PNG image.",
-            "It is no JPEG or PNG image, or a damaged one.",
-            "It has 20 x 20 pixels; at most 100 pixels are allowed.",
+            image_conversion.PROBLEM,
+            image_conversion.PROBLEM,
+            "It has 20 x 20 pixels, more than the 100 that are allowed.",
         ],
     )
     self.assertIsInstance(found[1], captioning.ImageError)
-    # Only what may be decoded came to the captioner.
-    self.assertEqual(self.captioner.batches, [(3, _OPTIONS._asdict())])
+    self.assertEqual(self.captioner.batches, [(5, _OPTIONS._asdict())])
     self.assertLen(self.batches, 1)
-    self.assertEqual(self.batches[0][0], 3)
+    self.assertEqual(self.batches[0][0], 5)
+
+  @parameterized.parameters((True, "a 6 by 5 ."), (False, "a 5 by 6 ."))
+  def test_orientation(self, is_respected, sentence):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    file = io.BytesIO()
+    Image.new("RGB", (5, 6)).save(file, "jpeg", exif=exif)
+    service = self._make(respect_exif_orientation=is_respected)
+    (found,) = asyncio.run(service.caption([file.getvalue()], _OPTIONS))
+    self.assertEqual(found[0].sentence, sentence)
 
   def test_callers_share_batches(self):
     service = self._make(max_delay_secs=60.0, max_batch_size=4)

@@ -19,7 +19,16 @@ from im2txt.testing import fake_captioner
 from im2txt.testing import tiny
 from im2txt.testing import tiny_captioning
 
-_KINDS = ("jpeg", "png")
+_KINDS = ("jpeg", "png", "webp", "gif", "bmp")
+# Where a width begins that is followed by the height, and their form; what is
+# searched for lies before them.
+_SIZES = {
+    "jpeg": (b"\xff\xc0", 5, ">HH"),
+    "png": (b"IHDR", 4, ">II"),
+    "webp": (b"VP8 ", 14, "<HH"),
+    "gif": (b",", 5, "<HH"),
+    "bmp": (b"BM", 18, "<II"),
+}
 
 # The same examples each time; those that look for one more are left out, which
 # would take minutes.
@@ -139,17 +148,16 @@ class FuzzTest(parameterized.TestCase, tf.test.TestCase):
   @_settings
   @hypothesis.given(
       strategies.sampled_from(_KINDS),
-      strategies.integers(0, 2**16 - 1),
-      strategies.integers(0, 2**16 - 1),
+      strategies.lists(
+          strategies.integers(0, 2**16 - 1), min_size=2, max_size=2
+      ),
   )
-  def test_other_sizes_in_the_header(self, kind, width, height):
+  def test_other_sizes_in_the_header(self, kind, sizes):
     image = bytearray(_image(kind))
-    if kind == "jpeg":
-      struct.pack_into(
-          ">HH", image, image.index(b"\xff\xc0") + 5, height, width
-      )
-    else:
-      struct.pack_into(">II", image, 16, width << 8, height << 8)
+    before, offset, form = _SIZES[kind]
+    if "I" in form:
+      sizes = [size << 8 for size in sizes]
+    struct.pack_into(form, image, image.index(before) + offset, *sizes)
     self._assert_answered(bytes(image))
 
   @_settings

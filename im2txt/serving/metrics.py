@@ -49,7 +49,7 @@ class Metrics:
     )
     self._batch_sizes = prometheus_client.Histogram(
         "im2txt_batch_size",
-        "Images that the model captioned at once.",
+        "Images of a batch, also those then refused.",
         buckets=_BATCH_SIZE_BUCKETS,
         registry=self._registry,
     )

@@ -11,6 +11,7 @@ from PIL import Image
 
 from im2txt import captioning
 from im2txt import captions
+from im2txt import image_conversion
 
 
 def image(width: int = 8, height: int = 6, kind: str = "png") -> bytes:
@@ -26,7 +27,7 @@ class FakeCaptioner:
   Attributes:
     model: As much of a model as is asked for.
     go: While it is not set, captioning takes its time.
-    batches: The number of images and the options of each call.
+    batches: The number of images and the search's options of each call.
     failure: What to raise instead of captioning; None for nothing.
   """
 
@@ -38,7 +39,13 @@ class FakeCaptioner:
     self.failure: Exception | None = None
 
   def caption_each(
-      self, sources: Iterable[bytes], *, batch_size: int, **options: Any
+      self,
+      sources: Iterable[bytes],
+      *,
+      batch_size: int,
+      max_pixels: int,
+      respect_exif_orientation: bool,
+      **options: Any,
   ) -> Iterator[list[captions.Caption] | captioning.ImageError]:
     """See `captioning.Captioner.caption_each`."""
     images = list(sources)
@@ -49,16 +56,23 @@ class FakeCaptioner:
     if self.failure:
       raise self.failure
     for encoded in images:
-      yield self._caption(encoded, options["beam_size"])
+      try:
+        converted = image_conversion.convert(
+            encoded,
+            max_pixels=max_pixels,
+            respect_exif_orientation=respect_exif_orientation,
+        )
+      except ValueError as error:
+        yield captioning.ImageError(str(error))
+      else:
+        yield self._caption(converted, options["beam_size"])
 
   def _caption(self, encoded: bytes, beam_size: int):
     try:
       opened = Image.open(io.BytesIO(encoded))
       opened.load()
     except (OSError, SyntaxError):
-      return captioning.ImageError(
-          "It is no JPEG or PNG image, or a damaged one."
-      )
+      return captioning.ImageError(image_conversion.PROBLEM)
     return [
         captions.Caption(
             words=("a", str(opened.width), "by", str(opened.height), "."),

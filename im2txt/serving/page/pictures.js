@@ -2,14 +2,20 @@
 
 import {CaptionError} from "./captions.js";
 
-const TYPES = ["image/jpeg", "image/png"];
+const TYPES = [
+  "image/jpeg",
+  "image/png",
+  "image/webp",
+  "image/gif",
+  "image/bmp",
+];
 // Larger files are mostly photographs as a camera made them, whose pixels are
-// far more than the model looks at, and often lie on their side.
+// far more than the model looks at.
 const MAX_BYTES = 1 << 20;
 const MAX_SIDE = 1600;
 const QUALITY = 0.92;
 
-/** A JPEG or PNG of a picture; the file itself if it is a small one. */
+/** What to send of a picture: a small file itself, else a JPEG. */
 export async function pictureOf(file) {
   const isTaken = TYPES.includes(file.type);
   if (isTaken && file.size <= MAX_BYTES) return file;
