@@ -74,6 +74,8 @@ class ChromiumTestCase(absltest.TestCase):
   def tearDown(self):
     """Fails if the browser complained of anything."""
     self.assertEmpty(self.browser.get_log("browser"))
+    # So that it asks for no icon any more when the test's server has stopped.
+    self.browser.get("about:blank")
     super().tearDown()
 
   def emulate(self, color_scheme: str, size: tuple[int, int] = DESKTOP) -> None:
