@@ -167,8 +167,7 @@ def main(argv: list[str]) -> int:
   from im2txt.inference_utils import vocabulary
 
   logging.info("Building model.")
-  words_file = caption_model.words_file([_CHECKPOINT_PATH.value])
-  if not words_file:
+  if not (words_file := caption_model.words_file([_CHECKPOINT_PATH.value])):
     program.require(_VOCAB_FILE)
   vocab = vocabulary.Vocabulary(_VOCAB_FILE.value or words_file)
   files, problems = input_files.find(_INPUT_FILES.value)
