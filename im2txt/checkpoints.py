@@ -3,9 +3,8 @@
 A model's folder holds `model.ckpt-N.{index,data-00000-of-00001}`, the index
 file `checkpoint` and `config.json`. Variables go by the names of the released
 model (`InceptionV3/...`, `lstm/basic_lstm_cell/kernel`, ...), so that the
-original's checkpoints load here and ours load there. `checkpoint_saver` writes
-them, `checkpoint_names` knows the older names, `checkpoint_reader` the older
-format.
+original's load here and ours load there. `checkpoint_saver` writes them,
+`checkpoint_names` knows the older names, `checkpoint_reader` the older format.
 """
 
 from collections.abc import Collection
@@ -109,16 +108,18 @@ def find_latest(folder: str) -> str | None:
 
 def find_listed(folder: str) -> list[str]:
   """Like `find_latest`, all that are there, the newest first."""
-  state = tf.train.get_checkpoint_state(folder)
-  if state is None or not state.model_checkpoint_path:
+  try:
+    state = tf.train.get_checkpoint_state(folder)
+  except ValueError:
+    state = None  # An empty file.
+  if state is None:
     return _find_by_name(folder)
   named = [
       state.model_checkpoint_path,
       *reversed(state.all_model_checkpoint_paths),
   ]
   moved = [os.path.join(folder, os.path.basename(path)) for path in named]
-  pairs = zip(named, moved, strict=True)
-  paths = [path if exists(path) else other for path, other in pairs]
+  paths = [p if exists(p) else m for p, m in zip(named, moved, strict=True)]
   found = list(dict.fromkeys(filter(exists, paths)))
   if not found:
     raise FileNotFoundError(

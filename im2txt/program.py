@@ -63,7 +63,7 @@ def run(
   try:
     app.run(lambda argv: _guarded(main, argv, positional), flags_parser=parse)
   except BrokenPipeError:  # As in `program | head`: nobody reads on.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _give_up_stdout()
     sys.exit(128 + 13)  # As the shell says of a program that SIGPIPE ended.
 
 
@@ -132,7 +132,14 @@ def _report(error: Exception | str, status: int) -> int:
     # Files say their names; where there is none, it was a `print`.
     is_unnamed = error.filename is None and error.errno in _DISK_ERRORS
     name = "standard output" if is_unnamed else error.filename
+    if is_unnamed:
+      _give_up_stdout()
     message = error.strerror + (f": {name}" if name else "")
   name = Path(sys.argv[0]).stem
   print(f"{name}: {' '.join(message.split())}", file=sys.stderr)
   return status
+
+
+def _give_up_stdout() -> None:
+  """Has what is left to print, also by Python at its end, go nowhere."""
+  os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
