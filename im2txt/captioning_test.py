@@ -100,7 +100,7 @@ class CaptioningTest(parameterized.TestCase, tf.test.TestCase):
       self.assertEqual([c.words for c in found[i]], [c.words for c in good[j]])
     for i in (1, 2, 3):
       self.assertIsInstance(found[i], captioning.ImageError)
-    with self.assertRaisesRegex(captioning.ImageError, "Image 1, .*no JPEG"):
+    with self.assertRaisesRegex(captioning.ImageError, "Image 1, .*: It is empty"):
       self.captioner.caption(images)
 
   def test_formats_that_the_model_does_not_take(self):
@@ -131,7 +131,10 @@ class CaptioningTest(parameterized.TestCase, tf.test.TestCase):
     small, large = tiny_captioning.jpeg(1), tiny_captioning.jpeg(2)
     self.captioner.caption([small], max_pixels=9000)
     found = list(self.captioner.caption_each([small, large], max_pixels=8999))
-    self.assertEqual(str(found[1]), "It has 100 x 90 pixels, more than 8999.")
+    self.assertEqual(
+        str(found[1]),
+        "It has 100 x 90 pixels, more than the 8,999 that are allowed.",
+    )
     self.assertIsInstance(found[1], captioning.ImageError)
 
   def test_reads_what_it_is_given_in_threads(self):
