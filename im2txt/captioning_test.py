@@ -100,7 +100,9 @@ class CaptioningTest(parameterized.TestCase, tf.test.TestCase):
       self.assertEqual([c.words for c in found[i]], [c.words for c in good[j]])
     for i in (1, 2, 3):
       self.assertIsInstance(found[i], captioning.ImageError)
-    with self.assertRaisesRegex(captioning.ImageError, "Image 1, .*: It is empty"):
+    with self.assertRaisesRegex(
+        captioning.ImageError, "Image 1, .*: It is empty"
+    ):
       self.captioner.caption(images)
 
   def test_formats_that_the_model_does_not_take(self):

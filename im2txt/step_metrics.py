@@ -19,8 +19,8 @@ class StepMetrics(NamedTuple):
     gradient_norm: The global norm of the gradients before clipping; 0 if the
       step was left out because they overflowed in float16.
     clipped_gradient_norm: The one after it.
-    sampling_probability: Of scheduled sampling; None without it.
-    measures: Others, by TensorBoard tag; see `show_and_tell_model.Losses`.
+    measures: Others, by TensorBoard tag; those of the objective (see
+      `show_and_tell_model.Losses`) and of scheduled sampling.
   """
 
   batch_loss: tf.Tensor
@@ -28,7 +28,6 @@ class StepMetrics(NamedTuple):
   learning_rate: tf.Tensor
   gradient_norm: tf.Tensor
   clipped_gradient_norm: tf.Tensor
-  sampling_probability: tf.Tensor | None = None
   measures: Mapping[str, tf.Tensor] = types.MappingProxyType({})
 
   def measures_text(self) -> str:

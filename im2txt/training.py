@@ -15,6 +15,9 @@ from im2txt.ops import optimizers
 from im2txt.ops import scheduled_sampling
 from im2txt.ops import weight_averages
 
+# Under which tag steps tell it, if there is scheduled sampling.
+SAMPLING_PROBABILITY = "scheduled_sampling/probability"
+
 
 class Objective(Protocol):
   """What to train for, other than the likelihood of the captions.
@@ -252,18 +255,19 @@ class Trainer(tf.Module):
     tf.raw_ops.AssignAddVariableOp(
         resource=self.model.global_step.handle, value=1
     )
+    measures = {
+        tag: _sum_over_replicas(replica, value) / replica.num_replicas_in_sync
+        for tag, value in losses.measures.items()
+    }
+    if sampling_probability is not None:
+      measures[SAMPLING_PROBABILITY] = sampling_probability
     return step_metrics.StepMetrics(
         batch_loss=_sum_over_replicas(replica, batch_loss),
         total_loss=_sum_over_replicas(replica, total_loss),
         learning_rate=learning_rate,
         gradient_norm=norm,
         clipped_gradient_norm=tf.minimum(norm, clip_norm),
-        sampling_probability=sampling_probability,
-        measures={
-            tag: _sum_over_replicas(replica, value)
-            / replica.num_replicas_in_sync
-            for tag, value in losses.measures.items()
-        },
+        measures=measures,
     )
 
   def _apply(self, gradients, norm, learning_rate) -> tf.Tensor:

@@ -177,7 +177,7 @@ class AsynchronousSteps(Steps):
     while True:
       try:
         self._fetched.put(self._scheduled.get().fetch())
-      except tf.errors.OpError as error:
+      except Exception as error:  # Whatever it is, `run` is to raise it.
         self._fetched.put(error)
 
 

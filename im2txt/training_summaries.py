@@ -85,9 +85,6 @@ class SummaryWriter:
         "OptimizeLoss/learning_rate": metrics.learning_rate,
         **metrics.measures,
     }
-    if metrics.sampling_probability is not None:
-      tag = "scheduled_sampling/probability"
-      scalars[tag] = metrics.sampling_probability
     if steps_per_second:
       scalars["global_step/sec"] = steps_per_second
       # How fast that is does not depend on the batch size, as steps do.

@@ -32,7 +32,7 @@ class SummaryWriterTest(tf.test.TestCase):
     )
     batch = next(iter(data.evaluation_batches(feature_size=108)))
     metrics = step_metrics.StepMetrics(
-        *map(tf.constant, (1.5, 2.5, 0.25, 8.0, 5.0, 0.75)),
+        *map(tf.constant, (1.5, 2.5, 0.25, 8.0, 5.0)),
         measures={"self_critical/reward": tf.constant(0.5)},
     )
     writer = training_summaries.SummaryWriter(folder, model)
@@ -57,7 +57,6 @@ class SummaryWriterTest(tf.test.TestCase):
         "OptimizeLoss/learning_rate": 0.25,
         "OptimizeLoss/global_norm/gradient_norm": 8.0,
         "OptimizeLoss/global_norm/clipped_gradient_norm": 5.0,
-        "scheduled_sampling/probability": 0.75,
         "self_critical/reward": 0.5,
         "global_step/sec": 3.0,
         "examples/sec": 12.0,

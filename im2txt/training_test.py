@@ -115,7 +115,7 @@ class TrainerTest(parameterized.TestCase, tf.test.TestCase):
     metrics = _steps(trainer, _batch(), 4)
     self.assertAllClose(expected, [m.batch_loss for m in metrics], atol=2e-6)
     self.assertAllEqual(metrics[3].batch_loss, metrics[3].total_loss)
-    self.assertIsNone(metrics[3].sampling_probability)
+    self.assertEmpty(metrics[3].measures)
 
   def test_slots_are_saved(self):
     trainer = _trainer(optimizer="momentum")
@@ -145,7 +145,8 @@ class RecipeTest(parameterized.TestCase, tf.test.TestCase):
     trainer.model.decoder.word_map.assign(100 * trainer.model.decoder.word_map)
     metrics = _steps(trainer, _batch(), 5)
     self.assertAllClose(
-        [0.0, 0.5, 1.0, 1.0, 1.0], [m.sampling_probability for m in metrics]
+        [0.0, 0.5, 1.0, 1.0, 1.0],
+        [m.measures[training.SAMPLING_PROBABILITY] for m in metrics],
     )
     # The weights stay, so the losses differ by the words alone.
     self.assertLen({float(m.batch_loss) for m in metrics}, 5)
