@@ -95,7 +95,8 @@ class CheckDocsTest(absltest.TestCase):
     pages = [Path("README.md"), *sorted(Path("g3doc").glob("*.md"))]
     folder = Path(self.create_tempdir().full_path)
 
-    self.assertEqual(list(check_docs.check_all(pages, folder)), [])
+    faults = list(check_docs.check_all(pages, folder))
+    self.assertEmpty(faults, "\n".join(faults))
 
 
 if __name__ == "__main__":
