@@ -117,7 +117,10 @@ class SummaryWriter:
     if data.are_features:
       return
     config = self._model.config
-    serialized = next(iter(tf.data.TFRecordDataset(data.files[0]).take(1)))
+    # The first of the files may be empty.
+    serialized = next(iter(tf.data.TFRecordDataset(list(data.files))), None)
+    if serialized is None:
+      return
     encoded_image, _ = inputs.parse_sequence_example(
         serialized,
         image_feature=config.image_feature_name,

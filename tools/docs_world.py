@@ -111,6 +111,11 @@ class World:
     self._make_commands()
     self._draw(self.home / "flickr")
     self.run(_FILL)
+    # A model that someone was given.
+    (self.home / "their").mkdir()
+    for path in (self.home / "im2txt/model/train").glob("model.ckpt-2.*"):
+      given = path.name.replace("-2.", "-2000000.")
+      shutil.copy(path, self.home / "their" / given)
 
   def run(self, script: str) -> None:
     """Runs commands as a reader would, who stops at the first that fails.
