@@ -1,6 +1,7 @@
 """Tests of the tags and values written for TensorBoard."""
 
 import os
+import types
 
 import tensorflow as tf
 
@@ -92,6 +93,21 @@ class SummaryWriterTest(tf.test.TestCase):
     buckets = tf.make_ndarray(value.tensor)
     self.assertEqual(12 * 8, buckets[:, 2].sum())
     self.assertAllInRange(buckets[:, :2], -0.08, 0.08)
+
+  def test_first_image_where_a_file_is_empty(self):
+    folder = self.create_tempdir().full_path
+    files = [
+        tiny.write_pairs(folder, f"records-{count}", count) for count in (0, 1)
+    ]
+    model = types.SimpleNamespace(config=tiny.CONFIG)
+    for read, expected in ((files, 1), (files[:1], 0)):
+      logs = self.create_tempdir().full_path
+      writer = training_summaries.SummaryWriter(logs, model)
+      data = caption_data.CaptionData(files=read, config=tiny.CONFIG)
+      writer.write_first_image(data, step=0)
+      writer.close()
+      images = [tag for tag in _events(logs) if tag.startswith("original_")]
+      self.assertLen(images, expected)
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ def check(page: Path, world: docs_world.World) -> int:
   settings: list[str] = []
   try:
     for block in blocks:
-      if _can_run(block.script):
+      if can_run(block.script):
         _run(world, page, block, settings)
       settings += _SETTING.findall(block.script)
   finally:
@@ -54,7 +54,7 @@ def check(page: Path, world: docs_world.World) -> int:
   return len(blocks)
 
 
-def _can_run(script: str) -> bool:
+def can_run(script: str) -> bool:
   """Whether what a block begins with, and the machines it needs, are here."""
   return (
       script.split()[0] not in docs_world.NOT_RUN and "TF_CONFIG" not in script

@@ -72,7 +72,16 @@ class DocsProgramTest(parameterized.TestCase):
     self.assertEqual(docs_program.shrink(program, ["--a=b"]), ["--a=b", *added])
 
 
-class CheckDocsTest(absltest.TestCase):
+class CheckDocsTest(parameterized.TestCase):
+
+  @parameterized.parameters(
+      ("bazel-bin/im2txt/train --train_dir=a", True),
+      ("pip install im2txt", False),
+      ("./bazelw test //...", False),
+      ("export TF_CONFIG='{}'\nbazel-bin/im2txt/train", False),
+  )
+  def test_can_run(self, script, expected):
+    self.assertEqual(check_docs.can_run(script), expected)
 
   def test_a_fault_is_told_with_its_place(self):
     folder = Path(self.create_tempdir().full_path)
