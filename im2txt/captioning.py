@@ -82,6 +82,8 @@ class Captioner:
     caption_model.check_vocabulary_size(vocab, model.vocab_size)
     self.model = model
     self.vocab = vocab
+    # One for life: threads made for each batch would each leave memory behind.
+    self._pool = futures.ThreadPoolExecutor()
     self._search = functools.lru_cache(_MAX_SEARCHES)(self._make_search)
     self._prepare = tf.function(
         model.prepare_image,
@@ -194,7 +196,7 @@ class Captioner:
         respect_exif_orientation=respect_exif_orientation,
     )
     load = functools.partial(self._load, read=read, convert=convert)
-    for batch in _map_ahead(load, sources, batch_size):
+    for batch in _map_ahead(self._pool, load, sources, batch_size):
       images = [i for i in batch if not isinstance(i, ImageError)]
       found: Iterator[list[captions.Caption]] = iter(())
       if images:
@@ -239,16 +241,18 @@ class Captioner:
 
 
 def _map_ahead(
-    function: Callable[[Any], Any], items: Iterable[Any], batch_size: int
+    pool: futures.Executor,
+    function: Callable[[Any], Any],
+    items: Iterable[Any],
+    batch_size: int,
 ) -> Iterator[list[Any]]:
   """Batches of a function's values, computed in threads one batch ahead."""
   remaining = iter(items)
   pending: deque[list[futures.Future]] = deque()
-  with futures.ThreadPoolExecutor() as pool:
-    while True:
-      batch = list(itertools.islice(remaining, batch_size))
-      pending.append([pool.submit(function, item) for item in batch])
-      if len(pending) > 1:
-        yield [future.result() for future in pending.popleft()]
-      if not batch:
-        return
+  while True:
+    batch = list(itertools.islice(remaining, batch_size))
+    pending.append([pool.submit(function, item) for item in batch])
+    if len(pending) > 1:
+      yield [future.result() for future in pending.popleft()]
+    if not batch:
+      return
