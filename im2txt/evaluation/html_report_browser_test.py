@@ -239,7 +239,7 @@ class HtmlReportBrowserTest(chromium_test_case.ChromiumTestCase):
     self.assertEqual(self._background(), _DARK)
     self.choose("#theme", "light")
     self.assertEqual(self._background(), _LIGHT)
-    # The browser stores the choice in its own time, sometimes after this.
+    # The browser stores what is chosen in its own time.
     self.wait_for(_LIGHT, self._background_when_opened)
     self.emulate("light")
     self.choose("#theme", "dark")

@@ -12,8 +12,12 @@ function rememberedTheme() {
   }
 }
 
-function setTheme(theme) {
+function showTheme(theme) {
   document.documentElement.dataset.theme = theme;
+}
+
+function setTheme(theme) {
+  showTheme(theme);
   try {
     localStorage.setItem(THEME_KEY, theme);
   } catch {
@@ -21,4 +25,5 @@ function setTheme(theme) {
   }
 }
 
-setTheme(rememberedTheme());
+// Not stored again: a page may see what was chosen in another one late.
+showTheme(rememberedTheme());
