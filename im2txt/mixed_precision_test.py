@@ -19,6 +19,15 @@ def _product(x):
   return tf.function(lambda x: tf.matmul(x, x), autograph=False)(x)
 
 
+def _batch():
+  captions = tf.ragged.constant(tiny.captions(4), tf.int64)
+  return inputs.make_batch(
+      tf.ones([4, tiny.FEATURE_SIZE]),
+      captions.to_tensor(),
+      captions.row_lengths(),
+  )
+
+
 class MixedPrecisionTest(tf.test.TestCase):
 
   def tearDown(self):
@@ -43,12 +52,7 @@ class MixedPrecisionTest(tf.test.TestCase):
             optimizer="adam", initial_learning_rate=0.01
         ),
     )
-    captions = tf.ragged.constant(tiny.captions(4), tf.int64)
-    batch = inputs.make_batch(
-        tf.ones([4, tiny.FEATURE_SIZE]),
-        captions.to_tensor(),
-        captions.row_lengths(),
-    )
+    batch = _batch()
     spec = tf.nest.map_structure(tf.TensorSpec.from_tensor, batch)
     step = trainer.step_function(spec)
     losses = [float(step(batch).batch_loss) for _ in range(30)]
@@ -137,12 +141,7 @@ class JitTest(tf.test.TestCase):
 
   @mock.patch.object(encoders, "make_encoder", tiny.FeatureEncoder)
   def test_same_losses(self):
-    captions = tf.ragged.constant(tiny.captions(4), tf.int64)
-    batch = inputs.make_batch(
-        tf.ones([4, tiny.FEATURE_SIZE]),
-        captions.to_tensor(),
-        captions.row_lengths(),
-    )
+    batch = _batch()
     spec = tf.nest.map_structure(tf.TensorSpec.from_tensor, batch)
     losses = []
     for jit_compile in (False, True):

@@ -6,7 +6,6 @@ cluster              -> distribution
 
 import contextlib
 import dataclasses
-from typing import Any
 
 from im2txt import caption_data
 from im2txt import checkpoints
@@ -146,7 +145,9 @@ def _phases(
 
 
 def _self_critical(
-    run: Run, phase: training_phases.Phase, training_config: Any
+    run: Run,
+    phase: training_phases.Phase,
+    training_config: configuration.TrainingConfig,
 ) -> tuple[list[training_phases.Phase], training.Objective]:
   """The phase with its images alone, as the only one, and the objective."""
   checkpoints.find(run.train_dir)  # Or else an error.
