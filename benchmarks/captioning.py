@@ -56,12 +56,14 @@ def make_encoder(
   """The encoder alone, on images that are decoded already."""
   import tensorflow as tf
 
-  from im2txt import captioning
+  from im2txt import checkpoints
+  from im2txt import inference_model
   from im2txt import input_files
 
-  model = captioning.Captioner.load(
-      inputs.checkpoint, inputs.vocab_file, precision=precision
-  ).model
+  path = checkpoints.find(inputs.checkpoint)
+  model = inference_model.InferenceModel(
+      checkpoints.load_config(path)[0], path, precision
+  )
   images = tf.stack(
       [model.prepare_image(input_files.read(file)) for file in inputs.files]
   )
@@ -73,7 +75,7 @@ def make_encoder(
 
   def run() -> int:
     for batch in batches:
-      model.encoder(batch)  # type: ignore[attr-defined]
+      model.encoder(batch)
     return len(inputs.files)
 
   return run
