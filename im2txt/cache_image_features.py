@@ -81,7 +81,9 @@ def main(argv: list[str]) -> None:
         "Give either --inception_checkpoint_file or --checkpoint_path."
     )
   # Here, so that --help and wrong flags need not wait for TensorFlow.
+  from im2txt import caption_data
   from im2txt import configuration
+  from im2txt import distinct_images
   from im2txt import encoder_weights
   from im2txt import encoders
   from im2txt import feature_cache
@@ -95,15 +97,15 @@ def main(argv: list[str]) -> None:
   )
   encoder = encoders.make_encoder(model_config)
   encoder_weights.restore(encoder, source)
+  data = caption_data.CaptionData(files=files, config=model_config)
   num_records = records.count_records(files)
   with tqdm.tqdm(desc="Reading captions", total=num_records) as bar:
-    images = feature_cache.scan(files, model_config, progress=bar.update)
+    images = distinct_images.scan(data, progress=bar.update)
   with tqdm.tqdm(desc="Encoding images", total=len(images.image_ids)) as bar:
     feature_cache.write(
-        files,
+        data,
         images,
         encoder,
-        model_config,
         output_dir=_OUTPUT_DIR.value,
         prefix=_OUTPUT_PREFIX.value,
         options=feature_cache.Options(

@@ -16,7 +16,7 @@ from im2txt import caption_data
 from im2txt import caption_outputs
 from im2txt import caption_samples
 from im2txt import captioning
-from im2txt import evaluation_split
+from im2txt import distinct_images
 from im2txt import show_and_tell_model
 from im2txt import split_captioner
 from im2txt import training_summaries
@@ -160,7 +160,7 @@ def make_evaluator(
     training_captions = [c for image in images for c in image.captions]
   outputs = caption_outputs.CaptionOutputs(
       folder=folder,
-      split_name=split_name or evaluation_split.name_of(data.files),
+      split_name=split_name or distinct_images.split_name(data.files),
       settings={
           "references": list(data.files),
           "training_captions": training_captions_file or None,

@@ -19,7 +19,7 @@ from typing import Any
 
 from absl import logging
 
-from im2txt import evaluation_split
+from im2txt import distinct_images
 from im2txt import split_captioner
 from im2txt.data import captions_json
 from im2txt.evaluation import coco_results
@@ -115,7 +115,7 @@ def _images(
 ) -> Iterator[captions_json.CaptionedImage]:
   """The images of the records, each written to a folder when it is needed."""
   suffix = f".{captioner.data.config.image_format}"
-  encoded = evaluation_split.encoded_images(captioner.data, captioner.split)
+  encoded = distinct_images.encoded_images(captioner.data, captioner.split)
   references = captioner.split.references.items()
   for (image_id, said), image in zip(references, encoded, strict=True):
     path = folder / f"{image_id}{suffix}"

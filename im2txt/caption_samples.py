@@ -10,7 +10,7 @@ from PIL import Image
 from PIL import ImageDraw
 from PIL import ImageFont
 
-from im2txt import evaluation_split
+from im2txt import distinct_images
 from im2txt import split_captioner
 
 _WIDTH = 320
@@ -47,7 +47,7 @@ def choose(
   places = [len(image_ids) * i // count for i in range(count)]
   if captioner.data.are_features:
     return [Sample(image_ids[place], None) for place in places]
-  encoded = evaluation_split.encoded_images(captioner.data, captioner.split)
+  encoded = distinct_images.encoded_images(captioner.data, captioner.split)
   wanted = set(places)
   return [
       Sample(image_ids[place], _open(image))
@@ -87,7 +87,7 @@ def with_caption(picture: Image.Image, text: str) -> np.ndarray:
 def table(
     samples: list[Sample],
     found: split_captioner.Found,
-    split: evaluation_split.Split,
+    split: distinct_images.Split,
 ) -> str:
   """A table in Markdown: what the model says, and what people do."""
   rows = ["| image | caption | p | a person's |", "| ---: | --- | ---: | --- |"]

@@ -9,15 +9,16 @@ import tensorflow as tf
 from im2txt import caption_data
 from im2txt import caption_samples
 from im2txt import captions
-from im2txt import evaluation_split
+from im2txt import distinct_images
 from im2txt.inference_utils import vocabulary
+from im2txt.testing import made_up_features
 from im2txt.testing import tiny
 
 
 def _captioner(data, folder):
   vocab = vocabulary.Vocabulary(tiny.write_vocabulary(folder))
   return types.SimpleNamespace(
-      data=data, split=evaluation_split.scan(data, vocab)
+      data=data, split=distinct_images.scan(data, vocab)
   )
 
 
@@ -47,11 +48,7 @@ class CaptionSamplesTest(tf.test.TestCase):
 
   def test_features_have_no_pictures(self):
     folder = self.create_tempdir().full_path
-    data = caption_data.CaptionData(
-        files=[tiny.write_features(folder, "features", 5)],
-        config=tiny.CONFIG,
-        are_features=True,
-    )
+    data = made_up_features.write(folder, 5)
     samples = caption_samples.choose(_captioner(data, folder), 2)
     self.assertEqual([(0, None), (2, None)], samples)
 
@@ -70,7 +67,7 @@ class CaptionSamplesTest(tf.test.TestCase):
   def test_table(self):
     samples = [caption_samples.Sample(3, None), caption_samples.Sample(9, None)]
     found = {3: [_caption("a | b")], 9: []}
-    split = evaluation_split.Split({3: ["a b"], 9: ["c", "d"]}, {}, [])
+    split = distinct_images.Split({3: ["a b"], 9: ["c", "d"]}, {}, [])
     self.assertEqual(
         "| image | caption | p | a person's |\n"
         "| ---: | --- | ---: | --- |\n"

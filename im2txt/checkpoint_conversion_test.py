@@ -18,13 +18,9 @@ _KERNEL = "lstm/basic_lstm_cell/kernel"
 
 class CheckpointConversionTest(parameterized.TestCase, tf.test.TestCase):
 
-  @classmethod
-  def setUpClass(cls):
-    super().setUpClass()
-    cls.values = old_checkpoints.tiny_values()
-
   def setUp(self):
     super().setUp()
+    self.values = old_checkpoints.tiny_values()
     self.old = self.create_tempdir().full_path
     self.new = os.path.join(self.create_tempdir().full_path, "made", "new")
 

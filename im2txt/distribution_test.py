@@ -15,10 +15,9 @@ from im2txt import checkpoints
 from im2txt import clusters
 from im2txt import configuration
 from im2txt import distribution
-from im2txt import encoders
-from im2txt import feature_metadata
 from im2txt import stop_signals
 from im2txt import training_loop
+from im2txt.testing import made_up_features
 from im2txt.testing import tiny
 
 # Without dropout, which is another on each replica.
@@ -42,16 +41,8 @@ class MirroredTest(tf.test.TestCase):
   def setUp(self):
     super().setUp()
     self.dir = self.create_tempdir().full_path
-    # Features made up for the tests come from no encoder.
-    self.enter_context(mock.patch.object(feature_metadata, "check_encoder"))
-    self.enter_context(
-        mock.patch.object(encoders, "make_encoder", tiny.FeatureEncoder)
-    )
-    self.data = caption_data.CaptionData(
-        files=[tiny.write_features(self.dir, "features", 6)],
-        config=_CONFIG,
-        are_features=True,
-    )
+    self.enter_context(made_up_features.accepted())
+    self.data = made_up_features.write(self.dir, 6, config=_CONFIG)
 
   def _run(self, kind, steps, name, **training_fields):
     """Trains up to a step; returns the losses."""

@@ -27,13 +27,11 @@ import tensorflow as tf
 
 from im2txt import caption_data
 from im2txt import configuration
+from im2txt import distinct_images
 from im2txt import feature_metadata
 from im2txt.ops import feature_records
 from im2txt.ops import image_embedding
-from im2txt.ops import inputs
 
-_IMAGE_ID = "image/image_id"
-_RECORDS_AT_ONCE = 64
 _VIEWS_AHEAD = 64
 
 
@@ -54,72 +52,10 @@ class Options(NamedTuple):
   dtype: str = "float16"
 
 
-class DistinctImages(NamedTuple):
-  """The images in a set of records, in the order of their first record.
-
-  Attributes:
-    image_ids: The id of each image.
-    captions: Of each image, the word ids of each caption.
-    is_first: Of each record, whether it is the first of its image.
-  """
-
-  image_ids: list[int]
-  captions: list[list[list[int]]]
-  is_first: list[bool]
-
-
-def scan(
-    files: Sequence[str],
-    config: configuration.ModelConfig,
-    *,
-    progress: Callable[[int], object],
-) -> DistinctImages:
-  """Finds the distinct images without decoding any.
-
-  Args:
-    files: Names of TFRecord files, one image-caption pair a record.
-    config: The model's configuration.
-    progress: Called with the number of records that were read meanwhile.
-
-  Returns:
-    The images; ids and captions only.
-
-  Raises:
-    CorruptRecordError: If a record can't be used.
-  """
-  name = config.caption_feature_name
-
-  def parse(serialized: tf.Tensor):
-    context, sequences, lengths = tf.io.parse_sequence_example(
-        serialized,
-        context_features={_IMAGE_ID: tf.io.FixedLenFeature([], tf.int64)},
-        sequence_features={name: tf.io.FixedLenSequenceFeature([], tf.int64)},
-    )
-    return context[_IMAGE_ID], sequences[name], lengths[name]
-
-  batches = (
-      tf.data.TFRecordDataset(list(files))
-      .batch(_RECORDS_AT_ONCE)
-      .map(parse)
-      .prefetch(tf.data.AUTOTUNE)
-  )
-  captions: dict[int, list[list[int]]] = {}
-  is_first = []
-  data = caption_data.CaptionData(files=files, config=config)
-  for batch in data.explained(batches):
-    columns = [column.numpy().tolist() for column in batch]
-    for image_id, padded, length in zip(*columns, strict=True):
-      is_first.append(image_id not in captions)
-      captions.setdefault(image_id, []).append(padded[:length])
-    progress(len(columns[0]))
-  return DistinctImages(list(captions), list(captions.values()), is_first)
-
-
 def write(
-    files: Sequence[str],
-    images: DistinctImages,
+    data: caption_data.CaptionData,
+    images: distinct_images.Split,
     encoder: image_embedding.ImageEncoder,
-    config: configuration.ModelConfig,
     *,
     output_dir: str,
     prefix: str,
@@ -132,10 +68,9 @@ def write(
   call, if it did not get to its end, are kept.
 
   Args:
-    files: Names of TFRecord files.
-    images: What `scan` found.
+    data: The image-caption pairs.
+    images: What `distinct_images.scan` found in them.
     encoder: The encoder, with the weights to use.
-    config: The model's configuration.
     output_dir: The folder to write to; made if it is missing.
     prefix: The first part of the files' names, such as "train".
     options: How the features are made and stored.
@@ -151,7 +86,7 @@ def write(
       output_dir,
       prefix,
       encoder,
-      config,
+      data.config,
       description={
           "images": len(images.image_ids),
           "captions": len(images.is_first),
@@ -164,15 +99,18 @@ def write(
   for file in _present_shards(path, set(shards) if is_resumed else set()):
     progress(len(shards.pop(file)))
   numbers = [number for shard in shards.values() for number in shard]
-  data = caption_data.CaptionData(files=files, config=config)
-  views = data.explained(_views(files, images, numbers, config, options))
+  views = data.explained(_views(data, images, numbers, options))
   for file, shard in shards.items():
     features = _encode(
-        itertools.islice(views, len(shard)), encoder, config, options, progress
+        itertools.islice(views, len(shard)),
+        encoder,
+        data.config,
+        options,
+        progress,
     )
-    part = slice(shard.start, shard.stop)
-    columns = images.image_ids[part], features, images.captions[part]
-    _write_shard(file, zip(*columns, strict=True))
+    image_ids = images.image_ids[shard.start : shard.stop]
+    captions = [images.word_ids[image_id] for image_id in image_ids]
+    _write_shard(file, zip(image_ids, features, captions, strict=True))
   feature_metadata.end_set(output_dir, prefix)
 
 
@@ -193,40 +131,34 @@ def _present_shards(path: str, wanted: set[str]) -> set[str]:
   return present & wanted
 
 
-def _digest(images: DistinctImages) -> str:
+def _digest(images: distinct_images.Split) -> str:
   """Identifies the images, by their ids, and their captions."""
-  return hashlib.sha256(json.dumps(images).encode()).hexdigest()
+  captions = list(images.word_ids.values())
+  text = json.dumps([images.image_ids, captions, images.is_first])
+  return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _views(
-    files: Sequence[str],
-    images: DistinctImages,
+    data: caption_data.CaptionData,
+    images: distinct_images.Split,
     numbers: Sequence[int],
-    config: configuration.ModelConfig,
     options: Options,
 ) -> tf.data.Dataset:
   """All views of each of some images.
 
   Args:
-    files: Names of TFRecord files.
-    images: What `scan` found in them.
-    numbers: Which of them, in ascending order.
-    config: The model's configuration.
+    data: The image-caption pairs.
+    images: What `distinct_images.scan` found in them.
+    numbers: Which of the images, in ascending order.
     options: How many views, and their seed.
 
   Returns:
     A Dataset of float32 Tensors, [num_views, height, width, 3].
   """
-  process = caption_data.process_image(config)
-  is_wanted = np.zeros(len(images.is_first), bool)
-  is_wanted[np.flatnonzero(images.is_first)[numbers]] = True
+  process = caption_data.process_image(data.config)
 
   def image_views(index: tf.Tensor, serialized: tf.Tensor) -> tf.Tensor:
-    encoded_image, _ = inputs.parse_sequence_example(
-        serialized,
-        image_feature=config.image_feature_name,
-        caption_feature=config.caption_feature_name,
-    )
+    encoded_image = distinct_images.encoded_image(serialized, data)
     views = [process(encoded_image, is_training=False)]
     for view in range(1, options.num_views):
       seed = tf.random.experimental.stateless_fold_in(
@@ -239,12 +171,10 @@ def _views(
     return tf.stack(views)
 
   return (
-      tf.data.TFRecordDataset(list(files))
-      .enumerate()
-      .filter(lambda index, _: tf.constant(is_wanted)[index])
+      distinct_images.first_records(data, images, numbers)
       .map(
           image_views,
-          num_parallel_calls=config.num_preprocess_threads,
+          num_parallel_calls=data.config.num_preprocess_threads,
           deterministic=True,
       )
       .prefetch(max(1, _VIEWS_AHEAD // options.num_views))

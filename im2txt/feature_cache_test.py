@@ -1,6 +1,5 @@
 """Tests of feature_cache, with features that are means of the images."""
 
-import dataclasses
 import json
 import os
 
@@ -8,11 +7,16 @@ from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
 
+from im2txt import caption_data
 from im2txt import configuration
+from im2txt import distinct_images
 from im2txt import feature_cache
 from im2txt.ops import cached_features
 from im2txt.ops import feature_records
 from im2txt.ops import records
+from im2txt.testing import mean_encoder
+
+MeanEncoder = mean_encoder.MeanEncoder
 
 _CONFIG = configuration.ModelConfig(
     image_height=6,
@@ -22,17 +26,6 @@ _CONFIG = configuration.ModelConfig(
     image_format="png",
     batch_size=4,
 )
-
-
-class FakeEncoder:
-  """Sees the mean of the red values and of the green values, times 100."""
-
-  def __init__(self, scale=100.0):
-    self.variables_by_name = {"scale": tf.Variable(scale)}
-
-  def __call__(self, images):
-    means = tf.reduce_mean(images, axis=[1, 2])[:, :2]
-    return means * self.variables_by_name["scale"]
 
 
 def _record(image_id, image, word_ids):
@@ -63,7 +56,12 @@ _FILES = (
     [(5, [1, 2, 3]), (-7, [1, 3]), (5, [1, 4, 4, 3])],
     [(-7, [1, 3]), (9, [1, 8, 3]), (5, [1, 5, 3])],
 )
-_FEATURES = {5: [100, -100], -7: [-100, -100], 9: [100, 100]}
+_CAPTIONS = {
+    5: [[1, 2, 3], [1, 4, 4, 3], [1, 5, 3]],
+    -7: [[1, 3], [1, 3]],
+    9: [[1, 8, 3]],
+}
+_FEATURES = {5: [100, -100, -100], -7: [-100] * 3, 9: [100, 100, -100]}
 
 
 class FeatureCacheTest(parameterized.TestCase, tf.test.TestCase):
@@ -78,15 +76,13 @@ class FeatureCacheTest(parameterized.TestCase, tf.test.TestCase):
         for image_id, word_ids in pairs:
           writer.write(_record(image_id, _IMAGES[image_id], word_ids))
 
-  def _scan(self, progress=abs):
-    return feature_cache.scan(self._files, _CONFIG, progress=progress)
+    self._data = caption_data.CaptionData(files=self._files, config=_CONFIG)
 
   def _write(self, encoder=None, prefix="train", progress=abs, **options):
     feature_cache.write(
-        self._files,
-        self._scan(),
-        encoder or FakeEncoder(),
-        _CONFIG,
+        self._data,
+        distinct_images.scan(self._data),
+        encoder or MeanEncoder(),
         output_dir=os.path.join(self._dir, "features"),
         prefix=prefix,
         options=feature_cache.Options(**{"num_shards": 2, **options}),
@@ -104,21 +100,6 @@ class FeatureCacheTest(parameterized.TestCase, tf.test.TestCase):
       )
       yield features.numpy(), captions.to_list()
 
-  def test_scan(self):
-    counts = []
-    images = self._scan(counts.append)
-    self.assertEqual(images.image_ids, [5, -7, 9])
-    self.assertEqual(
-        images.captions,
-        [
-            [[1, 2, 3], [1, 4, 4, 3], [1, 5, 3]],
-            [[1, 3], [1, 3]],
-            [[1, 8, 3]],
-        ],
-    )
-    self.assertEqual(images.is_first, [True, True, False, False, True, False])
-    self.assertEqual(sum(counts), 6)
-
   def test_writes_each_image_once_with_all_its_captions(self):
     counts = []
     files = self._write(progress=counts.append)
@@ -128,7 +109,10 @@ class FeatureCacheTest(parameterized.TestCase, tf.test.TestCase):
     )
     rows = list(self._read(files))
     for (features, captions), image_id, expected in zip(
-        rows, _FEATURES, self._scan().captions, strict=True
+        rows,
+        _FEATURES,
+        distinct_images.scan(self._data).word_ids.values(),
+        strict=True,
     ):
       self.assertAllClose(features, [_FEATURES[image_id]])
       self.assertEqual(captions, expected)
@@ -136,7 +120,7 @@ class FeatureCacheTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_training_reads_it(self):
     batches = cached_features.evaluation_feature_batches(
-        self._write(), feature_size=2, batch_size=6
+        self._write(), feature_size=3, batch_size=6
     )
     (batch,) = list(batches)
     self.assertAllClose(batch.images[:3], [_FEATURES[5]] * 3)
@@ -153,7 +137,7 @@ class FeatureCacheTest(parameterized.TestCase, tf.test.TestCase):
             {"num_views": 3, "seed": 2},
         )
     ]
-    self.assertEqual(views[0].shape, (3, 3, 2))
+    self.assertEqual(views[0].shape, (3, 3, 3))
     self.assertAllClose(views[0][:, 0], list(_FEATURES.values()))
     self.assertAllEqual(views[0], views[1])
     # A black image can become brighter, but no white one brighter than white.
@@ -182,21 +166,21 @@ class FeatureCacheTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_replaces_the_files_of_the_same_prefix(self):
     self._write(num_shards=3)
-    files = self._write(encoder=FakeEncoder(50.0), num_shards=2)
+    files = self._write(encoder=MeanEncoder(50.0), num_shards=2)
     self.assertLen(files, 2)
     features, _ = next(self._read(files))
-    self.assertAllClose(features, [[50, -50]])
+    self.assertAllClose(features, [[50, -50, -50]])
 
   def test_refuses_to_mix_encoders(self):
     self._write()
     with self.assertRaisesRegex(ValueError, r"another encoder \(train\)"):
-      self._write(encoder=FakeEncoder(50.0), prefix="val")
+      self._write(encoder=MeanEncoder(50.0), prefix="val")
 
   def test_float32(self):
-    (file,) = self._write(FakeEncoder(1e5), num_shards=1, dtype="float32")
+    (file,) = self._write(MeanEncoder(1e5), num_shards=1, dtype="float32")
     self.assertEqual("float32", feature_records.read_layout([file]).dtype)
     features, _ = next(self._read([file]))
-    self.assertAllClose(features, [[1e5, -1e5]])
+    self.assertAllClose(features, [[1e5, -1e5, -1e5]])
 
   def test_killed_run_goes_on_with_the_same_bytes(self):
     options = {"num_shards": 3, "num_views": 2}
@@ -206,7 +190,7 @@ class FeatureCacheTest(parameterized.TestCase, tf.test.TestCase):
     class Killed(BaseException):
       pass
 
-    class DyingEncoder(FakeEncoder):
+    class DyingEncoder(MeanEncoder):
       calls = 0
 
       def __call__(self, images):
@@ -228,14 +212,14 @@ class FeatureCacheTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_other_options_start_anew(self):
     with self.assertRaises(ValueError):
-      self._write(FakeEncoder(70000.0))
-    files = self._write(FakeEncoder(70000.0), num_shards=3, dtype="float32")
+      self._write(MeanEncoder(70000.0))
+    files = self._write(MeanEncoder(70000.0), num_shards=3, dtype="float32")
     self.assertLen(files, 3)
     self.assertEqual("float32", feature_records.read_layout(files).dtype)
 
   def test_feature_too_large(self):
     with self.assertRaisesRegex(ValueError, "70000.0, which float16 can't"):
-      self._write(encoder=FakeEncoder(70000.0))
+      self._write(encoder=MeanEncoder(70000.0))
     self.assertEqual(
         os.listdir(os.path.join(self._dir, "features")), ["features.json"]
     )
@@ -245,17 +229,6 @@ class FeatureCacheTest(parameterized.TestCase, tf.test.TestCase):
       writer.write(_record(3, b"no image", [1, 2]))
     with self.assertRaisesRegex(records.CorruptRecordError, "pairs-1"):
       self._write()
-
-  def test_file_that_is_cut_short(self):
-    with open(self._files[1], "r+b") as file:
-      file.truncate(100)
-    with self.assertRaisesRegex(records.CorruptRecordError, "pairs-1"):
-      self._scan()
-
-  def test_other_feature_names(self):
-    config = dataclasses.replace(_CONFIG, caption_feature_name="image/caption")
-    with self.assertRaises(ValueError):
-      feature_cache.scan(self._files, config, progress=abs)
 
 
 if __name__ == "__main__":

@@ -3,19 +3,13 @@
 Each is made as it was then, without a config.json beside it.
 """
 
-import contextlib
-import io
 import os
-import sys
 from unittest import mock
 
-from absl import flags
-from absl.testing import flagsaver
 from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
 
-from im2txt import caption_data
 from im2txt import captioning
 from im2txt import checkpoints
 from im2txt import configuration
@@ -23,7 +17,9 @@ from im2txt import evaluation_loop
 from im2txt import feature_metadata
 from im2txt import run_inference
 from im2txt import training_loop
+from im2txt.testing import made_up_features
 from im2txt.testing import old_checkpoints
+from im2txt.testing import programs
 from im2txt.testing import tiny
 from im2txt.testing import tiny_captioning
 
@@ -98,25 +94,20 @@ class GenerationsTest(parameterized.TestCase, tf.test.TestCase):
   def test_run_inference_prints_them(self):
     path = self._write("0.x", 2)
     image = self.create_tempfile("x.jpg", self.images[1], mode="wb").full_path
-    if not flags.FLAGS.is_parsed():
-      flags.FLAGS(sys.argv[:1])
-    stdout = io.StringIO()
-    with (
-        flagsaver.flagsaver(
-            checkpoint_path=os.path.dirname(path),
-            vocab_file=self.vocab_file,
-            input_files=image,
-            config_overrides=_OVERRIDES,
-        ),
-        contextlib.redirect_stdout(stdout),
-    ):
-      self.assertEqual(run_inference.main(["run_inference"]), 0)
+    ran = programs.run_here(
+        run_inference,
+        checkpoint_path=os.path.dirname(path),
+        vocab_file=self.vocab_file,
+        input_files=image,
+        config_overrides=_OVERRIDES,
+    )
+    self.assertEqual(ran.returncode, 0)
     printed = [
         f"  {i}) {caption.sentence} (p={caption.probability:f})"
         for i, caption in enumerate(self.captions[1])
     ]
     self.assertEqual(
-        stdout.getvalue().splitlines(), ["Captions for image x.jpg:", *printed]
+        ran.stdout.splitlines(), ["Captions for image x.jpg:", *printed]
     )
 
   def test_inception_alone_can_not_caption(self):
@@ -137,11 +128,7 @@ class GenerationsTest(parameterized.TestCase, tf.test.TestCase):
         *checkpoints.load_config(train_dir),
         f"{_OVERRIDES},optimizer=adam,batch_size=2,initial_learning_rate=0",
     )
-    data = caption_data.CaptionData(
-        files=[tiny.write_features(train_dir, "features", 2)],
-        config=config,
-        are_features=True,
-    )
+    data = made_up_features.write(train_dir, 2, config=config)
     # Features made up for the tests come from no encoder.
     self.enter_context(mock.patch.object(feature_metadata, "check_encoder"))
     evaluation = evaluation_loop.EvaluationLoop(

@@ -9,6 +9,7 @@ import tensorflow as tf
 from im2txt import caption_data
 from im2txt import perplexity
 from im2txt import show_and_tell_model
+from im2txt.testing import made_up_features
 from im2txt.testing import tiny
 
 
@@ -31,11 +32,7 @@ class PerplexityTest(tf.test.TestCase):
     self.dir = self.create_tempdir().full_path
 
   def _data(self, **kwargs):
-    return caption_data.CaptionData(
-        files=[tiny.write_features(self.dir, "features", 5, **kwargs)],
-        config=tiny.CONFIG,
-        are_features=True,
-    )
+    return made_up_features.write(self.dir, 5, **kwargs)
 
   def test_every_word_once(self):
     # Ten captions in batches of four; start words cost nothing.

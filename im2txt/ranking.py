@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from im2txt import caption_data
-from im2txt import evaluation_split
+from im2txt import distinct_images
 from im2txt import show_and_tell_model
 from im2txt.ops import caption_likelihood
 
@@ -100,7 +100,7 @@ class Ranker:
     """
     self._model = model
     self._data = data
-    self._split = evaluation_split.scan(data, None)
+    self._split = distinct_images.scan(data, None)
     image_ids = self._split.image_ids[:max_images]
     said = [self._split.word_ids[image_id] for image_id in image_ids]
     self._images = np.repeat(np.arange(len(said)), list(map(len, said)))
@@ -148,7 +148,7 @@ class Ranker:
     return np.array(rows)
 
   def _image_states(self, num_images: int) -> list[tf.Tensor]:
-    batches = evaluation_split.image_batches(
+    batches = distinct_images.image_batches(
         self._data,
         self._split,
         feature_size=self._model.encoder.feature_size,

@@ -12,6 +12,7 @@ from im2txt import encoders
 from im2txt import ranking
 from im2txt import show_and_tell_model
 from im2txt.ops import feature_records
+from im2txt.testing import made_up_features
 from im2txt.testing import tiny
 from im2txt.testing import tiny_captioning
 
@@ -95,11 +96,7 @@ class RankerTest(tf.test.TestCase):
 
   def test_unknown_word(self):
     folder = self.create_tempdir().full_path
-    data = caption_data.CaptionData(
-        files=[tiny.write_features(folder, "val", 2, [1, 99, 2])],
-        config=tiny.CONFIG,
-        are_features=True,
-    )
+    data = made_up_features.write(folder, 2, word_ids=[1, 99, 2])
     with self.assertRaisesRegex(ValueError, "word id 99.* vocab_size of 12"):
       ranking.Ranker(self.model, data, max_images=2)
 

@@ -26,7 +26,7 @@ import tensorflow as tf
 from im2txt import caption_data
 from im2txt import cider_reward
 from im2txt import configuration
-from im2txt import evaluation_split
+from im2txt import distinct_images
 from im2txt import show_and_tell_model
 from im2txt.inference_utils import vocabulary
 from im2txt.ops import caption_sampling
@@ -45,7 +45,7 @@ class ImageData(caption_data.CaptionData):
     split: The distinct images, with their captions.
   """
 
-  split: evaluation_split.Split
+  split: distinct_images.Split
 
   def training_batches(
       self, *, seed: int, start_step: int, feature_size: int
@@ -96,7 +96,7 @@ def read_images(data: caption_data.CaptionData) -> ImageData:
       there is none.
   """
   logging.info("Reading the captions of %d files.", len(data.files))
-  split = evaluation_split.scan(data, None)
+  split = distinct_images.scan(data, None)
   largest = max(
       word_id
       for captions in split.word_ids.values()

@@ -12,14 +12,13 @@ from im2txt import caption_data
 from im2txt import checkpoints
 from im2txt import cider_reward
 from im2txt import configuration
-from im2txt import encoders
-from im2txt import feature_metadata
 from im2txt import self_critical
 from im2txt import show_and_tell_model
 from im2txt import training
 from im2txt import training_loop
 from im2txt.inference_utils import vocabulary
 from im2txt.ops import image_batches
+from im2txt.testing import made_up_features
 from im2txt.testing import tiny
 
 _TRAINING = configuration.TrainingConfig(
@@ -45,11 +44,7 @@ class SelfCriticalTestCase(parameterized.TestCase, tf.test.TestCase):
     self.vocab = vocabulary.Vocabulary(tiny.write_vocabulary(self.dir))
 
   def _features(self, **kwargs):
-    return caption_data.CaptionData(
-        files=[tiny.write_features(self.dir, "features", 6, **kwargs)],
-        config=tiny.CONFIG,
-        are_features=True,
-    )
+    return made_up_features.write(self.dir, 6, **kwargs)
 
   def _pairs(self):
     return caption_data.CaptionData(
@@ -85,10 +80,7 @@ class FakeEncoderTestCase(SelfCriticalTestCase):
 
   def setUp(self):
     super().setUp()
-    self.enter_context(mock.patch.object(feature_metadata, "check_encoder"))
-    self.enter_context(
-        mock.patch.object(encoders, "make_encoder", tiny.FeatureEncoder)
-    )
+    self.enter_context(made_up_features.accepted())
     self.data = self_critical.read_images(self._features())
 
 

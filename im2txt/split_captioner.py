@@ -9,7 +9,7 @@ from im2txt import caption_data
 from im2txt import caption_model
 from im2txt import captioning
 from im2txt import captions
-from im2txt import evaluation_split
+from im2txt import distinct_images
 from im2txt import show_and_tell_model
 from im2txt.inference_utils import vocabulary
 from im2txt.ops import beam_search
@@ -49,7 +49,7 @@ class SplitCaptioner:
     """
     caption_model.check_vocabulary_size(vocab, model.vocab_size)
     self.data = data
-    self.split = evaluation_split.scan(data, vocab)
+    self.split = distinct_images.scan(data, vocab)
     self._model = model
     self._vocab = vocab
 
@@ -73,7 +73,7 @@ class SplitCaptioner:
     Raises:
       ValueError: If an image can't be decoded; the message says which.
     """
-    batches = evaluation_split.image_batches(
+    batches = distinct_images.image_batches(
         self.data,
         self.split,
         feature_size=self._model.encoder.feature_size,

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from im2txt import caption_data
 from im2txt import captioning
-from im2txt import evaluation_split
+from im2txt import distinct_images
 from im2txt import show_and_tell_model
 from im2txt import split_captioner
 from im2txt.inference_utils import vocabulary
@@ -33,7 +33,7 @@ class SplitCaptionerTest(tf.test.TestCase):
     )
     found = captioner.caption()
     self.assertEqual(list(range(6)), list(found))
-    images = evaluation_split.encoded_images(data, captioner.split)
+    images = distinct_images.encoded_images(data, captioner.split)
     expected = captioning.Captioner(model, self.vocab).caption(
         images, batch_size=4, beam_size=2, max_caption_length=6
     )

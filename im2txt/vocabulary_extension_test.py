@@ -21,13 +21,9 @@ _OLD_WORDS = ["a", "<S>", "</S>"]
 
 class VocabularyExtensionTest(parameterized.TestCase, tf.test.TestCase):
 
-  @classmethod
-  def setUpClass(cls):
-    super().setUpClass()
-    cls.values = old_checkpoints.tiny_values()
-
   def setUp(self):
     super().setUp()
+    self.values = old_checkpoints.tiny_values()
     self.folder = self.create_tempdir().full_path
     self.new = os.path.join(self.folder, "new")
 

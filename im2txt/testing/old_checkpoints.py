@@ -1,6 +1,7 @@
 """Checkpoints as earlier TensorFlows wrote them, through their Saver."""
 
 from collections.abc import Mapping
+import functools
 import os
 from typing import Any
 
@@ -23,7 +24,8 @@ GENERATIONS = {
 }
 
 
-def tiny_values() -> dict[str, np.ndarray]:
+@functools.cache  # Making a model takes seconds.
+def tiny_values() -> Mapping[str, np.ndarray]:
   """The values of a new tiny model at global step 7, by today's names."""
   model = show_and_tell_model.ShowAndTellModel(tiny.CONFIG, "inference")
   model.global_step.assign(7)
