@@ -44,7 +44,8 @@ class Reader:
       checkpoint: The checkpoint's path, without suffix.
 
     Raises:
-      FileNotFoundError: If the checkpoint is not there (any more).
+      FileNotFoundError: If the checkpoint, or a file of it, is not there (any
+        more).
       ValueError: If it is damaged.
     """
     self.checkpoint = checkpoint
@@ -55,7 +56,7 @@ class Reader:
       )
 
   def value(self, name: str) -> np.ndarray:
-    """What the checkpoint holds by a name; raises a ValueError if damaged."""
+    """The value of one of `shapes`; raises what the constructor does."""
     with _explained(self.checkpoint):
       return self._reader.get_tensor(name)
 
@@ -120,7 +121,9 @@ def _explained(checkpoint: str) -> Iterator[None]:
     for suffixes, what in _OTHER_FILES:
       if checkpoint.endswith(suffixes):
         raise ValueError(f"{checkpoint} is {what}") from error
-    # What the reader raises for files that are damaged or cut short.
-    raise ValueError(
+    # What the reader raises for files that are damaged or cut short, but also
+    # if all that is there is the index.
+    is_missing = "No such file" in str(error)
+    raise (FileNotFoundError if is_missing else ValueError)(
         f"The checkpoint {checkpoint} can't be read: {error}"
     ) from error

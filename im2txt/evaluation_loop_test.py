@@ -5,28 +5,24 @@ import os
 import time
 from unittest import mock
 
+from absl.testing import parameterized
 import tensorflow as tf
 
 from im2txt import best_checkpoint
-from im2txt import caption_data
 from im2txt import checkpoint_saver
 from im2txt import checkpoints
-from im2txt import encoders
 from im2txt import evaluation_loop
-from im2txt import feature_metadata
 from im2txt import show_and_tell_model
+from im2txt.testing import made_up_features
 from im2txt.testing import tiny
 
 
-class EvaluationLoopTest(tf.test.TestCase):
+class EvaluationLoopTest(parameterized.TestCase, tf.test.TestCase):
 
   def setUp(self):
     super().setUp()
     self.dir = self.create_tempdir().full_path
-    self.enter_context(mock.patch.object(feature_metadata, "check_encoder"))
-    self.enter_context(
-        mock.patch.object(encoders, "make_encoder", tiny.FeatureEncoder)
-    )
+    self.enter_context(made_up_features.accepted())
     self.model = show_and_tell_model.ShowAndTellModel(
         tiny.CONFIG, "eval", seed=5
     )
@@ -39,13 +35,8 @@ class EvaluationLoopTest(tf.test.TestCase):
     return saver.save(step)
 
   def _loop(self, min_global_step=0, config=tiny.CONFIG):
-    data = caption_data.CaptionData(
-        files=[tiny.write_features(self.dir, "features", 5)],
-        config=config,
-        are_features=True,
-    )
     return evaluation_loop.EvaluationLoop(
-        data=data,
+        data=made_up_features.write(self.dir, 5, config=config),
         checkpoint_dir=self.dir,
         eval_dir=os.path.join(self.dir, "eval"),
         max_examples=100,
@@ -116,13 +107,15 @@ class EvaluationLoopTest(tf.test.TestCase):
     self.assertIsNotNone(loop.run_once())
     self.assertSameElements([1, 2], self._perplexities())
 
-  def test_checkpoint_that_disappears(self):
+  # The index is gone last, or was read before.
+  @parameterized.parameters(".*", ".data*")
+  def test_checkpoint_that_disappears(self, suffix):
     path = self._save(1)
     loop = self._loop()
 
     def find_and_lose(folder):
       del folder
-      for file in tf.io.gfile.glob(path + ".*"):
+      for file in tf.io.gfile.glob(path + suffix):
         os.remove(file)
       return path
 
