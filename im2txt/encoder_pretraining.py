@@ -66,7 +66,7 @@ def load_labels(labels_file: str) -> LabeledImages:
     The images.
 
   Raises:
-    ValueError: If the file has another form.
+    ValueError: If the file has another form, or no image.
   """
   with tf.io.gfile.GFile(labels_file) as file:
     try:
@@ -76,15 +76,18 @@ def load_labels(labels_file: str) -> LabeledImages:
       for row, image in zip(labels, content["images"], strict=True):
         row[[columns[label] for label in image["labels"]]] = 1
       names = [image["file_name"] for image in content["images"]]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+      weights = np.array(list(content["weights"].values()), np.float32)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
       raise ValueError(
           f"{labels_file} is no JSON file of labels: {error!r}."
       ) from error
+  if not names:
+    raise ValueError(f"{labels_file} names no image.")
   folder = os.path.dirname(labels_file)
   return LabeledImages(
       files=[os.path.join(folder, name) for name in names],
       labels=labels,
-      weights=np.array(list(content["weights"].values()), np.float32),
+      weights=weights,
   )
 
 

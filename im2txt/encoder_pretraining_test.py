@@ -50,6 +50,8 @@ class LabelsTest(parameterized.TestCase, tf.test.TestCase):
       "no JSON",
       "[]",
       '{"images": []}',
+      '{"weights": ["a"], "images": []}',
+      '{"weights": {"a": "heavy"}, "images": []}',
       '{"weights": {"a": 1}, "images": [{"file_name": "1", "labels": ["b"]}]}',
   )
   def test_other_files(self, text):
