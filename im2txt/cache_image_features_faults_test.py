@@ -9,35 +9,28 @@ from unittest import mock
 
 from absl.testing import absltest
 from absl.testing import parameterized
-import tensorflow as tf
 
 from im2txt import checkpoint_saver
 from im2txt import checkpoints
 from im2txt import configuration
 from im2txt import encoders
 from im2txt.testing import faults
+from im2txt.testing import mean_encoder
 from im2txt.testing import tiny
 
 _KILLS = 20
 _SHARDS = 4
 
 
-class _MeanEncoder:
-  """Sees the mean colours of an image; making a real one takes seconds."""
-
-  def __init__(self, config):
-    del config
-    self.variables_by_name = {"scale": tf.Variable(100.0)}
-
-  def __call__(self, images):
-    means = tf.reduce_mean(images, axis=[1, 2])
-    return tf.tile(means * self.variables_by_name["scale"], [1, 8])
+def _make_encoder(config):
+  del config
+  return mean_encoder.MeanEncoder(copies=8)
 
 
 def _make_input(folder):
   tiny.write_pairs(folder, "pairs-00000-of-00001", 40, captions_per_image=2)
   checkpoints.save_config(folder, tiny.CONFIG, configuration.TrainingConfig())
-  variables = _MeanEncoder(tiny.CONFIG).variables_by_name
+  variables = _make_encoder(tiny.CONFIG).variables_by_name
   checkpoint_saver.Saver(variables, folder, max_to_keep=1).save(1)
 
 
@@ -49,7 +42,7 @@ class CacheImageFeaturesFaultsTest(parameterized.TestCase):
     cls.dir = tempfile.mkdtemp(dir=absltest.TEST_TMPDIR.value)
     faults.call(_make_input, cls.dir)
     cls.enterClassContext(
-        mock.patch.object(encoders, "make_encoder", _MeanEncoder)
+        mock.patch.object(encoders, "make_encoder", _make_encoder)
     )
 
   def setUp(self):

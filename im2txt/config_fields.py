@@ -48,14 +48,14 @@ def check_types(config: Any) -> None:
 
 
 def check_positive(config: Any, name: str) -> None:
-  """Raises a ValueError if a field is 0 or less."""
-  if getattr(config, name) <= 0:
+  """Raises a ValueError if a field is not above 0."""
+  if not getattr(config, name) > 0:  # NaN neither.
     raise ValueError(f"{name} must be positive. Got: {getattr(config, name)}.")
 
 
 def check_not_negative(config: Any, name: str) -> None:
-  """Raises a ValueError if a field is less than 0."""
-  if getattr(config, name) < 0:
+  """Raises a ValueError if a field is not 0 or above."""
+  if not getattr(config, name) >= 0:
     raise ValueError(
         f"{name} must not be negative. Got: {getattr(config, name)}."
     )

@@ -37,34 +37,11 @@ class ConfigurationTest(parameterized.TestCase):
       ("no_value", "batch_size", "form field=value. Got: 'batch_size'"),
       ("type", "batch_size=many", "type int. Got: 'many'"),
       ("negative", "batch_size=-1", "batch_size must be positive. Got: -1"),
-      ("zero", "clip_gradients=0", "clip_gradients must be positive"),
-      ("odd", "num_preprocess_threads=3", "must be even"),
-      ("format", "image_format=gif", "jpeg or png. Got: 'gif'"),
-      ("keep", "lstm_dropout_keep_prob=0", r"must be in \(0, 1\]"),
-      ("resize", "resize_width=200", "resize_width must be at least image_wid"),
-      ("optimizer", "optimizer=lion", "Got: 'lion'"),
-      ("bool", "use_ema=yes", "use_ema takes a value of type bool. Got: 'yes'"),
-      ("smoothing", "label_smoothing=1", r"must be in \[0, 1\). Got: 1.0"),
-      ("average", "ema_decay=-0.1", r"ema_decay must be in \[0, 1\)"),
-      ("decay", "decoder_weight_decay=-1", "must not be negative. Got: -1.0"),
-      ("schedule", "scheduled_sampling=cosine", "linear, .*Got: 'cosine'"),
-      ("base", "scheduled_sampling_base=1", r"must be in \(0, 1\). Got: 1.0"),
-      ("k", "scheduled_sampling_k=0.5", "must be at least 1. Got: 0.5"),
+      ("training", "label_smoothing=1", r"must be in \[0, 1\). Got: 1.0"),
   )
   def test_wrong_overrides(self, overrides, message):
     with self.assertRaisesRegex(ValueError, message):
       configuration.apply_overrides(*self.configs, overrides)
-
-  @parameterized.parameters(("true", True), ("False", False))
-  def test_bool(self, text, value):
-    model, _ = configuration.apply_overrides(*self.configs, f"use_ema={text}")
-    self.assertIs(value, model.use_ema)
-
-  def test_zero_means_no_resizing(self):
-    model, _ = configuration.apply_overrides(
-        *self.configs, "resize_height=0,resize_width=0"
-    )
-    self.assertEqual(0, model.resize_height)
 
   def test_json_round_trip(self):
     configs = configuration.apply_overrides(
@@ -84,8 +61,6 @@ class ConfigurationTest(parameterized.TestCase):
       ("no_object", "[]", "must be a JSON object"),
       ("unknown_field", '{"model": {"layers": 3}}', "called .'layers'."),
       ("wrong_type", '{"model": {"vocab_size": "9"}}', "type int. Got: '9'"),
-      ("number", '{"model": {"use_ema": 1}}', "type bool. Got: 1"),
-      ("boolean", '{"model": {"vocab_size": true}}', "type int. Got: True"),
   )
   def test_wrong_json(self, text, message):
     with self.assertRaisesRegex(ValueError, message):

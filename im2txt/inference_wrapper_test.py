@@ -1,4 +1,4 @@
-"""Tests of inference_wrapper and its base class."""
+"""Tests of inference_wrapper."""
 
 from absl.testing import parameterized
 import numpy as np
