@@ -73,9 +73,6 @@ class HtmlReportBrowserTest(chromium_test_case.ChromiumTestCase):
   def _await_status(self, text):
     self.wait_for([text], lambda: self.texts("#status"))
 
-  def _sort(self, order):
-    self.choose("#sort", order)
-
   def _search(self, text):
     self.find("#search").clear()
     self.find("#search").send_keys(text)
@@ -87,10 +84,6 @@ class HtmlReportBrowserTest(chromium_test_case.ChromiumTestCase):
     return self.run_script(
         "return getComputedStyle(document.body).backgroundColor"
     )
-
-  def _background_when_opened(self):
-    self._open()
-    return self._background()
 
   def test_first_view(self):
     self.assertEqual(self.browser.title, "Pictures")
@@ -115,14 +108,14 @@ class HtmlReportBrowserTest(chromium_test_case.ChromiumTestCase):
     )
 
   def test_sort(self):
-    self._sort("worst CIDEr")
+    self.choose("#sort", "worst CIDEr")
     self.assertEqual(self.texts(".scores dd")[:3], ["0.010", "0.020", "0.030"])
     self.assertEqual(self._fragment(), {"sort": "worst CIDEr"})
-    self._sort("best CIDEr")
+    self.choose("#sort", "best CIDEr")
     self.assertEqual(self.texts(".scores dd")[:2], ["1.290", "1.280"])
-    self._sort("likely")
+    self.choose("#sort", "likely")
     self.assertEqual(self._names()[0], "picture_129.png")
-    self._sort("name-reversed")
+    self.choose("#sort", "name-reversed")
     self.assertEqual(self._names()[:2], ["picture_129.png", "picture_128.png"])
 
   def test_sort_by_keyboard_and_back(self):
@@ -135,12 +128,14 @@ class HtmlReportBrowserTest(chromium_test_case.ChromiumTestCase):
 
   def test_pictures_without_a_score_come_last(self):
     for order in ("worst CIDEr", "best CIDEr"):
-      self._sort(order)
+      self.choose("#sort", order)
       self.find("#page").clear()
       self.find("#page").send_keys("3", keys.Keys.ENTER)
       self.wait_for("picture_0.png", lambda: self._names()[-1])
 
   def test_search(self):
+    self._search("naive 3")
+    self.wait_for(["naïve", "3"], lambda: self.texts("mark"))
     for text, names in (
         ("man", ["picture_4.png", "picture_5.png"]),
         ('"man"', ["picture_4.png"]),
@@ -155,10 +150,6 @@ class HtmlReportBrowserTest(chromium_test_case.ChromiumTestCase):
     self._await_status("0 of 130 pictures")
     self.find("#show-all").click()
     self._await_status("130 pictures, page 1 of 3")
-
-  def test_what_was_searched_for_is_marked(self):
-    self._search("naive 3")
-    self.wait_for(["naïve", "3"], lambda: self.texts("mark"))
 
   def test_search_is_one_step_back(self):
     self._search("man")
@@ -244,7 +235,7 @@ class HtmlReportBrowserTest(chromium_test_case.ChromiumTestCase):
     first = self.browser.current_window_handle
     self.browser.switch_to.new_window("tab")
     self.emulate("dark")
-    self.wait_for(_LIGHT, self._background_when_opened)
+    self.wait_for(_LIGHT, lambda: (self._open(), self._background())[1])
     self.browser.close()
     self.browser.switch_to.window(first)
     self.emulate("light")
