@@ -20,8 +20,10 @@ character, however it was typed.
 
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
 import csv
+import io
 import json
 from pathlib import Path
 import re
@@ -144,10 +146,10 @@ def _read_karpathy(path: str, text: str) -> list[SourceImage]:
 def _read_flickr(path: str, text: str) -> list[SourceImage]:
   del path
   pairs = []
-  for number, line in enumerate(text.splitlines(), start=1):
+  for number, line in enumerate(_lines(text), start=1):
     if not line.strip():
       continue
-    found = _FLICKR_LINE.fullmatch(line)
+    found = _FLICKR_LINE.fullmatch(line.rstrip("\r\n"))
     if found is None:
       raise ValueError(
           f"line {number} is not NAME#NUMBER<tab>CAPTION. Got: {line[:60]!r}."
@@ -158,11 +160,12 @@ def _read_flickr(path: str, text: str) -> list[SourceImage]:
 
 def _read_csv(path: str, text: str) -> list[SourceImage]:
   del path
-  head = text.lstrip("\n").partition("\n")[0]
+  text = text.lstrip("\r\n")
+  head = text.partition("\n")[0]
   # The sign that parts names best; commas may be in captions, bars rarely are.
   delimiter = max(_DELIMITERS, key=head.count)
   rows = csv.DictReader(
-      text.splitlines(keepends=True),
+      _lines(text),
       delimiter=delimiter,
       skipinitialspace=True,
       strict=True,
@@ -219,6 +222,11 @@ def _of_row(row: Mapping[str, Any]) -> SourceImage:
       image_id if type(image_id) is int else None,
       _split(row.get("split")),
   )
+
+
+def _lines(text: str) -> Iterator[str]:
+  """The lines with their ends; `str.splitlines` knows ends within captions."""
+  return iter(io.StringIO(text, newline=""))
 
 
 def _column(names: Iterable[str], known: tuple[str, ...]) -> str:

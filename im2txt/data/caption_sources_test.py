@@ -78,6 +78,21 @@ class CaptionSourcesTest(parameterized.TestCase):
           _TWO,
       ),
       (
+          "csv_after_empty_lines",
+          "\n\r\nimage,caption\n1.jpg,One dog.\n1.jpg,A dog\n2.jpg,Two dogs",
+          _TWO,
+      ),
+      (
+          "csv_with_lines_in_a_caption",
+          'image,caption\na,One\u2028two\r\na,"Three\nfour"\r\n',
+          [("a", ["One\u2028two", "Three\nfour"], None, None)],
+      ),
+      (
+          "flickr_with_lines_in_a_caption",
+          "a#0\tOne\u2028two\r\na#1\tThree\x85four\n",
+          [("a", ["One\u2028two", "Three\x85four"], None, None)],
+      ),
+      (
           "csv_of_excel",
           "\ufeffCaption;File\r\nOne dog.;1.jpg\r\nA dog;1.jpg\r\n"
           "Two dogs;2.jpg\r\n",

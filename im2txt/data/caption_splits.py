@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from collections.abc import Sequence
+import os
 from pathlib import Path
 import random
 
@@ -90,17 +91,22 @@ def by_lists(
 
   Raises:
     FileNotFoundError: If there is no such list.
-    ValueError: If a list names an image that the data lack, or two lists name
-      the same one.
+    ValueError: If a list names an image that the data lack, or without suffix
+      one of several, or two lists name the same one.
   """
   known = {image.file_name for image in images}
-  stems = {str(Path(name).with_suffix("")): name for name in known}
+  names_of: dict[str, list[str]] = {}
+  for name in sorted(known):
+    names_of.setdefault(os.path.splitext(name)[0], []).append(name)
   splits_of: dict[str, str] = {}
   for split, path in lists.items():
     for name in _lines(path):
-      found = name if name in known else stems.get(name)
-      if found is None:
+      names = [name] if name in known else names_of.get(name, [])
+      if not names:
         raise ValueError(f"{path} names {name}, of which there is no caption.")
+      if len(names) > 1:
+        raise ValueError(f"{path} names {name}: is it {' or '.join(names)}?")
+      found = names[0]
       if splits_of.setdefault(found, split) != split:
         raise ValueError(f"{name} is in {splits_of[found]} and in {split}.")
   return by_data(

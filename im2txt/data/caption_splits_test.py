@@ -52,6 +52,9 @@ class CaptionSplitsTest(parameterized.TestCase):
       caption_splits.by_lists(images, {"train": a, "val": b})
     with self.assertRaisesRegex(ValueError, "names x.jpg, of which there is"):
       caption_splits.by_lists(images, {"train": self._list("x.jpg")})
+    png = images[0]._replace(file_name="a.png")
+    with self.assertRaisesRegex(ValueError, "a: is it a.jpg or a.png?"):
+      caption_splits.by_lists([*images, png], {"val": b})
     with self.assertRaisesRegex(FileNotFoundError, "list of images '/no'"):
       caption_splits.by_lists(images, {"train": "/no"})
 
