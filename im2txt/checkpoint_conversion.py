@@ -70,7 +70,9 @@ def convert(
     old: A checkpoint, or a folder, whose newest one is taken.
     new: A folder, or a checkpoint's path without suffix if its last part has
       ".ckpt" in it. There may be no other checkpoint in the folder.
-    keep_slots: Whether to keep what an optimizer goes on from.
+    keep_slots: Whether to keep what an optimizer goes on from. Averages of
+      weights are kept if the configuration uses them: for the model, or, with
+      the slots, for training.
     change: Makes what is written of what was read.
 
   Returns:
@@ -84,19 +86,21 @@ def convert(
   """
   path = checkpoints.find(old)
   shapes = checkpoint_reader.shapes(path)
+  model, training = checkpoints.load_config(path)
+  keep_averages = model.use_ema or (keep_slots and training.ema_decay > 0)
   names = {
       today: stored
       for today, stored in _newest_names(shapes).items()
       if checkpoint_names.is_of_model(today)
       or (keep_slots and checkpoint_names.is_slot(today))
+      or (keep_averages and checkpoint_names.is_average(today))
   }
   _check_whole(names, shapes, path)
   values = checkpoint_reader.read(path, names)
   step = np.asarray(values.get(checkpoint_names.GLOBAL_STEP, 0), np.int32)
   values[checkpoint_names.GLOBAL_STEP] = step
   folder, prefix = _destination(new, int(step))
-  contents = Contents(values, *checkpoints.load_config(path), texts={})
-  contents = change(contents)
+  contents = change(Contents(values, model, training, texts={}))
   _refuse_to_replace(folder, contents.texts)
   _write(folder, prefix, contents)
   return Conversion(

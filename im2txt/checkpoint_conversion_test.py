@@ -1,5 +1,6 @@
 """Tests of rewriting old checkpoints so that all code can read them."""
 
+import dataclasses
 import os
 
 from absl.testing import parameterized
@@ -7,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from im2txt import checkpoint_conversion
+from im2txt import checkpoint_names
 from im2txt import checkpoint_saver
 from im2txt import checkpoints
 from im2txt import configuration
@@ -86,6 +88,25 @@ class CheckpointConversionTest(parameterized.TestCase, tf.test.TestCase):
     self.assertAllClose(reader.get_tensor("beta1_power"), 0.81)
     self.assertLen(done.kept, 383 + 2 * 6 + 2)
     self.assertIn("OptimizeLoss/learning_rate", done.dropped)
+
+  @parameterized.parameters(
+      ({"use_ema": True}, {}, False, True),
+      ({}, {"ema_decay": 0.9}, True, True),
+      ({}, {"ema_decay": 0.9}, False, False),
+  )
+  def test_keeps_averages_that_the_configuration_uses(
+      self, model, training, keep_slots, are_kept
+  ):
+    path = self._write("0.x", 2)
+    checkpoints.save_config(
+        self.old,
+        dataclasses.replace(tiny.CONFIG, **model),
+        configuration.TrainingConfig(**training),
+    )
+    done = checkpoint_conversion.convert(path, self.new, keep_slots=keep_slots)
+    for name in checkpoint_names.DECODER_NAMES:
+      average = f"{name}/ExponentialMovingAverage"
+      self.assertEqual(are_kept, average in done.kept, average)
 
   def test_to_a_path(self):
     path = self._write("0.x", 2)

@@ -93,6 +93,11 @@ def is_slot(name: str) -> bool:
   return _SLOT_NAME.fullmatch(name) is not None
 
 
+def is_average(name: str) -> bool:
+  """Whether what has that name is an average of weights."""
+  return name.endswith(weight_averages.SUFFIX)
+
+
 def has_encoder(stored: Collection[str]) -> bool:
   """Whether a checkpoint of these names holds an Inception v3."""
   return any(_ENCODER_NAME.fullmatch(name) for name in stored)
@@ -105,7 +110,7 @@ def has_decoder(stored: Collection[str]) -> bool:
 
 def has_averages(stored: Collection[str]) -> bool:
   """Whether a checkpoint of these names holds averages of weights."""
-  return any(name.endswith(weight_averages.SUFFIX) for name in stored)
+  return any(map(is_average, stored))
 
 
 def describe_lack(lacking: Sequence[str], stored: Collection[str]) -> str:

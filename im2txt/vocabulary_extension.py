@@ -27,6 +27,7 @@ import numpy as np
 from im2txt import caption_model
 from im2txt import checkpoint_conversion
 from im2txt.inference_utils import vocabulary
+from im2txt.ops import weight_averages
 
 VOCAB_FILE = "word_counts.txt"
 
@@ -34,6 +35,8 @@ _BIASES = "logits/biases"
 _EMBEDDING = "seq_embedding/map"
 # The variables that have values for each word, and along which axis.
 _WORD_AXES = {_EMBEDDING: 0, "logits/weights": 1, _BIASES: 0}
+# What the names of weights and of their averages end with.
+_VALUES = ("", weight_averages.SUFFIX)
 # Of the standard deviation of the old words' embeddings.
 _NOISE = 0.01
 _SEED = 1
@@ -62,7 +65,8 @@ def extend(
 ) -> Extension:
   """Writes a model that knows more words, and its vocabulary beside it.
 
-  Adam's and momentum's slots grow too, by zeros.
+  Averages of weights grow like the weights; Adam's and momentum's slots grow
+  too, by zeros.
 
   Args:
     checkpoint: The model; see `checkpoints.find`.
@@ -139,10 +143,9 @@ def _grown(
     values: Mapping[str, np.ndarray], sources: np.ndarray, num_known: int
 ) -> dict[str, np.ndarray]:
   """All values and slots, those of words in the order of the new ids."""
-  noise = np.random.default_rng(_SEED)
   grown = dict(values)
   for name, axis in _WORD_AXES.items():
-    for slot in ("", "/Momentum", "/Adam", "/Adam_1"):
+    for slot in (*_VALUES, "/Momentum", "/Adam", "/Adam_1"):
       if name + slot not in values:
         continue
       # With the words first.
@@ -150,14 +153,16 @@ def _grown(
       new = old[sources]
       known = old[:num_known]
       is_new = sources < 0
-      if slot:
+      if slot not in _VALUES:
         new[is_new] = 0
       else:
         new[is_new] = known.mean(axis=0, dtype=np.float64)
-      if name + slot == _EMBEDDING:
-        scale = _NOISE * known.std(dtype=np.float64)
-        new[is_new] += noise.normal(0, scale, new[is_new].shape)
-      elif name + slot == _BIASES:
-        new[is_new] -= np.log(np.sum(is_new))
+        if name == _EMBEDDING:
+          # The same for a weight and its average.
+          noise = np.random.default_rng(_SEED)
+          scale = _NOISE * known.std(dtype=np.float64)
+          new[is_new] += noise.normal(0, scale, new[is_new].shape)
+        elif name == _BIASES:
+          new[is_new] -= np.log(np.sum(is_new))
       grown[name + slot] = np.ascontiguousarray(np.moveaxis(new, 0, axis))
   return grown

@@ -1,11 +1,13 @@
 """Tests of adding words to a model's vocabulary."""
 
+import dataclasses
 import os
 
 from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
 
+from im2txt import caption_model
 from im2txt import checkpoints
 from im2txt import configuration
 from im2txt import show_and_tell_model
@@ -136,6 +138,24 @@ class VocabularyExtensionTest(parameterized.TestCase, tf.test.TestCase):
     self.assertAllEqual(value(f"{_WEIGHTS}/Adam")[0], [1, 1, 1, 0, 1])
     self.assertAllEqual(value(f"{_EMBEDDING}/Adam")[:, 0], [1, 1, 1, 0, 1])
     self.assertAllClose(value("beta1_power"), 0.81)
+
+  def test_averages_grow_like_the_weights(self):
+    suffix = "/ExponentialMovingAverage"
+    names = (_EMBEDDING, _WEIGHTS, _BIASES)
+    config = dataclasses.replace(tiny.CONFIG, vocab_size=4, use_ema=True)
+    checkpoints.save_config(
+        self.folder, config, configuration.TrainingConfig(ema_decay=0.9)
+    )
+
+    def with_averages(values):
+      return values | {name + suffix: values[name] for name in names}
+
+    done, value = self._extend(["b", "c"], 4, change=with_averages)
+    for name in names:
+      self.assertAllEqual(value(name), value(name + suffix))
+    # With use_ema, a model without them can't be loaded.
+    vocab = vocabulary.Vocabulary(done.vocab_file)
+    caption_model.load([done.checkpoint], vocab)
 
   def test_refuses(self):
     with self.assertRaisesRegex(ValueError, "new.txt has no word that .*old"):
