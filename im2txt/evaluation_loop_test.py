@@ -107,7 +107,7 @@ class EvaluationLoopTest(parameterized.TestCase, tf.test.TestCase):
     self.assertIsNotNone(loop.run_once())
     self.assertSameElements([1, 2], self._perplexities())
 
-  # The index is gone last, or was read before.
+  # The index is deleted first, but may have been read by then.
   @parameterized.parameters(".*", ".data*")
   def test_checkpoint_that_disappears(self, suffix):
     path = self._save(1)
