@@ -143,7 +143,7 @@ def _caption(
 ) -> captions.Caption:
   del probability  # It follows from its logarithm.
   return captions.Caption(
-      words=tuple(caption.split()),
+      words=tuple(caption.split(" ")) if caption else (),
       word_probabilities=tuple(word_probabilities),
       **fields,
   )

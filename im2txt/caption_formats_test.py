@@ -16,7 +16,7 @@ def _caption(words, *word_probabilities, end_probability=None):
       math.prod(word_probabilities) * (end_probability or 1)
   )
   return captions.Caption(
-      words=tuple(words.split()),
+      words=tuple(words.split(" ")) if words else (),
       log_probability=log_probability,
       word_probabilities=word_probabilities,
       end_probability=end_probability,
@@ -71,6 +71,11 @@ class CaptionFormatsTest(parameterized.TestCase):
   def test_jsonl_is_read_again(self):
     lines = self._render("jsonl").splitlines()
     self.assertEqual([caption_formats.from_json(x) for x in lines], [*_FOUND])
+
+  def test_words_may_hold_spaces_that_are_not_ascii(self):
+    found = caption_formats.FileCaptions("x", [_caption("a 10\xa0m", 0.5, 0.5)])
+    (line,) = caption_formats.jsonl([found])
+    self.assertEqual(caption_formats.from_json(line), found)
 
   @parameterized.parameters("", "{", "[]", "5", '{"file": "x"}', '{"x": [1]}')
   def test_what_is_no_such_line(self, line):
