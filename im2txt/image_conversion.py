@@ -65,6 +65,8 @@ def convert(
   # Only now, as the usual images need no Pillow, which takes 6 MB.
   from PIL import ImageOps
 
+  from im2txt import rgb_image
+
   with _explained():
     image = _open(encoded_image)
   width, height = image.size
@@ -80,7 +82,7 @@ def convert(
       return encoded_image
     upright = ImageOps.exif_transpose(image) if is_turned else image
     # Without compression, as it is decoded at once.
-    upright.convert("RGB").save(file, "PNG", compress_level=0)
+    rgb_image.convert(upright).save(file, "PNG", compress_level=0)
   return file.getvalue()
 
 

@@ -12,6 +12,8 @@ import io
 from PIL import Image
 from PIL import ImageOps
 
+from im2txt import image_conversion
+from im2txt import rgb_image
 from im2txt.data import jpeg_check
 
 _QUALITY = 95
@@ -31,10 +33,10 @@ def problem_of(data: bytes) -> str | None:
     return jpeg_check.problem_of(data)
   try:
     with Image.open(io.BytesIO(data)) as image:
-      image.load()
+      _to_rgb(image)
   except Image.DecompressionBombError as error:
     return f"too large: {error}"
-  except (OSError, ValueError, SyntaxError) as error:
+  except image_conversion.UNREADABLE as error:
     # Pillow would say where in our memory the image is.
     if isinstance(error, Image.UnidentifiedImageError):
       return "no image that Pillow reads"
@@ -55,9 +57,7 @@ def to_jpeg(data: bytes) -> bytes:
     return data
   content = io.BytesIO()
   with Image.open(io.BytesIO(data)) as image:
-    _to_rgb(ImageOps.exif_transpose(image)).save(
-        content, "JPEG", quality=_QUALITY
-    )
+    _to_rgb(image).save(content, "JPEG", quality=_QUALITY)
   return content.getvalue()
 
 
@@ -66,11 +66,4 @@ def _is_jpeg(data: bytes) -> bool:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-  if image.mode.startswith("I"):
-    # Of 16 bits, which Pillow would cut off at 255.
-    image = image.convert("I").point(lambda value: value / 256).convert("L")
-  if image.has_transparency_data:
-    image = image.convert("RGBA")
-    white = Image.new("RGBA", image.size, "white")
-    image = Image.alpha_composite(white, image)
-  return image.convert("RGB")
+  return rgb_image.on_white(ImageOps.exif_transpose(image))

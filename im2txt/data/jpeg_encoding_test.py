@@ -4,7 +4,6 @@ import io
 
 from absl.testing import absltest
 from absl.testing import parameterized
-import numpy as np
 from PIL import Image
 
 from im2txt.data import jpeg_encoding
@@ -39,7 +38,7 @@ class JpegEncodingTest(parameterized.TestCase):
       ("black_and_white", _plain("1", 1), "TIFF", _WHITE),
       ("palette", _plain("RGB", "white").convert("P"), "GIF", _WHITE),
       ("cmyk", _plain("CMYK", (0, 255, 255, 0)), "TIFF", _RED),
-      ("16_bits", Image.fromarray(np.full((8, 16), 32768, np.uint16)), "PNG"),
+      ("16_bits", _plain("I;16", 32768), "PNG"),
       ("transparent", _plain("RGBA", (0, 0, 0, 0)), "PNG", _WHITE),
       ("transparent_grey", _plain("LA", (0, 255)), "PNG", _BLACK),
   )
@@ -73,6 +72,8 @@ class JpegEncodingTest(parameterized.TestCase):
       ("text", b"<!DOCTYPE html>", "no image that Pillow reads"),
       ("jpeg", _encoded(_plain("L", 0), "JPEG")[:-9], "truncated"),
       ("png", _turned()[:-30], "corrupt or truncated"),
+      ("exif", _encoded(_plain("L", 0), "PNG", exif=b"x"), "corrupt"),
+      ("short_exif", _encoded(_plain("L", 0), "PNG", exif=b"II*\0"), "corr"),
   )
   def test_finds_problems(self, data, problem):
     self.assertRegex(jpeg_encoding.problem_of(data), problem)

@@ -11,6 +11,7 @@ from PIL import Image
 from PIL import ImageOps
 
 from im2txt import image_conversion
+from im2txt import rgb_image
 
 # The longer side of a thumbnail, in pixels, and of what is seen from near.
 _THUMBNAIL_SIZE = 320
@@ -57,10 +58,6 @@ def _read(path: pathlib.Path) -> Image.Image:
     # JPEGs are decoded to a fraction of their size, if that is enough.
     picture.draft("RGB", (_IMAGE_SIZE, _IMAGE_SIZE))
     upright = ImageOps.exif_transpose(picture)
-  if upright.has_transparency_data:
-    upright = upright.convert("RGBA")
-    white = Image.new("RGBA", upright.size, "white")
-    upright = Image.alpha_composite(white, upright)
-  upright = upright.convert("RGB")
+  upright = rgb_image.on_white(upright)
   upright.thumbnail((_IMAGE_SIZE, _IMAGE_SIZE))
   return upright

@@ -69,6 +69,7 @@ class ReportImagesTest(parameterized.TestCase):
       ("RGBA", (255, 0, 0, 0), _WHITE),
       ("RGBA", (255, 0, 0, 255), _RED),
       ("LA", (0, 0), _WHITE),
+      ("I;16", 255, (0, 0, 0)),
       ("1", 1, _WHITE),
       ("CMYK", (0, 255, 255, 0), _RED),
   )
