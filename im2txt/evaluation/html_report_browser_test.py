@@ -273,14 +273,7 @@ class HtmlReportBrowserTest(chromium_test_case.ChromiumTestCase):
         "const image = new Image(); image.src = 'http://localhost:9/1.png';"
         "document.body.append(script, image)"
     )
-    messages = []
-
-    def blocked():
-      messages.extend(self.browser.get_log("browser"))
-      text = " ".join(line["message"] for line in messages)
-      return ["TrustedScript" in text, "img-src 'self' file:" in text]
-
-    self.wait_for([True, True], blocked)
+    self.wait_for_complaints("TrustedScript", "img-src 'self' file:")
     self.assertEqual(self.browser.title, "Pictures")
 
   def test_many_captions(self):

@@ -269,13 +269,7 @@ class PageBrowserTest(chromium_test_case.ChromiumTestCase):
         "script.append('document.title = 1');"
         "document.body.append(script)"
     )
-    messages = []
-
-    def blocked():
-      messages.extend(self.browser.get_log("browser"))
-      return "TrustedScript" in " ".join(line["message"] for line in messages)
-
-    self.wait_for(True, blocked)
+    self.wait_for_complaints("TrustedScript")
     self.assertEqual(self.browser.title, "im2txt: captions for pictures")
 
 

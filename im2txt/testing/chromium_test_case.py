@@ -124,6 +124,16 @@ class ChromiumTestCase(absltest.TestCase):
     """Presses keys, wherever the focus is."""
     webdriver.ActionChains(self.browser).send_keys(*pressed).perform()
 
+  def wait_for_complaints(self, *texts: str) -> None:
+    """Waits until the console holds all of these; empties it."""
+    said: list[str] = []
+
+    def are_there() -> bool:
+      said.extend(line["message"] for line in self.browser.get_log("browser"))
+      return all(text in " ".join(said) for text in texts)
+
+    self.wait_for(True, are_there)
+
   def wait_for(self, expected: Any, function: Callable[[], Any]) -> None:
     """Waits until a function returns what is expected."""
     try:
