@@ -28,14 +28,20 @@ class EvaluateTest(parameterized.TestCase, tf.test.TestCase):
         "--once",
     )
 
-  def test_newest_checkpoint_once(self):
+  def _saved(self, *steps):
+    """Saves a new model, the same at each step; returns its folder."""
     folder = self.create_tempdir().full_path
     model = show_and_tell_model.ShowAndTellModel(tiny.CONFIG, "eval")
     checkpoints.save_config(folder, tiny.CONFIG, configuration.TrainingConfig())
     saver = checkpoint_saver.Saver(
-        model.checkpoint_variables(), folder, max_to_keep=1
+        model.checkpoint_variables(), folder, max_to_keep=len(steps)
     )
-    saver.save(0)
+    for step in steps:
+      saver.save(step)
+    return folder
+
+  def test_newest_checkpoint_once(self):
+    folder = self._saved(0)
     ran = programs.run(
         "evaluate", *self._arguments(folder), "--min_global_step=0", "--ranking"
     )
@@ -67,14 +73,7 @@ class EvaluateTest(parameterized.TestCase, tf.test.TestCase):
     self.assertLen(coco_results.read(path, range(6)), 6)
 
   def test_table_of_checkpoints(self):
-    folder = self.create_tempdir().full_path
-    model = show_and_tell_model.ShowAndTellModel(tiny.CONFIG, "eval")
-    checkpoints.save_config(folder, tiny.CONFIG, configuration.TrainingConfig())
-    saver = checkpoint_saver.Saver(
-        model.checkpoint_variables(), folder, max_to_keep=2
-    )
-    saver.save(0)
-    saver.save(1)
+    folder = self._saved(0, 1)
     pattern, _, eval_dir, once = self._arguments(folder)
     ran = programs.run(
         "evaluate",

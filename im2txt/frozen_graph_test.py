@@ -85,8 +85,7 @@ class ExportTest(tf.test.TestCase):
     ops = {node.op for node in graph_def.node}
     self.assertNoCommonElements(ops, {"VarHandleOp", "ReadVariableOp"})
     # Attributes that came after TensorFlow 1 are left out where they may be.
-    with open(self.path, "rb") as file:
-      nodes = v1.GraphDef.FromString(file.read()).node
+    nodes = original_graph.read(self.path).node
     attributes = {name for node in nodes for name in node.attr}
     self.assertNotIn("grad_a", attributes)
 
@@ -209,8 +208,7 @@ class OriginalGraphTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_tensors_of_other_types(self):
     path = original_graph.write(self.folder).frozen_graph
-    with open(path, "rb") as file:
-      graph_def = v1.GraphDef.FromString(file.read())
+    graph_def = original_graph.read(path)
     for node in graph_def.node:
       if node.op == "Softmax":
         node.op = "ArgMax"
@@ -223,8 +221,7 @@ class OriginalGraphTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_unknown_operation(self):
     path = original_graph.write(self.folder).frozen_graph
-    with open(path, "rb") as file:
-      graph_def = v1.GraphDef.FromString(file.read())
+    graph_def = original_graph.read(path)
     for node in graph_def.node:
       if node.name == "softmax":
         node.op = "HardestMax"
@@ -234,8 +231,7 @@ class OriginalGraphTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_a_graph_that_writes_files_does_not(self):
     path = original_graph.write(self.folder).frozen_graph
-    with open(path, "rb") as file:
-      graph_def = v1.GraphDef.FromString(file.read())
+    graph_def = original_graph.read(path)
     written = os.path.join(self.folder, "written")
     with tf.Graph().as_default() as graph:
       contents = tf.constant("x", name="harmful/contents")

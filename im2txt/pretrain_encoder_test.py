@@ -13,12 +13,8 @@ from im2txt import encoder_weights
 from im2txt import encoders
 from im2txt import pretrain_encoder
 from im2txt.testing import programs
+from im2txt.testing import tiny
 from im2txt.testing import tiny_captioning
-
-_OVERRIDES = (
-    "image_height=75,image_width=75,resize_height=80,resize_width=80,"
-    "inception_depth_multiplier=0.05,batch_size=2,num_preprocess_threads=2"
-)
 
 
 class PretrainEncoderTest(tf.test.TestCase):
@@ -38,7 +34,7 @@ class PretrainEncoderTest(tf.test.TestCase):
     with open(self.labels, "w", encoding="utf-8") as file:
       json.dump({"weights": {"red": 1.0, "blue": 0.5}, "images": images}, file)
 
-  def _run(self, overrides=_OVERRIDES):
+  def _run(self, overrides=tiny.OVERRIDES):
     return programs.run_here(
         pretrain_encoder,
         labels_file=self.labels,
@@ -48,7 +44,7 @@ class PretrainEncoderTest(tf.test.TestCase):
     )
 
   def test_the_checkpoint_is_an_encoders_start(self):
-    ran = self._run(f"{_OVERRIDES},optimizer=SGD")
+    ran = self._run(f"{tiny.OVERRIDES},optimizer=SGD")
     path = os.path.join(self.output_dir, "model.ckpt-2")
     self.assertIsNone(ran.returncode)
     self.assertEqual(f"Wrote the encoder to {path}.\n", ran.stdout)

@@ -48,12 +48,16 @@ class Files(NamedTuple):
   frozen_graph: str
 
 
+def read(path: str) -> Any:
+  """The GraphDef in a file."""
+  with open(path, "rb") as file:
+    return v1.GraphDef.FromString(file.read())
+
+
 def session(frozen_graph: str) -> Any:
   """A session of TensorFlow 1 with a frozen graph imported."""
-  with open(frozen_graph, "rb") as file:
-    graph_def = v1.GraphDef.FromString(file.read())
   with tf.Graph().as_default() as graph:
-    v1.import_graph_def(graph_def, name="")
+    v1.import_graph_def(read(frozen_graph), name="")
   return v1.Session(graph=graph)
 
 

@@ -1,6 +1,7 @@
 """A model of a few thousand parameters, and TFRecords for it."""
 
 from collections.abc import Sequence
+import dataclasses
 import os
 
 import numpy as np
@@ -25,6 +26,13 @@ CONFIG = configuration.ModelConfig(
     num_lstm_units=6,
     num_preprocess_threads=2,
     shuffle_buffer_size=8,
+)
+
+# The same for --config_overrides.
+OVERRIDES = ",".join(
+    f"{field.name}={getattr(CONFIG, field.name)}"
+    for field in dataclasses.fields(CONFIG)
+    if getattr(CONFIG, field.name) != field.default
 )
 
 # Of the last block's branches at that width: 16, 2 x 19, 2 x 19 and 16.
