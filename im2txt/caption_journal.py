@@ -1,16 +1,19 @@
 """Captions on their way to a file, safe from the end of the program.
 
-    with caption_journal.Journal(path, settings, resume=True) as journal:
+    with caption_journal.Journal(output, settings, resume=True) as journal:
       for found in captions_of(f for f in files if f not in journal):
         journal.add(found)
       for found in journal.read(files):
-        ...
-      journal.remove()
+        ...  # Make the output of it.
+      journal.finish()
 
 The journal is a file of JSON lines: how the captions are made, then what was
 said of each image, appended as soon as it is known. Whenever the program is
 killed, a line is there, or it is not, or the last one is cut short; so a run
 that resumes loses nothing but that last one and has nothing twice.
+
+It is <output>.partial until the output is whole, and <output>.journal from then
+on, for a later run that has more files to add.
 """
 
 from collections.abc import Iterable
@@ -19,6 +22,7 @@ from collections.abc import Mapping
 import contextlib
 import fcntl
 import json
+import os
 from pathlib import Path
 from typing import Any
 from typing import BinaryIO
@@ -32,26 +36,30 @@ _SETTINGS = "im2txt captions made with"
 class Journal:
   """What was said of some files, on disk; in memory are only places there."""
 
-  def __init__(self, path: str, settings: Mapping[str, Any], *, resume: bool):
+  def __init__(self, output: str, settings: Mapping[str, Any], *, resume: bool):
     """Opens or makes a journal.
 
     Args:
-      path: The journal's path; its folder must exist.
+      output: The path of what is to become of it; its folder must exist.
       settings: All that captions depend on, as JSON takes it, by name.
-      resume: Whether to go on with a journal that is there.
+      resume: Whether to go on with a journal that is there, of a run that was
+        interrupted or of one that was not. Otherwise the latter's is replaced.
 
     Raises:
-      ValueError: If there is one and it can't be gone on with: `resume` is
-        false, it was made with other settings or is none, or another process is
-        writing it.
+      ValueError: If there is one and it can't be gone on with: it is of a run
+        that was interrupted and `resume` is false, it was made with other
+        settings or is none, or another process is writing it. Or if there is
+        none, but an output to add to.
     """
-    self._path = path
+    self._path = f"{output}.partial"
+    self._finished_path = f"{output}.journal"
     self._places: dict[str, int] = {}
-    self._file = self._open(settings, resume)
+    self._file = self._open(output, settings, resume)
     try:
       self._lock()
-      self._check_settings(self._file.readline(), settings)
+      self._check_settings(settings)
       self._end = self._find_places(self._file.tell())
+      os.replace(self._file.name, self._path)
     except BaseException:
       self._file.close()
       raise
@@ -63,7 +71,8 @@ class Journal:
     with self._named():
       self._file.close()
     if not self._places:
-      self.remove()  # There is nothing to go on with.
+      # There is nothing to go on with.
+      Path(self._path).unlink(missing_ok=True)
 
   def __contains__(self, file: str) -> bool:
     return file in self._places
@@ -94,9 +103,9 @@ class Journal:
         self._file.seek(self._places[file])
         yield caption_formats.from_json(self._file.readline())
 
-  def remove(self) -> None:
-    """Deletes the journal, when it has become something better."""
-    Path(self._path).unlink(missing_ok=True)
+  def finish(self) -> None:
+    """Puts the journal aside, when the output is made of it."""
+    os.replace(self._path, self._finished_path)
 
   @contextlib.contextmanager
   def _named(self) -> Iterator[None]:
@@ -107,35 +116,48 @@ class Journal:
       error.filename = self._path
       raise
 
-  def _open(self, settings: Mapping[str, Any], resume: bool) -> BinaryIO:
-    if not Path(self._path).exists():
+  def _open(
+      self, output: str, settings: Mapping[str, Any], resume: bool
+  ) -> BinaryIO:
+    """Opens the journal to go on with, or a new one."""
+    if os.path.exists(self._path):
+      if not resume:
+        raise ValueError(
+            f"{self._path} is of a run that was interrupted. Go on with it by"
+            " --resume, or delete it."
+        )
+    elif resume and os.path.exists(self._finished_path):
+      return open(self._finished_path, "r+b")
+    elif resume and _is_there(output):
+      raise ValueError(
+          f"{output} is there, but not {self._finished_path}, which --resume"
+          " needs to add to it. Without --resume it is made anew."
+      )
+    else:
       with whole_file.create(self._path) as file:
         file.write(json.dumps({_SETTINGS: settings}).encode("ascii") + b"\n")
-    elif not resume:
-      raise ValueError(
-          f"{self._path} is of a run that was interrupted. Go on with it by"
-          " --resume, or delete it."
-      )
     return open(self._path, "r+b")
 
   def _lock(self) -> None:
     try:
       fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-      raise ValueError(f"Another process is writing {self._path}.") from None
+      raise ValueError(
+          f"Another process is writing {self._file.name}."
+      ) from None
 
-  def _check_settings(self, line: bytes, settings: Mapping[str, Any]) -> None:
+  def _check_settings(self, settings: Mapping[str, Any]) -> None:
     try:
-      found = json.loads(line)[_SETTINGS]
+      found = json.loads(self._file.readline())[_SETTINGS]
     except (ValueError, LookupError, TypeError):
       raise ValueError(
-          f"{self._path} was not written by run_inference. Move it away."
+          f"{self._file.name} was not written by run_inference. Move it away."
       ) from None
     for name, value in json.loads(json.dumps(settings)).items():
       if found.get(name) != value:
         raise ValueError(
-            f"{self._path} was made with {name}={found.get(name)}, not {value}."
-            " Resume with the same, or delete it."
+            f"{self._file.name} was made with {name}={found.get(name)}, not"
+            f" {value}. Resume with the same, or delete it."
         )
 
   def _find_places(self, end: int) -> int:
@@ -151,3 +173,10 @@ class Journal:
       end += len(line)
     self._file.truncate(end)
     return end
+
+
+def _is_there(output: str) -> bool:
+  """Whether there is a file, or a folder that holds something."""
+  return os.path.isfile(output) or (
+      os.path.isdir(output) and bool(os.listdir(output))
+  )

@@ -30,11 +30,13 @@ class CaptionJournalTest(parameterized.TestCase):
 
   def setUp(self):
     super().setUp()
-    self.path = Path(self.create_tempdir().full_path) / "out.partial"
+    self.output = Path(self.create_tempdir().full_path) / "out"
+    self.path = self.output.with_name("out.partial")
+    self.finished = self.output.with_name("out.journal")
 
   def _journal(self, *, resume=False, **settings):
     return caption_journal.Journal(
-        str(self.path), {**_SETTINGS, **settings}, resume=resume
+        str(self.output), {**_SETTINGS, **settings}, resume=resume
     )
 
   def _write(self, found=_ALL):
@@ -53,8 +55,9 @@ class CaptionJournalTest(parameterized.TestCase):
       # Reading leaves where to append alone.
       journal.add(_found("d.jpg", "more"))
       self.assertEqual([*journal.read(["b.jpg"])], [_ALL[1]])
-      journal.remove()
+      journal.finish()
     self.assertFalse(self.path.exists())
+    self.assertTrue(self.finished.exists())
 
   def test_goes_on_from_wherever_it_ends(self):
     self._write()
@@ -81,6 +84,54 @@ class CaptionJournalTest(parameterized.TestCase):
     with self.assertRaisesRegex(ValueError, "interrupted. Go on .*--resume"):
       self._journal()
     self.assertIn(b"a dog", self.path.read_bytes())
+
+  def _finish(self, found=_ALL[:2], *, resume=False, **settings):
+    with self._journal(resume=resume, **settings) as journal:
+      for each in found:
+        journal.add(each)
+      self.output.write_text("whole")
+      journal.finish()
+
+  def test_more_is_added_to_what_is_finished(self):
+    self._finish()
+    with self._journal(resume=True) as journal:
+      self.assertIn("a.jpg", journal)
+      journal.add(_ALL[2])
+    # Not finished, this time.
+    self.assertEqual([self.output, self.path], self._files())
+    self._finish([], resume=True)
+    with self._journal(resume=True) as journal:
+      self.assertEqual([*journal.read(["a.jpg", "c.jpg"])], [_ALL[0], _ALL[2]])
+
+  def test_what_is_finished_is_replaced_without_resume(self):
+    self._finish()
+    with self._journal(beam_size=5) as journal:
+      self.assertNotIn("a.jpg", journal)
+    # Nothing came of it, so the earlier one stays with its output.
+    self.assertEqual([self.output, self.finished], self._files())
+    self._finish(_ALL[2:], beam_size=5)
+    with self._journal(resume=True, beam_size=5) as journal:
+      self.assertEqual([*journal.read(["a.jpg", "c.jpg"])], [_ALL[2]])
+
+  def test_other_settings_leave_what_is_finished_alone(self):
+    self._finish()
+    with self.assertRaisesRegex(ValueError, "out.journal was made with beam"):
+      self._journal(resume=True, beam_size=4)
+    self.assertEqual([self.output, self.finished], self._files())
+
+  def test_an_output_without_a_journal(self):
+    self.output.write_text("whole")
+    with self.assertRaisesRegex(ValueError, "out is there, .*out.journal"):
+      self._journal(resume=True)
+    with self._journal():
+      pass
+    self.output.unlink()
+    self.output.mkdir()  # An empty folder for a page is nothing to add to.
+    with self._journal(resume=True) as journal:
+      journal.add(_ALL[0])
+
+  def _files(self):
+    return sorted(self.output.parent.iterdir(), key=lambda path: path.name)
 
   def test_nothing_to_go_on_with(self):
     self._write([])

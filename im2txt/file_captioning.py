@@ -51,7 +51,7 @@ def caption_to_file(
     caption: Callable[[list[str]], Iterable[caption_formats.FileCaptions]],
     save: Callable[[Iterable[caption_formats.FileCaptions]], object],
     *,
-    journal_file: str,
+    output: str,
     settings: Mapping[str, Any],
     resume: bool,
 ) -> None:
@@ -62,16 +62,14 @@ def caption_to_file(
     caption: Captions those files that it is given.
     save: Takes the captions of all files, in their order, without those that
       failed.
-    journal_file: Where captions are kept until they are saved.
+    output: The path that `save` writes. Beside it there is the journal.
     settings: All that the captions depend on, by name.
-    resume: Whether to go on with a journal that is there.
+    resume: Whether to go on with the journal of an earlier run.
 
   Raises:
-    ValueError: If a journal is there that can't be gone on with.
+    ValueError: See `caption_journal.Journal`.
   """
-  with caption_journal.Journal(
-      journal_file, settings, resume=resume
-  ) as journal:
+  with caption_journal.Journal(output, settings, resume=resume) as journal:
     left = [file for file in files if file not in journal]
     if len(left) < len(files):
       logging.info(
@@ -82,4 +80,4 @@ def caption_to_file(
     for found in caption(left):
       journal.add(found)
     save(journal.read(files))
-    journal.remove()
+    journal.finish()

@@ -60,7 +60,7 @@ class FileCaptioningTest(parameterized.TestCase):
         self.files if files is None else files,
         caption,
         saved.extend,
-        journal_file=str(self.folder / "out.partial"),
+        output=str(self.folder / "out"),
         settings={"beam_size": 3},
         resume=resume,
     )
@@ -105,7 +105,7 @@ class FileCaptioningTest(parameterized.TestCase):
           self.files,
           lambda files: caption(files, num_before),
           save_and_fail,
-          journal_file=str(self.folder / "out.partial"),
+          output=str(self.folder / "out"),
           settings={"beam_size": 3},
           resume=False,
       )
@@ -114,6 +114,21 @@ class FileCaptioningTest(parameterized.TestCase):
     # Each once, in both runs together.
     self.assertEqual(captioned, self.files)
     self.assertFalse((self.folder / "out.partial").exists())
+
+  def test_more_files_are_added_to_a_run_that_ended(self):
+    captioned = []
+
+    def caption(files):
+      captioned.append([Path(file).stem for file in files])
+      yield from self._caption(files)
+
+    self._to_file(caption, resume=False, files=self.files[2:4])
+    saved = self._to_file(caption, resume=True)
+    self.assertEqual(captioned, [["2", "3"], ["0", "1", "4", "5"]])
+    self.assertEqual(saved, list(self._caption(self.files)))
+    # Nothing is left to do.
+    self.assertEqual(self._to_file(caption, resume=True), saved)
+    self.assertEmpty(captioned[-1])
 
   def test_a_file_that_failed_is_tried_again_and_takes_its_place(self):
     content = Path(self.files[1]).read_text()

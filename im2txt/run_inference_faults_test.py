@@ -57,6 +57,7 @@ class RunInferenceFaultsTest(parameterized.TestCase):
     self.folder = pathlib.Path(self.create_tempdir().full_path)
     self.output = self.folder / "captions.jsonl"
     self.journal = self.folder / "captions.jsonl.partial"
+    self.finished = self.folder / "captions.jsonl.journal"
 
   def _run(self, *arguments, **conditions):
     return faults.run(
@@ -67,9 +68,11 @@ class RunInferenceFaultsTest(parameterized.TestCase):
     )
 
   def _assert_done(self):
-    """Checks that the output is whole, and nothing else is there."""
+    """Checks that the output is whole, with its journal and nothing else."""
     self.assertEqual(self.whole, self.output.read_bytes())
-    self.assertEqual([self.output.name], os.listdir(self.folder))
+    self.assertCountEqual(
+        [self.output.name, self.finished.name], os.listdir(self.folder)
+    )
 
   def test_killed_at_any_moment(self):
     known = 0
@@ -87,6 +90,7 @@ class RunInferenceFaultsTest(parameterized.TestCase):
       nonlocal known
       self._assert_done()
       self.output.unlink()
+      self.finished.unlink()
       known = 0
 
     faults.kill_often(

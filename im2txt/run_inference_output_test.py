@@ -4,6 +4,7 @@ import csv
 import json
 import os
 from pathlib import Path
+import re
 import signal
 import subprocess
 import time
@@ -66,7 +67,7 @@ class RunInferenceOutputTest(parameterized.TestCase, tf.test.TestCase):
   def _write(self, form, **others):
     """What is written in a form."""
     self._run(output_format=form, output_file=str(self.path), **others)
-    self.assertEqual(os.listdir(self.path.parent), ["out"])
+    self.assertCountEqual(os.listdir(self.path.parent), ["out", "out.journal"])
     return self.path.read_text()
 
   def test_each_form_says_what_is_printed(self):
@@ -111,7 +112,7 @@ class RunInferenceOutputTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual(ran.returncode, 0)
     self.assertLen(os.listdir(self.path / "thumbnails"), _NUM_IMAGES)
     self.assertIn("By model.ckpt-1.", (self.path / "index.html").read_text())
-    self.assertEqual(os.listdir(self.path.parent), ["out"])
+    self.assertCountEqual(os.listdir(self.path.parent), ["out", "out.journal"])
 
   def test_a_bad_file_is_left_out(self):
     bad = self.path.with_name("bad.jpg")
@@ -126,9 +127,29 @@ class RunInferenceOutputTest(parameterized.TestCase, tf.test.TestCase):
     )
     self.assertFalse(self.journal.exists())
 
+  @parameterized.parameters("text", "jsonl", "csv", "coco_results", "html")
+  def test_more_images_are_added(self, form):
+    flags = {"output_format": form, "output_file": str(self.path)}
+    self._run(**flags, input_files=f"{self.images}/*[02468].jpg")
+    with mock.patch.object(
+        self.captioner, "caption_each", wraps=self.captioner.caption_each
+    ) as caption_each:
+      self._run(**flags, resume=True)
+      self._run(**flags, resume=True)
+    added = [Path(file).stem[-2:] for file in caption_each.call_args.args[0]]
+    self.assertEqual(added, ["01", "03", "05", "07", "09", "11"])
+    caption_each.assert_called_once()  # Nothing was left to the last run.
+    output = self.path / "index.html" if form == "html" else self.path
+    found = output.read_text()
+    self._run(**flags)
+    # Other batches have other last digits in CSV and JSON.
+    number = re.compile(r"-?\d\.\d{6}[\de-]*")
+    self.assertEqual(number.sub("", found), number.sub("", output.read_text()))
+
   def test_killed_and_resumed_nothing_is_lost_and_nothing_is_twice(self):
     expected = self._write("jsonl")
     self.path.unlink()
+    self.path.with_name("out.journal").unlink()
     self._run_and_kill()
     self.assertFalse(self.path.exists())
     with self.journal.open("a") as journal:
