@@ -13,8 +13,10 @@ import tensorflow as tf
 
 from im2txt import configuration
 from im2txt.ops import cached_features
+from im2txt.ops import feature_records
 from im2txt.ops import image_processing
 from im2txt.ops import inputs
+from im2txt.ops import records
 from im2txt.ops import shards
 from im2txt.ops import training_records
 
@@ -117,6 +119,20 @@ class CaptionData:
         num_preprocess_threads=config.num_preprocess_threads,
         **self.image_arguments(),
     )
+
+  @functools.cached_property
+  def num_pairs(self) -> int:
+    """How many pairs there are.
+
+    Files of features, and those in a cloud, are read once for it.
+
+    Raises:
+      ValueError: If a file can't be used; the message says which.
+    """
+    if self.are_features:
+      layout = feature_records.read_layout(self.files)
+      return cached_features.count_pairs(self.files, layout)
+    return records.count_records(self.files)
 
   def explained(self, elements: Iterable[_T]) -> Iterator[_T]:
     """Passes on elements, in order, that are read from the files.

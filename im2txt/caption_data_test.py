@@ -52,6 +52,11 @@ class CaptionDataTest(tf.test.TestCase):
     lengths = np.concatenate([b.input_mask.numpy().sum(1) for b in batches])
     self.assertAllEqual([len(c) - 1 for c in tiny.captions(6)], lengths)
 
+  def test_counts_pairs(self):
+    self.assertEqual(6, self._data().num_pairs)
+    # Two captions of each of the six images.
+    self.assertEqual(12, self._data(are_features=True).num_pairs)
+
   def _error_of(self, data):
     with self.assertRaises(
         (tf.errors.DataLossError, tf.errors.InvalidArgumentError)

@@ -45,6 +45,8 @@ class CaptionEvaluator:
       outputs: caption_outputs.CaptionOutputs,
       *,
       training_captions: Collection[str] | None = None,
+      metrics: Collection[str] = comparison.SCORERS,
+      tokenizer: str = "auto",
   ):
     """Takes the parts.
 
@@ -52,10 +54,14 @@ class CaptionEvaluator:
       captioner: Captions the split.
       outputs: Writes the files.
       training_captions: What the model learned from, if known.
+      metrics: As the scorers of `comparison.compare`.
+      tokenizer: As of `comparison.compare`.
     """
     self._captioner = captioner
     self._outputs = outputs
     self._training_captions = training_captions
+    self._metrics = metrics
+    self._tokenizer = tokenizer
     self._samples = caption_samples.choose(captioner, _NUM_SAMPLES)
 
   def evaluate(
@@ -96,6 +102,8 @@ class CaptionEvaluator:
         self._captioner.split.references,
         {name: sentences},
         training_captions=self._training_captions,
+        scorers=self._metrics,
+        tokenizer=self._tokenizer,
     )
     if self._captioner.data.are_features:
       scores = scores._replace(notes=[*scores.notes, _FEATURES_NOTE])
@@ -132,6 +140,8 @@ def make_evaluator(
     split_name: str = "",
     training_captions_file: str = "",
     report_dir: str = "",
+    metrics: Collection[str] = comparison.SCORERS,
+    tokenizer: str = "auto",
     **search_options: Unpack[captioning.SearchOptions],
 ) -> CaptionEvaluator:
   """Makes an evaluator from the names of files.
@@ -145,6 +155,8 @@ def make_evaluator(
     training_captions_file: Captions of MSCOCO's form that the model learned
       from, if they are known.
     report_dir: See `CaptionOutputs`.
+    metrics: As the scorers of `comparison.compare`.
+    tokenizer: As of `comparison.compare`.
     **search_options: See `captioning.SearchOptions`.
 
   Returns:
@@ -164,6 +176,8 @@ def make_evaluator(
       settings={
           "references": list(data.files),
           "training_captions": training_captions_file or None,
+          "metrics": list(metrics),
+          "tokenizer": tokenizer,
           **search_options,
       },
       report_dir=report_dir,
@@ -174,6 +188,8 @@ def make_evaluator(
       ),
       outputs,
       training_captions=training_captions,
+      metrics=metrics,
+      tokenizer=tokenizer,
   )
 
 

@@ -23,13 +23,17 @@ of --checkpoint_dir it evaluates all these and prints one table. The names of
 the files then have the checkpoint's after the split's.
 """
 
-import os
-import pathlib
+import dataclasses
 
 from absl import app
 from absl import flags
 
+from im2txt import metric_flags
 from im2txt import program
+from im2txt import search_flags
+
+flags.adopt_module_key_flags(metric_flags)
+flags.adopt_module_key_flags(search_flags)
 
 _INPUT_FILE_PATTERN = flags.DEFINE_string(
     "input_file_pattern",
@@ -55,7 +59,8 @@ _EVAL_INTERVAL_SECS = flags.DEFINE_integer(
 _NUM_EVAL_EXAMPLES = flags.DEFINE_integer(
     "num_eval_examples",
     10132,
-    "How many captions to evaluate, if there are so many.",
+    "How many captions to compute the perplexity of, if there are so many;"
+    " rounded up to whole batches.",
     lower_bound=1,
 )
 _MIN_GLOBAL_STEP = flags.DEFINE_integer(
@@ -88,15 +93,6 @@ _SPLIT = flags.DEFINE_string(
     "",
     "The split's name in captions_<split>_results.json; by default what the"
     " records' names begin with, as val in val-00000-of-00004.",
-)
-_BEAM_SIZE = flags.DEFINE_integer(
-    "beam_size", 3, "How many captions to search for.", lower_bound=1
-)
-_LENGTH_NORMALIZATION_FACTOR = flags.DEFINE_float(
-    "length_normalization_factor",
-    0.0,
-    "If positive, captions are ranked by their log-probability over their"
-    " length to this power: the greater, the longer the captions.",
 )
 _TRAINING_CAPTIONS = flags.DEFINE_string(
     "training_captions",
@@ -157,104 +153,39 @@ _CONFIG_OVERRIDES = flags.DEFINE_string(
     "Changes to the model's saved configuration, such as batch_size=64.",
 )
 
+_OF_CAPTION_METRICS = (
+    _SPLIT,
+    _TRAINING_CAPTIONS,
+    _REPORT_DIR,
+    metric_flags.METRICS,
+    metric_flags.TOKENIZER,
+    *search_flags.HOLDERS,
+)
 
-def main(argv: list[str]) -> int | None:
+
+def main(argv: list[str]) -> None:
   """Evaluates as the flags say."""
   del argv
   _check_flags()
   # Here, so that --help and wrong flags need not wait for TensorFlow.
-  from im2txt import checkpoints
   from im2txt import evaluation_results
+  from im2txt import evaluation_run
 
+  values = {
+      field.name: flags.FLAGS[field.name].value
+      for field in dataclasses.fields(evaluation_run.Run)
+      if field.name != "search_options"
+  }
+  evaluations = evaluation_run.evaluate(
+      evaluation_run.Run(**values, search_options=search_flags.options())
+  )
   if _CHECKPOINTS.value:
-    evaluations = []
-    made_for = None
-    for name, path in checkpoints.find_all(_CHECKPOINTS.value).items():
-      config = _config(path)
-      if config != made_for:  # One model for all that are made alike.
-        loop, made_for = _make_loop(config), config
-      evaluations.append(loop.evaluate(path, name))
     print(evaluation_results.table(evaluations))
-    print(evaluation_results.ranking_table(evaluations), end="")
-    return 0
-  loop = _make_loop(_config(_CHECKPOINT_DIR.value))
-  if not _ONCE.value:
-    loop.run(
-        interval_secs=_EVAL_INTERVAL_SECS.value,
-        timeout_secs=_TIMEOUT_SECS.value,
-    )
-    return 0
-  evaluation = loop.run_once()
-  if evaluation is None:
-    raise ValueError(
-        f"No checkpoint of step {_MIN_GLOBAL_STEP.value} (--min_global_step) or"
-        f" later to evaluate in {_CHECKPOINT_DIR.value}."
-    )
-  for metric, value in evaluation.metrics().items():
-    print(f"{metric} = {value:f}")
-  print(evaluation_results.ranking_table([evaluation]), end="")
-  return 0
-
-
-def _config(path: str):
-  """The model's configuration, of a checkpoint or a folder."""
-  from im2txt import checkpoints
-  from im2txt import configuration
-
-  return configuration.apply_overrides(
-      *checkpoints.load_config(path), _CONFIG_OVERRIDES.value
-  )[0]
-
-
-def _make_loop(config):
-  """The `EvaluationLoop` of a model's configuration that the flags describe."""
-  from im2txt import best_checkpoint
-  from im2txt import caption_data
-  from im2txt import caption_evaluation
-  from im2txt import evaluation_loop
-  from im2txt import ranking
-  from im2txt.evaluation import html_report
-  from im2txt.ops import inputs
-
-  if _REPORT_DIR.value and not _CHECKPOINTS.value:
-    html_report.check(pathlib.Path(_REPORT_DIR.value))
-
-  patterns = _INPUT_FILE_PATTERN.value, _INPUT_FEATURE_PATTERN.value
-  data = caption_data.CaptionData(
-      files=inputs.input_files(patterns[0] or patterns[1]),
-      config=config,
-      are_features=bool(patterns[1]),
-  )
-  loop = evaluation_loop.EvaluationLoop(
-      data=data,
-      checkpoint_dir=_CHECKPOINT_DIR.value,
-      eval_dir=_EVAL_DIR.value,
-      max_examples=_NUM_EVAL_EXAMPLES.value,
-      min_global_step=_MIN_GLOBAL_STEP.value,
-  )
-  if _CAPTION_METRICS.value:
-    loop.captions = caption_evaluation.make_evaluator(
-        loop.model,
-        data,
-        vocab_file=_VOCAB_FILE.value,
-        folder=_EVAL_DIR.value,
-        split_name=_SPLIT.value,
-        training_captions_file=_TRAINING_CAPTIONS.value,
-        report_dir=_REPORT_DIR.value,
-        beam_size=_BEAM_SIZE.value,
-        length_normalization_factor=_LENGTH_NORMALIZATION_FACTOR.value,
-    )
-  if _KEEP_BEST.value:
-    loop.best = best_checkpoint.BestCheckpoint(
-        _BEST_DIR.value or os.path.join(_CHECKPOINT_DIR.value, "best"),
-        _KEEP_BEST.value,
-    )
-    loop.stop_after = _STOP_AFTER.value
-  if _RANKING.value:
-    loop.ranker = ranking.Ranker(
-        loop.model, data, max_images=_RANKING_IMAGES.value
-    )
-  return loop
+  else:
+    for evaluation in evaluations:
+      for metric, value in evaluation.metrics().items():
+        print(f"{metric} = {value:f}")
+  print(evaluation_results.ranking_table(evaluations), end="")
 
 
 def _check_flags() -> None:
@@ -276,18 +207,21 @@ def _check_flags() -> None:
   program.require(_EVAL_DIR)
   if _CAPTION_METRICS.value:
     program.require(_VOCAB_FILE)
-  elif _KEEP_BEST.value == "CIDEr":
-    raise app.UsageError("--keep_best=CIDEr needs --caption_metrics.")
+    metric_flags.check()
+  if _KEEP_BEST.value == "CIDEr" and not (
+      _CAPTION_METRICS.value and "CIDEr" in metric_flags.METRICS.value
+  ):
+    raise app.UsageError(
+        "--keep_best=CIDEr needs --caption_metrics, and CIDEr in --metrics."
+    )
   for flag, needed in (
-      (_TRAINING_CAPTIONS, _CAPTION_METRICS),
-      (_REPORT_DIR, _CAPTION_METRICS),
+      *((flag, _CAPTION_METRICS) for flag in _OF_CAPTION_METRICS),
       (_REPORT_DIR, _INPUT_FILE_PATTERN),  # Features have no pictures.
-      (_SPLIT, _CAPTION_METRICS),
       (_BEST_DIR, _KEEP_BEST),
       (_STOP_AFTER, _KEEP_BEST),
       (_RANKING, _ONCE),
   ):
-    if flag.value and not needed.value:
+    if flag.present and flag.value and not needed.value:
       raise app.UsageError(f"--{flag.name} needs --{needed.name}.")
 
 

@@ -1,5 +1,6 @@
 """Tests of the program evaluate, as its users run it."""
 
+import json
 import os
 
 from absl.testing import parameterized
@@ -15,6 +16,10 @@ from im2txt.testing import tiny
 from im2txt.testing import tiny_captioning
 
 _NAMES = ("--input_file_pattern=x", "--checkpoint_dir=x", "--eval_dir=x")
+
+
+def _scored_by(settings):
+  return settings["metrics"], settings["tokenizer"]
 
 
 class EvaluateTest(parameterized.TestCase, tf.test.TestCase):
@@ -65,12 +70,25 @@ class EvaluateTest(parameterized.TestCase, tf.test.TestCase):
         "--caption_metrics",
         f"--vocab_file={vocab_file}",
         "--beam_size=2",
+        "--max_caption_length=4",
+        "--metrics=CIDEr",
+        "--tokenizer=python",
     )
     self.assertEqual(0, ran.returncode, ran.stderr)
-    self.assertRegex(ran.stdout, r"(?m)^Perplexity = \d+\.\d{6}$")
-    self.assertRegex(ran.stdout, r"(?m)^CIDEr = \d+\.\d{6}$")
+    number = r"\d+\.\d{6}"
+    self.assertRegex(
+        ran.stdout, rf"^Perplexity = {number}\nCIDEr = {number}\n$"
+    )
     path = os.path.join(folder, "eval", "captions_val_results.json")
-    self.assertLen(coco_results.read(path, range(6)), 6)
+    found = coco_results.read(path, range(6))
+    self.assertLen(found, 6)
+    # Four words with the start word, and the end word if there is one.
+    lengths = [len(said.split()) for (said,) in found.values()]
+    self.assertBetween(max(lengths), 1, 3)
+    with open(os.path.join(folder, "eval", "captions_val_summary.json")) as f:
+      settings = json.load(f)["settings"]
+    self.assertEqual(4, settings["max_caption_length"])
+    self.assertEqual((["CIDEr"], "python"), _scored_by(settings))
 
   def test_table_of_checkpoints(self):
     folder = self._saved(0, 1)
@@ -117,7 +135,7 @@ class EvaluateTest(parameterized.TestCase, tf.test.TestCase):
       (
           "best",
           [*_NAMES, "--keep_best=CIDEr"],
-          "--keep_best=CIDEr needs --caption_metrics.",
+          "--keep_best=CIDEr needs --caption_metrics, and CIDEr in --metrics.",
       ),
       (
           "stop",
@@ -134,6 +152,19 @@ class EvaluateTest(parameterized.TestCase, tf.test.TestCase):
           "metrics",
           [*_NAMES, "--report_dir=x"],
           "--report_dir needs --caption_metrics.",
+      ),
+      (
+          "search",
+          [*_NAMES, "--beam_size=2"],
+          "--beam_size needs --caption_metrics.",
+      ),
+      (
+          "best_of_others",
+          [
+              *(*_NAMES, "--keep_best=CIDEr", "--caption_metrics"),
+              *("--vocab_file=x", "--metrics=Bleu"),
+          ],
+          "--keep_best=CIDEr needs --caption_metrics, and CIDEr in --metrics.",
       ),
   )
   def test_wrong_flags(self, arguments, message):

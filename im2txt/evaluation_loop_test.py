@@ -65,7 +65,7 @@ class EvaluationLoopTest(parameterized.TestCase, tf.test.TestCase):
     self.assertRegex(text, r"Starting evaluation at \d{4}-\d\d-\d\d-\d\d:\d\d:")
     self.assertIn(f"Loading model from checkpoint: {path}", text)
     self.assertIn(f"Successfully loaded {path} at global step = 7.", text)
-    self.assertIn("Computed losses for 1 of 25 batches.", text)
+    self.assertIn("Computed losses for 1 of 3 batches.", text)
     self.assertRegex(text, rf"Perplexity = {perplexity:f} \(\S+ sec\)")
     self.assertIn("Finished processing evaluation at global step 7.", text)
 

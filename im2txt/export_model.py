@@ -34,6 +34,10 @@ they fetch, by the same names:
 
 The search for captions is the client's. run_inference takes the file too.
 
+How the search is done (--beam_size, --max_caption_length and
+--length_normalization_factor) is fixed in a SavedModel or a TensorFlow Lite
+file.
+
 g3doc/exporting.md has clients for each.
 """
 
@@ -44,6 +48,9 @@ from absl import flags
 from absl import logging
 
 from im2txt import program
+from im2txt import search_flags
+
+flags.adopt_module_key_flags(search_flags)
 
 _CHECKPOINT_PATH = flags.DEFINE_string(
     "checkpoint_path",
@@ -82,25 +89,6 @@ _CONFIG_OVERRIDES = flags.DEFINE_string(
     "Changes to the model's configuration, such as"
     " vocab_size=9000,embedding_size=256.",
 )
-_BEAM_SIZE = flags.DEFINE_integer(
-    "beam_size",
-    3,
-    "How many captions to search for. This and the next two are fixed in a"
-    " saved_model or tflite.",
-    lower_bound=1,
-)
-_MAX_CAPTION_LENGTH = flags.DEFINE_integer(
-    "max_caption_length",
-    20,
-    "The most words of a caption, <S> and </S> included.",
-    lower_bound=1,
-)
-_LENGTH_NORMALIZATION_FACTOR = flags.DEFINE_float(
-    "length_normalization_factor",
-    0.0,
-    "If positive, the power of the length that a caption's log-probability is"
-    " divided by to rank it. The greater, the longer the captions.",
-)
 _PRECISION = flags.DEFINE_enum(
     "precision",
     "float32",
@@ -116,8 +104,6 @@ _TFLITE_QUANTIZATION = flags.DEFINE_enum(
     " caption, dynamic (8 bits) quarters it and changes some.",
 )
 
-_SEARCH = (_BEAM_SIZE, _MAX_CAPTION_LENGTH, _LENGTH_NORMALIZATION_FACTOR)
-
 # What each format needs, and what may be given as well.
 _REQUIRED = {
     "frozen_graph": (_OUTPUT_FILE,),
@@ -126,8 +112,8 @@ _REQUIRED = {
 }
 _ALLOWED = {
     "frozen_graph": (),
-    "saved_model": (*_SEARCH, _PRECISION),
-    "tflite": (*_SEARCH, _TFLITE_QUANTIZATION),
+    "saved_model": (*search_flags.HOLDERS, _PRECISION),
+    "tflite": (*search_flags.HOLDERS, _TFLITE_QUANTIZATION),
 }
 
 
@@ -180,7 +166,6 @@ def _write_frozen_graph(config, path: str) -> None:
 
 def _write_captioner(config, path: str) -> None:
   from im2txt import caption_model
-  from im2txt import captioning
   from im2txt import inference_model
   from im2txt import saved_model_export
   from im2txt import tflite_model
@@ -195,11 +180,7 @@ def _write_captioner(config, path: str) -> None:
   model = inference_model.InferenceModel(
       config, path, _PRECISION.value, as_variables=True
   )
-  search_options: captioning.SearchOptions = {
-      "beam_size": _BEAM_SIZE.value,
-      "max_caption_length": _MAX_CAPTION_LENGTH.value,
-      "length_normalization_factor": _LENGTH_NORMALIZATION_FACTOR.value,
-  }
+  search_options = search_flags.options()
   if _FORMAT.value == "saved_model":
     saved_model_export.write(model, vocab, _OUTPUT_DIR.value, **search_options)
   else:

@@ -66,7 +66,8 @@ class PerplexityEvaluator:
     Raises:
       ValueError: If the input can't be used; the message says which file.
     """
-    num_batches = math.ceil(max_examples / data.config.batch_size)
+    num_examples = min(max_examples, data.num_pairs)
+    num_batches = math.ceil(num_examples / data.config.batch_size)
     batches = data.evaluation_batches(
         feature_size=self._model.encoder.feature_size
     ).take(num_batches)

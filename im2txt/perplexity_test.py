@@ -39,7 +39,10 @@ class PerplexityTest(tf.test.TestCase):
     targets = [caption[1:] for caption in tiny.captions(10)]
     num_words = sum(map(len, targets))
     total = sum(map(sum, targets))
-    result = self.evaluator.evaluate(self._data(), max_examples=100)
+    with self.assertLogs("absl", "INFO") as logs:
+      result = self.evaluator.evaluate(self._data(), max_examples=100)
+    # As many batches as are read, not as 100 captions would take.
+    self.assertIn("Computed losses for 1 of 3 batches.", "".join(logs.output))
     self.assertEqual(num_words, result.num_words)
     self.assertAllClose(2 ** (total / num_words), result.perplexity)
     self.assertEqual(2, result.last_batch.images.shape[0])

@@ -22,7 +22,10 @@ together, as an ensemble, which averages their words' probabilities.
 
 writes a file instead, which appears when it is whole. Meanwhile the captions
 are kept in captions.jsonl.partial: when the program was interrupted, or killed,
-the same command with --resume goes on there. The formats are
+the same command with --resume goes on there. From then on they are kept in
+captions.jsonl.journal: with --resume and more --input_files, only those are
+captioned that were not before, by their names, in any format. The file then
+has what --input_files names now, in that order. The formats are
 
     text          what is printed above
     jsonl         a line of JSON an image: captions, probabilities of all words
@@ -46,6 +49,9 @@ from absl import logging
 
 from im2txt import program
 from im2txt import progress
+from im2txt import search_flags
+
+flags.adopt_module_key_flags(search_flags)
 
 _COCO = "coco_results"
 
@@ -70,21 +76,6 @@ _INPUT_FILES = flags.DEFINE_string(
     " commas. Or folders, for the images directly in them; or @list.txt, for"
     " the files named there, one a line. Captioned in the order given, a"
     " pattern's or folder's files by name, and each file once.",
-)
-_BEAM_SIZE = flags.DEFINE_integer(
-    "beam_size", 3, "How many captions to search for.", lower_bound=1
-)
-_MAX_CAPTION_LENGTH = flags.DEFINE_integer(
-    "max_caption_length",
-    20,
-    "The most words of a caption, with the start and the end word.",
-    lower_bound=1,
-)
-_LENGTH_NORMALIZATION_FACTOR = flags.DEFINE_float(
-    "length_normalization_factor",
-    0.0,
-    "If positive, captions are ranked by their log-probability over their"
-    " length to this power: the greater, the longer the captions.",
 )
 _BATCH_SIZE = flags.DEFINE_integer(
     "batch_size", 32, "How many images to caption at once.", lower_bound=1
@@ -116,8 +107,9 @@ _OUTPUT_FILE = flags.DEFINE_string(
 _RESUME = flags.DEFINE_boolean(
     "resume",
     False,
-    "Whether to go on where an interrupted run with this --output_file stopped."
-    " Files that could not be captioned are tried again.",
+    "Whether to go on where an earlier run with this --output_file stopped or"
+    " ended, instead of captioning all files anew. Those that could not be"
+    " captioned are tried again. Needs the .partial or .journal beside it.",
 )
 _CAPTIONS_FILE = flags.DEFINE_string(
     "captions_file",
@@ -143,9 +135,7 @@ _CONFIG_OVERRIDES = flags.DEFINE_string(
 # What the captions depend on, besides the checkpoints and the files.
 _SETTINGS = (
     _VOCAB_FILE,
-    _BEAM_SIZE,
-    _MAX_CAPTION_LENGTH,
-    _LENGTH_NORMALIZATION_FACTOR,
+    *search_flags.HOLDERS,
     _NUM_CAPTIONS,
     _RESPECT_EXIF_ORIENTATION,
     _PRECISION,
@@ -237,9 +227,7 @@ def _caption(
         num_captions=_NUM_CAPTIONS.value,
         batch_size=_BATCH_SIZE.value,
         respect_exif_orientation=_RESPECT_EXIF_ORIENTATION.value,
-        beam_size=_BEAM_SIZE.value,
-        max_caption_length=_MAX_CAPTION_LENGTH.value,
-        length_normalization_factor=_LENGTH_NORMALIZATION_FACTOR.value,
+        **search_flags.options(),
     ):
       bar.update()
       yield found
@@ -271,7 +259,7 @@ def _write(
       files,
       caption,
       save,
-      journal_file=f"{output}.partial",
+      output=output,
       settings={
           "checkpoint_path": paths,
           **{f.name: f.value for f in _SETTINGS},

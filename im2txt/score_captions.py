@@ -43,29 +43,17 @@ from absl import flags
 from absl import logging
 import tqdm
 
+from im2txt import metric_flags
 from im2txt import program
 from im2txt.data import captions_json
-from im2txt.evaluation import caption_metrics
-from im2txt.evaluation import caption_tokenizer
 from im2txt.evaluation import coco_results
 from im2txt.evaluation import comparison
 from im2txt.evaluation import comparison_files
 from im2txt.evaluation import html_report
 from im2txt.evaluation import scores_report
 
-_METRICS = flags.DEFINE_list(
-    "metrics",
-    list(comparison.SCORERS),
-    f"Some of {', '.join(caption_metrics.SCORERS)}, separated by commas. SPICE"
-    " was made for Java 8, and downloads some 400 MB when it is first used.",
-)
-_TOKENIZER = flags.DEFINE_enum(
-    "tokenizer",
-    "auto",
-    caption_tokenizer.TOKENIZERS,
-    "What splits captions into words: ptb as the COCO tools do, which needs"
-    " Java; rules of Python; auto for ptb if that works.",
-)
+flags.adopt_module_key_flags(metric_flags)
+
 _TRAINING_CAPTIONS = flags.DEFINE_string(
     "training_captions",
     None,
@@ -110,14 +98,14 @@ def main(argv: list[str]) -> None:
   images = _load_images(argv[1])
   references = {image.image_id: image.captions for image in images}
   systems = {path: _load_results(path, references) for path in argv[2:]}
-  if "SPICE" in _METRICS.value:
+  if "SPICE" in metric_flags.METRICS.value:
     logging.info("SPICE downloads some 400 MB when it is first used.")
   found = comparison.compare(
       {i: captions for i, captions in references.items() if captions},
       systems,
       training_captions=_load_training_captions(),
-      scorers=_METRICS.value,
-      tokenizer=_TOKENIZER.value,
+      scorers=metric_flags.METRICS.value,
+      tokenizer=metric_flags.TOKENIZER.value,
   )
   print(comparison_files.table(found))
   print(f"\nTokenizer: {found.tokenizer}.")
@@ -137,7 +125,7 @@ def main(argv: list[str]) -> None:
 
 def _check_flags(results: list[str]) -> None:
   """Finds what would go wrong after minutes of scoring."""
-  caption_metrics.check_scorers(_METRICS.value)
+  metric_flags.check()
   for path in results:
     if results.count(path) > 1:
       raise app.UsageError(f"The results file {path!r} is given twice.")
@@ -186,7 +174,13 @@ def _load_training_captions() -> list[str] | None:
 
 def _settings() -> dict[str, Any]:
   """The flags on which the figures depend, by their names."""
-  holders = (_TRAINING_CAPTIONS, _METRICS, _TOKENIZER, _N_BEST, _ALLOW_MISSING)
+  holders = (
+      _TRAINING_CAPTIONS,
+      metric_flags.METRICS,
+      metric_flags.TOKENIZER,
+      _N_BEST,
+      _ALLOW_MISSING,
+  )
   return {holder.name: holder.value for holder in holders}
 
 

@@ -92,6 +92,24 @@ class Tokenized(NamedTuple):
   note: str = ""
 
 
+def check(tokenizer: str) -> None:
+  """Finds what `tokenize` would find wrong with a tokenizer.
+
+  Args:
+    tokenizer: As of `tokenize`.
+
+  Raises:
+    java.JavaError: If the tokenizer is "ptb" and there is no Java.
+    ValueError: If there is no such tokenizer.
+  """
+  if tokenizer not in TOKENIZERS:
+    raise ValueError(
+        f"A tokenizer is one of {', '.join(TOKENIZERS)}. Got: {tokenizer!r}."
+    )
+  if tokenizer == "ptb":
+    java.executable()
+
+
 def tokenize(captions: Sequence[str], tokenizer: str = "auto") -> Tokenized:
   """Splits captions into words.
 
@@ -107,10 +125,7 @@ def tokenize(captions: Sequence[str], tokenizer: str = "auto") -> Tokenized:
     java.JavaError: If the tokenizer is "ptb" and Java cannot run it.
     ValueError: If there is no such tokenizer.
   """
-  if tokenizer not in TOKENIZERS:
-    raise ValueError(
-        f"A tokenizer is one of {', '.join(TOKENIZERS)}. Got: {tokenizer!r}."
-    )
+  check(tokenizer)
   note = ""
   if tokenizer != "python":
     try:
