@@ -10,6 +10,7 @@ import tensorflow as tf
 from benchmarks import beam_search
 from benchmarks import captioning
 from benchmarks import encoder
+from benchmarks import exported_models
 from benchmarks import scaling_captioning
 from benchmarks import start_up
 from benchmarks import tiny_stand_ins
@@ -34,6 +35,19 @@ class CaptioningBenchmarksTest(tf.test.TestCase):
   def test_encoder(self):
     for variant in encoder.variants(self.inputs):
       self.assertEqual(2, variant.make_run()())
+
+  def test_exported_models(self):
+    exported = exported_models.export(
+        self.inputs, self.create_tempdir().full_path
+    )
+    made = exported_models.makers(self.inputs, exported)
+    for make in made.values():
+      self.assertEqual(2, exported_models.make_counted(make)())
+    rows = exported_models.agreement(made, exported)
+    # What is not quantized says the same.
+    self.assertRegex(rows[0], r"^\| saved_model \| \d+ \| 100% \| 100% \|$")
+    self.assertRegex(rows[1], r"^\| tflite, none \| \d+ \| 100% \| 100% \|$")
+    self.assertLen(rows, 4)
 
   def test_onnx_encoder(self):
     if not importlib.util.find_spec("onnx"):

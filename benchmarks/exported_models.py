@@ -1,0 +1,181 @@
+r"""Exported models against the checkpoint that they are made of.
+
+    python -m benchmarks.exported_models \
+      --checkpoint_path=model/train --vocab_file=word_counts.txt \
+      --input_files='photos/*.jpg' --num_images=100
+
+What each takes from JPEG files to captions, in batches of 32 where it takes
+batches; then its size, and for how many images it says what the checkpoint's
+model says. Sizes and words are of a real model only if one is given.
+"""
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+import functools
+import os
+import tempfile
+import warnings
+import zipfile
+
+from absl import flags
+import numpy as np
+
+from benchmarks import measure
+from benchmarks import stand_ins
+
+flags.adopt_module_key_flags(stand_ins)
+
+_BATCH_SIZE = 32
+
+# Gives of each image its captions, the best first.
+_Caption = Callable[[], list[list[str]]]
+
+
+def make_checkpoint(inputs: stand_ins.Inputs) -> _Caption:
+  """The model as `run_inference` has it."""
+  from im2txt import captioning
+  from im2txt import input_files
+
+  captioner = captioning.Captioner.load(inputs.checkpoint, inputs.vocab_file)
+
+  def caption() -> list[list[str]]:
+    found = captioner.caption_each(
+        inputs.files, read=input_files.read, batch_size=_BATCH_SIZE
+    )
+    return [[each.sentence for each in said] for said in found]
+
+  return caption
+
+
+def make_saved_model(files: Sequence[str], path: str) -> _Caption:
+  """The SavedModel, as a client calls it."""
+  import tensorflow as tf
+
+  model = tf.saved_model.load(path)
+  serve = model.signatures["serving_default"]
+
+  def caption() -> list[list[str]]:
+    said = []
+    for start in range(0, len(files), _BATCH_SIZE):
+      batch = files[start : start + _BATCH_SIZE]
+      found = serve(image_bytes=tf.stack([*map(tf.io.read_file, batch)]))
+      for row, count in zip(
+          found["captions"].numpy(), found["num_captions"].numpy(), strict=True
+      ):
+        said.append([sentence.decode() for sentence in row[:count]])
+    return said
+
+  return caption
+
+
+def make_tflite(files: Sequence[str], path: str) -> _Caption:
+  """The file for TensorFlow Lite, by TensorFlow's own interpreter."""
+  import tensorflow as tf
+
+  with warnings.catch_warnings():
+    warnings.filterwarnings("ignore", ".*tf.lite.Interpreter is deprecated")
+    run = tf.lite.Interpreter(path).get_signature_runner()
+  with zipfile.ZipFile(path) as archive:
+    words = archive.read("words.txt").decode().split("\n")
+
+  def caption() -> list[list[str]]:
+    said = []
+    for file in files:
+      image = tf.io.decode_jpeg(
+          tf.io.read_file(file), channels=3, dct_method="INTEGER_FAST"
+      )
+      found = run(image=image.numpy())
+      ids = found["word_ids"][: found["num_captions"]]
+      said.append([" ".join(words[i] for i in row if i >= 0) for row in ids])
+    return said
+
+  return caption
+
+
+def make_counted(make: Callable[[], _Caption]) -> measure.Run:
+  """What is timed: captions, of which only the number is told."""
+  caption = make()
+  return lambda: len(caption())
+
+
+def export(inputs: stand_ins.Inputs, folder: str) -> Mapping[str, str]:
+  """Exports the model to a folder, in all forms; returns paths by names."""
+  from im2txt import checkpoints
+  from im2txt import inference_model
+  from im2txt import saved_model_export
+  from im2txt import tflite_model
+  from im2txt.inference_utils import vocabulary
+
+  path = checkpoints.find(inputs.checkpoint)
+  model = inference_model.InferenceModel(
+      checkpoints.load_config(path)[0], path, as_variables=True
+  )
+  vocab = vocabulary.Vocabulary(inputs.vocab_file)
+  paths = {"saved_model": os.path.join(folder, "captioner")}
+  saved_model_export.write(model, vocab, paths["saved_model"])
+  for quantization in tflite_model.QUANTIZATIONS:
+    path = os.path.join(folder, f"{quantization}.tflite")
+    tflite_model.write(model, vocab, path, quantization=quantization)
+    paths[f"tflite, {quantization}"] = path
+  return paths
+
+
+def makers(
+    inputs: stand_ins.Inputs, exported: Mapping[str, str]
+) -> Mapping[str, Callable[[], _Caption]]:
+  """What is compared, by name; the checkpoint first."""
+  made = {"checkpoint": functools.partial(make_checkpoint, inputs)}
+  for name, path in exported.items():
+    make = make_saved_model if name == "saved_model" else make_tflite
+    made[name] = functools.partial(make, inputs.files, path)
+  return made
+
+
+def agreement(
+    made: Mapping[str, Callable[[], _Caption]], exported: Mapping[str, str]
+) -> list[str]:
+  """The rows of a table: sizes, and images of which the same is said."""
+  expected = made["checkpoint"]()()
+  rows = []
+  for name, path in exported.items():
+    pairs = list(zip(made[name]()(), expected, strict=True))
+    best = np.mean([said[:1] == other[:1] for said, other in pairs])
+    every = np.mean([said == other for said, other in pairs])
+    rows.append(
+        f"| {name} | {_size(path) / 1e6:.0f} | {best:.0%} | {every:.0%} |"
+    )
+  return rows
+
+
+def _size(path: str) -> int:
+  """The bytes of a file, or of all files of a folder."""
+  if os.path.isfile(path):
+    return os.path.getsize(path)
+  return sum(
+      os.path.getsize(os.path.join(folder, name))
+      for folder, _, names in os.walk(path)
+      for name in names
+  )
+
+
+def main(inputs: stand_ins.Inputs) -> None:
+  """Prints both tables."""
+  with tempfile.TemporaryDirectory() as folder:
+    exported = export(inputs, folder)
+    made = makers(inputs, exported)
+    results = measure.compare(
+        [
+            measure.Variant(name, functools.partial(make_counted, make))
+            for name, make in made.items()
+        ],
+        rounds=stand_ins.ROUNDS.value,
+    )
+    measure.print_table(results, unit="image")
+    print("\n| export | MB | best caption the same | all captions |")
+    print("| --- |" + " ---: |" * 3)
+    print("\n".join(agreement(made, exported)))
+
+
+if __name__ == "__main__":
+  stand_ins.run(main)
