@@ -40,8 +40,8 @@ def make_checkpoint(inputs: stand_ins.Inputs) -> _Caption:
   captioner = captioning.Captioner.load(inputs.checkpoint, inputs.vocab_file)
 
   def caption() -> list[list[str]]:
-    found = captioner.caption_each(
-        inputs.files, read=input_files.read, batch_size=_BATCH_SIZE
+    found = captioner.caption(
+        map(input_files.read, inputs.files), batch_size=_BATCH_SIZE
     )
     return [[each.sentence for each in said] for said in found]
 

@@ -24,6 +24,7 @@ the files then have the checkpoint's after the split's.
 """
 
 import dataclasses
+from typing import Any
 
 from absl import app
 from absl import flags
@@ -171,7 +172,7 @@ def main(argv: list[str]) -> None:
   from im2txt import evaluation_results
   from im2txt import evaluation_run
 
-  values = {
+  values: dict[str, Any] = {
       field.name: flags.FLAGS[field.name].value
       for field in dataclasses.fields(evaluation_run.Run)
       if field.name != "search_options"
