@@ -53,9 +53,13 @@ class Split(NamedTuple):
 
 
 def split_name(files: Sequence[str]) -> str:
-  """The split that file names tell, as in val-00000-of-00004; or "val"."""
-  match = _SHARD.fullmatch(os.path.basename(files[0]))
-  return match[1] if match else "val"
+  """The split that file names tell, as in val-00000-of-00004; or "val".
+
+  Those of files of several splits are joined, as in "test_val".
+  """
+  matches = map(_SHARD.fullmatch, map(os.path.basename, files))
+  names = sorted({match[1] for match in matches if match})
+  return "_".join(names) or "val"
 
 
 def scan(

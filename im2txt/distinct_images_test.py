@@ -108,12 +108,17 @@ class DistinctImagesTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual([0, 4], [int(index) for index, _ in records])
 
   @parameterized.named_parameters(
-      ("shard", "/data/test-00000-of-00008", "test"),
-      ("dashes", "/data/my-own-split-00-of-04", "my-own-split"),
-      ("other", "/data/records", "val"),
+      ("shard", ["/data/test-00000-of-00008"], "test"),
+      ("dashes", ["/data/my-own-split-00-of-04"], "my-own-split"),
+      ("other", ["/data/records"], "val"),
+      (
+          "several",
+          ["/a/val-0-of-2", "/a/val-1-of-2", "/b/test-0-of-1"],
+          "test_val",
+      ),
   )
-  def test_name(self, file, expected):
-    self.assertEqual(expected, distinct_images.split_name([file]))
+  def test_name(self, files, expected):
+    self.assertEqual(expected, distinct_images.split_name(files))
 
   def _scan(self, *examples):
     path = os.path.join(self.dir, "records")

@@ -71,7 +71,9 @@ def caption_to_file(
   """
   with caption_journal.Journal(output, settings, resume=resume) as journal:
     left = [file for file in files if file not in journal]
-    if len(left) < len(files):
+    if files and not left:
+      logging.info("Nothing to do: all %d files were captioned.", len(files))
+    elif len(left) < len(files):
       logging.info(
           "Resuming: %d of %d files were captioned before.",
           len(files) - len(left),

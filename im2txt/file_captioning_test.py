@@ -126,9 +126,10 @@ class FileCaptioningTest(parameterized.TestCase):
     saved = self._to_file(caption, resume=True)
     self.assertEqual(captioned, [["2", "3"], ["0", "1", "4", "5"]])
     self.assertEqual(saved, list(self._caption(self.files)))
-    # Nothing is left to do.
-    self.assertEqual(self._to_file(caption, resume=True), saved)
+    with self.assertLogs("absl", "INFO") as logged:
+      self.assertEqual(self._to_file(caption, resume=True), saved)
     self.assertEmpty(captioned[-1])
+    self.assertIn("Nothing to do: all 6 files", "".join(logged.output))
 
   def test_a_file_that_failed_is_tried_again_and_takes_its_place(self):
     content = Path(self.files[1]).read_text()

@@ -51,7 +51,8 @@ def run(
     if {"--help", "--helpshort", "-h"}.intersection(argv):
       module = sys.modules[main.__module__]
       flags_help = flags.FLAGS.module_help(module).partition(":\n")[2]
-      print(f"{module.__doc__}\nFlags:\n{flags_help}", flush=True)
+      heading = "\nFlags:\n" if flags_help.strip() else ""
+      print(f"{module.__doc__}{heading}{flags_help}", flush=True)
       sys.exit()
     try:
       return flags.FLAGS(argv)

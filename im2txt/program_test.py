@@ -8,6 +8,8 @@ import sys
 from absl.testing import absltest
 from absl.testing import parameterized
 
+from im2txt.testing import programs
+
 _PROGRAM = '''"""Greets a thing.
 
     greet --thing=world
@@ -121,7 +123,11 @@ class ProgramTest(parameterized.TestCase):
     ran = self._run("pass", "--help")
     self.assertEqual(ran.returncode, 0)
     self.assertStartsWith(ran.stdout, "Greets a thing.\n\n    greet --thing=")
-    self.assertIn("--thing: What to greet.", ran.stdout)
+    self.assertIn("\nFlags:\n  --thing: What to greet.", ran.stdout)
+
+  def test_help_of_a_program_without_flags(self):
+    ran = programs.run("extend_vocabulary", "--help")
+    self.assertEndsWith(ran.stdout, "they grow by zeros for the new words.\n\n")
 
   def test_an_interrupt_is_no_traceback(self):
     ran = self._run("raise KeyboardInterrupt", "--thing=world")
