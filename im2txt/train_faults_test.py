@@ -192,8 +192,8 @@ class TrainFaultsTest(parameterized.TestCase):
     self._assert_equals_the_undisturbed_run()
 
   def test_no_room_for_temporary_files(self):
-    with mock.patch.dict(os.environ, TMPDIR="/no/folder"):
-      self.assertEqual(0, self._run(_STEPS).status)
+    ended = self._run(_STEPS, has_temporary_folder=False)
+    self.assertEqual(0, ended.status, ended.said)
     self._assert_equals_the_undisturbed_run()
 
 

@@ -18,6 +18,7 @@ import random
 import resource
 import signal
 import sys
+import tempfile
 import time
 from typing import Any
 from typing import NamedTuple
@@ -155,13 +156,20 @@ def _run_program(
   importlib.import_module(f"im2txt.{name}").run()
 
 
-def _impose(*, file_size: int | None = None, stdout: str | None = None) -> None:
+def _impose(
+    *,
+    file_size: int | None = None,
+    stdout: str | None = None,
+    has_temporary_folder: bool = True,
+) -> None:
   """Makes trouble for this process.
 
   Args:
     file_size: No file can grow beyond so many bytes; to the program, this is a
       disk that is full.
     stdout: Where its stdout goes instead, such as "/dev/full".
+    has_temporary_folder: Whether Python finds a folder for temporary files. It
+      looks further than TMPDIR, so that alone takes none away.
   """
   if file_size is not None:
     # Or the signal would end the program.
@@ -169,3 +177,5 @@ def _impose(*, file_size: int | None = None, stdout: str | None = None) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
   if stdout:
     os.dup2(os.open(stdout, os.O_WRONLY), 1)
+  if not has_temporary_folder:
+    os.environ["TMPDIR"] = tempfile.tempdir = "/no/folder"
