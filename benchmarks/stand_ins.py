@@ -79,10 +79,6 @@ def make(folder: str) -> Inputs:
     _make_model(folder, vocab_file)
   if _INPUT_FILES.value:
     files, _ = input_files.find(_INPUT_FILES.value)
-    if not files:
-      raise FileNotFoundError(
-          f"No file matches --input_files. Got: {_INPUT_FILES.value!r}."
-      )
   else:
     files = _make_images(folder)
   # Over and over if there are too few.

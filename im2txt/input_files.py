@@ -38,8 +38,9 @@ def find(patterns: str) -> tuple[list[str], dict[str, str]]:
     except FileNotFoundError as error:
       problems[pattern] = str(error)
   if not files:
+    reasons = "".join(f" {why}" for why in dict.fromkeys(problems.values()))
     raise FileNotFoundError(
-        f"No file matches --input_files. Got: {patterns!r}."
+        f"No file matches --input_files. Got: {patterns!r}.{reasons}"
     )
   return list(files), problems
 

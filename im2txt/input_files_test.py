@@ -82,10 +82,19 @@ class InputFilesTest(parameterized.TestCase, tf.test.TestCase):
     (self.folder / "@home.jpg").touch()
     self.assertEqual(input_files.find("@home.jpg"), (["@home.jpg"], {}))
 
-  @parameterized.parameters("", "*.gif", "@no.txt", "no.jpg,*.gif")
-  def test_no_file_at_all(self, patterns):
+  @parameterized.parameters(
+      ("", ""),
+      ("*.gif", " There is no such file."),
+      ("@no.txt", " There is no such list."),
+      ("no.jpg,*.gif", " There is no such file."),
+      ("empty,*.gif", " There is no image in this folder. There is no such"),
+  )
+  def test_no_file_at_all(self, patterns, reasons):
+    (self.folder / "empty").mkdir()
     os.chdir(self.folder)
-    with self.assertRaisesRegex(FileNotFoundError, "No file matches --input_"):
+    with self.assertRaisesRegex(
+        FileNotFoundError, f"matches --input_files. Got: .*'.{reasons}"
+    ):
       input_files.find(patterns)
 
   def test_reads(self):
