@@ -29,8 +29,8 @@ class SystemScores(NamedTuple):
     per_image: By image id and metric, the score of the first caption.
     statistics: Of the first captions.
     n_best: Of all captions, if an image has several; else None.
-    oracle_cider: The mean of each image's best CIDEr, if an image has several
-      captions; else None.
+    oracle_cider: The mean of each image's best CIDEr, if that is a scorer and
+      an image has several captions; else None.
   """
 
   corpus: dict[str, float]
@@ -128,7 +128,7 @@ def _score(
       ),
       oracle_cider=(
           caption_metrics.oracle_cider(references, captions)
-          if has_several
+          if has_several and "CIDEr" in scorers
           else None
       ),
   )

@@ -64,6 +64,8 @@ class ComparisonTest(parameterized.TestCase):
     self.assertAlmostEqual(
         scores.oracle_cider, found.systems["better"].corpus["CIDEr"]
     )
+    others = _compare({"several": several}, scorers=["ROUGE_L"])
+    self.assertIsNone(others.systems["several"].oracle_cider)
 
   def test_without_java(self):
     fake_java.install(self, None)
