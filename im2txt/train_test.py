@@ -100,7 +100,7 @@ class TrainTest(parameterized.TestCase, tf.test.TestCase):
     self.assertLen(ran.stderr.splitlines(), 1)
 
   @parameterized.named_parameters(
-      ("no_file", "/no/train-*", [], "No TFRecord file matches the pattern"),
+      ("no_file", "/no/train-*", [], "No TFRecord matches --input_file_pat"),
       (
           "field",
           None,

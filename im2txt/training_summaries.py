@@ -5,7 +5,6 @@ from tensorboard.plugins.histogram import summary_v2 as histogram_summary
 import tensorflow as tf
 
 from im2txt import caption_data
-from im2txt import configuration
 from im2txt import show_and_tell_model
 from im2txt import step_metrics
 from im2txt.ops import image_batches
@@ -114,27 +113,26 @@ class SummaryWriter:
   def write_first_image(
       self, data: caption_data.CaptionData, *, step: int
   ) -> None:
-    """Writes the first image of the files, as it is and resized.
-
-    Args:
-      data: The files.
-      step: The global step.
-
-    Raises:
-      ValueError: If the image can't be read; the message says from which file.
-    """
+    """Writes the first image of the files, as it is and resized."""
     if data.are_features:
       return
     config = self._model.config
     # The first of the files may be empty.
-    records = tf.data.TFRecordDataset(list(data.files)).take(1)
-    for image in data.explained(_decoded(record, config) for record in records):
-      with self._writer.as_default(step):
-        _write_image("original_image", image)
-        if config.resize_height and config.resize_width:
-          size = (config.resize_height, config.resize_width)
-          pixels = tf.image.convert_image_dtype(image, tf.float32)
-          _write_image("resized_image", tf.image.resize(pixels, size))
+    serialized = next(iter(tf.data.TFRecordDataset(list(data.files))), None)
+    if serialized is None:
+      return
+    encoded_image, _ = inputs.parse_sequence_example(
+        serialized,
+        image_feature=config.image_feature_name,
+        caption_feature=config.caption_feature_name,
+    )
+    image = image_processing.decode_image(encoded_image, config.image_format)
+    with self._writer.as_default(step):
+      _write_image("original_image", image)
+      if config.resize_height and config.resize_width:
+        size = (config.resize_height, config.resize_width)
+        pixels = tf.image.convert_image_dtype(image, tf.float32)
+        _write_image("resized_image", tf.image.resize(pixels, size))
     self._writer.flush()
 
   def _write_activations(self, images: tf.Tensor) -> None:
@@ -144,18 +142,6 @@ class SummaryWriter:
       _write_histogram(f"{tag}/activation", activations)
       if name.startswith(_CONVOLUTION):
         tf.summary.scalar(f"{tag}/Relu/zeros", tf.nn.zero_fraction(activations))
-
-
-def _decoded(
-    serialized: tf.Tensor, config: configuration.ModelConfig
-) -> tf.Tensor:
-  """The image of a record of the builders."""
-  encoded_image, _ = inputs.parse_sequence_example(
-      serialized,
-      image_feature=config.image_feature_name,
-      caption_feature=config.caption_feature_name,
-  )
-  return image_processing.decode_image(encoded_image, config.image_format)
 
 
 def _write_lengths(lengths: tf.Tensor) -> None:

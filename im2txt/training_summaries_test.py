@@ -109,17 +109,6 @@ class SummaryWriterTest(tf.test.TestCase):
       images = [tag for tag in _events(logs) if tag.startswith("original_")]
       self.assertLen(images, expected)
 
-  def test_file_of_another_kind_is_named(self):
-    folder = self.create_tempdir().full_path
-    text = self.create_tempfile("words.txt", "a 9\n<S> 9\n" * 9).full_path
-    features = tiny.write_features(folder, "features", 2)
-    model = types.SimpleNamespace(config=tiny.CONFIG)
-    writer = training_summaries.SummaryWriter(folder, model)
-    for file in (text, features):
-      data = caption_data.CaptionData(files=[file], config=tiny.CONFIG)
-      with self.assertRaisesRegex(ValueError, f"Record 0 of {file} "):
-        writer.write_first_image(data, step=0)
-
 
 if __name__ == "__main__":
   tf.test.main()

@@ -68,7 +68,7 @@ def input_files(pattern: str) -> list[str]:
   files = sorted({f for part in patterns for f in tf.io.gfile.glob(part)})
   if not files:
     raise FileNotFoundError(
-        f"No TFRecord file matches the pattern {pattern!r}."
+        f"No TFRecord matches --input_file_pattern. Got: {pattern!r}."
     )
   return files
 

@@ -99,7 +99,7 @@ class InputFilesTest(InputsTestCase):
   def test_no_match(self, pattern):
     with self.assertRaisesWithLiteralMatch(
         FileNotFoundError,
-        f"No TFRecord file matches the pattern {pattern!r}.",
+        f"No TFRecord matches --input_file_pattern. Got: {pattern!r}.",
     ):
       inputs.input_files(pattern)
 
