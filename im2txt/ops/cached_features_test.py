@@ -10,6 +10,7 @@ import tensorflow as tf
 from im2txt.ops import cached_features
 from im2txt.ops import feature_records
 from im2txt.ops import records
+from im2txt.ops import training_order
 
 
 def _image(number, num_captions, num_views=3):
@@ -41,13 +42,10 @@ class CachedFeaturesTestCase(tf.test.TestCase, parameterized.TestCase):
     return cached_features.evaluation_feature_batches(self.files, **kwargs)
 
   def training_batches(self, number, **kwargs):
-    kwargs = {
-        "feature_size": 2,
-        "batch_size": 2,
-        "seed": 3,
-        "shuffle_buffer_size": 4,
-    } | kwargs
-    dataset = cached_features.training_feature_batches(self.files, **kwargs)
+    fields = {"batch_size": 2, "seed": 3, "shuffle_buffer_size": 4} | kwargs
+    dataset = cached_features.training_feature_batches(
+        self.files, training_order.TrainingOrder(**fields), feature_size=2
+    )
     return list(itertools.islice(dataset.as_numpy_iterator(), number))
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from im2txt.ops import records
-from im2txt.ops import shards
+from im2txt.ops import training_order
 from im2txt.ops import training_records
 
 # `image_processing.process_image` with its sizes and format filled in: takes
@@ -136,72 +136,53 @@ def make_batch(
 
 def training_batches(
     files: Sequence[str],
+    order: training_order.TrainingOrder,
     *,
-    batch_size: int,
-    seed: int,
     process: ProcessImage,
-    start_example: int = 0,
-    shuffle_buffer_size: int = 1024,
-    bucket_batches: int = 1,
     num_preprocess_threads: int = 4,
     image_feature: str = IMAGE_FEATURE,
     caption_feature: str = CAPTION_FEATURE,
-    shard: shards.Shard = shards.WHOLE,
 ) -> tf.data.Dataset:
   """Shuffled batches of distorted images with their captions, for ever.
 
   Args:
     files: Names of TFRecord files.
-    batch_size: Examples in a batch, of all processes and devices together;
-      batches go on across epochs.
-    seed: Decides the order of the examples and their distortions, alone.
+    order: Of their records. Its seed decides the distortions too.
     process: See `ProcessImage`.
-    start_example: How many examples of the run to leave out: those of the
-      steps that were made before.
-    shuffle_buffer_size: How many records to shuffle among.
-    bucket_batches: How many batches to sort by length among each other; see
-      `length_buckets`.
     num_preprocess_threads: How many images to process at once. They are
       numbered by turns, since the distortions depend on the number.
     image_feature: See `parse_sequence_example`.
     caption_feature: See `parse_sequence_example`.
-    shard: Which part of each batch this process makes.
 
   Returns:
-    An infinite Dataset of `Batch`, one for each part of the shard.
+    An infinite Dataset of `Batch`, one for each part of the order's shard.
+
+  Raises:
+    ValueError: As of `TrainingOrder.examples`.
   """
 
-  def distorted_example(own_index: tf.Tensor, record: records.Record):
-    index = shard.row_of_run(own_index, batch_size)
+  def distorted_example(own_number: tf.Tensor, record: records.Record):
+    number = order.number_in_run(own_number)
     distort = functools.partial(
         process,
         is_training=True,
-        thread_id=index % num_preprocess_threads,
-        seed=tf.stack([seed, index]),
+        thread_id=number % num_preprocess_threads,
+        seed=tf.stack([order.seed, number]),
     )
     return _example(distort, image_feature, caption_feature, record.serialized)
 
   examples = (
       training_records.training_records(
-          files,
-          batch_size=batch_size,
-          seed=seed,
-          start_example=start_example,
-          shuffle_buffer_size=shuffle_buffer_size,
-          bucket_batches=bucket_batches,
-          caption_feature=caption_feature,
-          shard=shard,
+          files, order, caption_feature=caption_feature
       )
-      .enumerate(shard.own_start(start_example, batch_size))
+      .enumerate(order.own_start)
       .map(
           distorted_example,
           num_parallel_calls=num_preprocess_threads,
           deterministic=True,
       )
   )
-  return _padded_batches(
-      examples, shard.part_size(batch_size), drop_remainder=True
-  )
+  return _padded_batches(examples, order.part_size, drop_remainder=True)
 
 
 def evaluation_batches(
