@@ -16,8 +16,8 @@ from im2txt import folder_lock
 from im2txt import mixed_precision as precision_lib
 from im2txt import run_configuration
 from im2txt import self_critical
+from im2txt import step_options
 from im2txt import stop_signals
-from im2txt import training
 from im2txt import training_loop
 from im2txt import training_phases
 from im2txt.inference_utils import vocabulary
@@ -97,12 +97,14 @@ def _train(
         model_config=model_config,
         training_config=training_config,
         train_dir=run.train_dir,
-        train_inception=train_inception,
+        options=step_options.StepOptions(
+            train_inception=train_inception,
+            objective=objective,
+            scale_loss=run.mixed_precision == "float16",
+            jit_compile=run.jit_compile,
+        ),
         inception_checkpoint_file=run.inception_checkpoint_file,
         distribution=distribution,
-        scale_loss=run.mixed_precision == "float16",
-        jit_compile=run.jit_compile,
-        objective=objective,
     )
 
   return training_phases.run(
@@ -148,7 +150,7 @@ def _self_critical(
     run: Run,
     phase: training_phases.Phase,
     training_config: configuration.TrainingConfig,
-) -> tuple[list[training_phases.Phase], training.Objective]:
+) -> tuple[list[training_phases.Phase], step_options.Objective]:
   """The phase with its images alone, as the only one, and the objective."""
   checkpoints.find(run.train_dir)  # Or else an error.
   vocab = vocabulary.Vocabulary(run.vocab_file)
