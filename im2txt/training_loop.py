@@ -85,10 +85,7 @@ class TrainingLoop:
       tf.io.gfile.makedirs(train_dir)
     checkpoint = readable_checkpoint.find(train_dir)
     self.trainer = training.Trainer(
-        model_config,
-        training_config,
-        options,
-        strategy=strategy,
+        model_config, training_config, options, strategy=strategy
     )
     if checkpoint:
       self._resume(checkpoint)

@@ -120,7 +120,11 @@ def _settings(run: Run, model_config, training_config, phases) -> dict:
   return {
       **dataclasses.asdict(model_config),
       **dataclasses.asdict(training_config),
-      "phases": [[*phase[:2], len(phase.data.files)] for phase in phases],
+      "phases": [
+          [*phase[:2], phase.data.are_features, len(phase.data.files)]
+          for phase in phases
+      ],
+      "mixed_precision": run.mixed_precision,
       "shard_by_record": run.shard_by_record,
       "newest checkpoint": checkpoints.find_latest(run.train_dir),
   }
