@@ -55,6 +55,7 @@ def training_feature_batches(
   layout = _checked_layout(files, feature_size)
   part_size = order.part_size
 
+  @tf.autograph.experimental.do_not_convert
   def choose_views(index: tf.Tensor, pairs: tuple[tf.Tensor, ...]):
     views, captions, lengths = pairs
     first = order.number_in_run(index * part_size)
@@ -102,6 +103,7 @@ def evaluation_feature_batches(
   """
   layout = _checked_layout(files, feature_size)
 
+  @tf.autograph.experimental.do_not_convert
   def first_views(views: tf.Tensor, captions: tf.Tensor, lengths: tf.Tensor):
     features = feature_records.decode_features(views[:, 0], layout)
     return inputs.make_batch(features, captions, lengths)
@@ -185,6 +187,7 @@ def count_pairs(
     CorruptRecordError: If a record can't be used.
   """
 
+  @tf.autograph.experimental.do_not_convert
   def num_captions(serialized: tf.Tensor) -> tf.Tensor:
     _, captions = feature_records.parse_feature_examples(serialized, layout)
     return captions.values.nrows(out_type=tf.int64)
@@ -230,6 +233,7 @@ def _checked_layout(
   return layout
 
 
+@tf.autograph.experimental.do_not_convert
 def _read_pairs(
     file: tf.Tensor, layout: feature_records.FeatureLayout
 ) -> tf.data.Dataset:

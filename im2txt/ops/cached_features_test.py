@@ -114,6 +114,42 @@ class TrainingFeatureBatchesTest(CachedFeaturesTestCase):
       self.training_batches(1, start_example=3)
 
 
+class ViewDecodersTest(CachedFeaturesTestCase):
+
+  def setUp(self):
+    super().setUp()
+    dataset = tf.data.TFRecordDataset(self.files)
+    self.serialized = list(dataset)
+    self.dataset = dataset
+
+  def test_first_view(self):
+    decode = cached_features.first_view_decoder(self.files, 2)
+    expected = [[number, 0] for number in (10, 11, 12, 13)]
+    self.assertAllEqual(expected, [decode(s) for s in self.serialized])
+    mapped = self.dataset.map(decode)
+    self.assertEqual(tf.TensorSpec([2], tf.float32), mapped.element_spec)
+    self.assertAllEqual(expected, list(mapped))
+
+  def test_random_views(self):
+    decode = cached_features.random_view_decoder(self.files, 2)
+    serialized = tf.stack(self.serialized * 50)
+    features = decode(serialized, tf.constant([1, 2]))
+    self.assertAllEqual([10, 11, 12, 13] * 50, features[:, 0])
+    counts = np.bincount(features[:, 1].numpy().astype(int))
+    self.assertAllInRange(counts, 45, 90)  # Of 200; three views.
+    graph = tf.function(decode, autograph=False)
+    self.assertAllEqual(features, graph(serialized, tf.constant([1, 2])))
+    self.assertNotAllEqual(features, graph(serialized, tf.constant([1, 3])))
+
+  def test_another_size(self):
+    for make in (
+        cached_features.first_view_decoder,
+        cached_features.random_view_decoder,
+    ):
+      with self.assertRaisesRegex(ValueError, "but the model takes 3"):
+        make(self.files, 3)
+
+
 class CountPairsTest(CachedFeaturesTestCase):
 
   def test_counts_captions(self):

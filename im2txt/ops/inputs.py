@@ -102,11 +102,13 @@ def parse_sequence_example(
       },
   )
   encoded_image, caption = context[image_feature], sequence[caption_feature]
-  records.require(
+  has_image = records.require(
       tf.strings.length(encoded_image) > 0, f"it has no image, {image_feature}"
   )
-  records.require_words(tf.size(caption), caption_feature)
-  return encoded_image, caption
+  has_words = records.require_words(tf.size(caption), caption_feature)
+  # Or decoding no image might fail first, and with another reason.
+  with tf.control_dependencies([has_image, has_words]):
+    return tf.identity(encoded_image), caption
 
 
 def make_batch(
@@ -161,6 +163,7 @@ def training_batches(
     ValueError: As of `TrainingOrder.examples`.
   """
 
+  @tf.autograph.experimental.do_not_convert
   def distorted_example(own_number: tf.Tensor, record: records.Record):
     number = order.number_in_run(own_number)
     distort = functools.partial(
@@ -243,6 +246,7 @@ def find_corrupt_record(
   return records.find_corrupt_record(files, check, suspects)
 
 
+@tf.autograph.experimental.do_not_convert
 def _example(
     process: Callable[[tf.Tensor], tf.Tensor],
     image_feature: str,
@@ -261,6 +265,6 @@ def _padded_batches(
 ) -> tf.data.Dataset:
   return (
       examples.padded_batch(batch_size, drop_remainder=drop_remainder)
-      .map(make_batch)
+      .map(tf.autograph.experimental.do_not_convert(make_batch))
       .prefetch(_BATCHES_AHEAD)
   )
