@@ -221,7 +221,7 @@ def _make_loop(config):
 
   patterns = _INPUT_FILE_PATTERN.value, _INPUT_FEATURE_PATTERN.value
   data = caption_data.CaptionData(
-      files=inputs.input_files(patterns[0] or patterns[1]),
+      files=inputs.input_files(*patterns),
       config=config,
       are_features=bool(patterns[1]),
   )

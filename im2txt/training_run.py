@@ -136,7 +136,7 @@ def _phases(
   def phase(steps: int, train_inception: bool) -> training_phases.Phase:
     features = "" if train_inception else run.input_feature_pattern
     data = caption_data.CaptionData(
-        files=inputs.input_files(features or run.input_file_pattern),
+        files=inputs.input_files(run.input_file_pattern, features),
         config=model_config,
         are_features=bool(features),
     )

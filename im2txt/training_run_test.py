@@ -130,8 +130,11 @@ class TrainingRunTest(TrainingRunTestCase):
     self.assertEqual(status, self._train(input_file_pattern=self.pairs))
 
   def test_no_file(self):
-    with self.assertRaisesRegex(FileNotFoundError, "No TFRecord matches"):
-      self._train(input_file_pattern="/nowhere/at-all")
+    for flag in ("input_file_pattern", "input_feature_pattern"):
+      with self.assertRaisesRegex(
+          FileNotFoundError, f"No TFRecord matches --{flag}. Got: '/nowhere/at"
+      ):
+        self._train(**{flag: "/nowhere/at-all"})
 
   def test_self_critical_needs_a_checkpoint(self):
     with self.assertRaisesRegex(OSError, self.train_dir):

@@ -52,11 +52,13 @@ class Batch(NamedTuple):
   input_mask: tf.Tensor
 
 
-def input_files(pattern: str) -> list[str]:
+def input_files(pattern: str, feature_pattern: str = "") -> list[str]:
   """The files that match any of the comma-separated patterns, sorted.
 
   Args:
     pattern: For example "/data/train-?????-of-00256,/more/train-*".
+    feature_pattern: What to take instead, unless it is empty: where there are
+      cached features.
 
   Returns:
     The names of the files, each once.
@@ -64,12 +66,13 @@ def input_files(pattern: str) -> list[str]:
   Raises:
     FileNotFoundError: If there is none.
   """
+  flag = "--input_file_pattern"
+  if feature_pattern:
+    flag, pattern = "--input_feature_pattern", feature_pattern
   patterns = [part.strip() for part in pattern.split(",") if part.strip()]
   files = sorted({f for part in patterns for f in tf.io.gfile.glob(part)})
   if not files:
-    raise FileNotFoundError(
-        f"No TFRecord matches --input_file_pattern. Got: {pattern!r}."
-    )
+    raise FileNotFoundError(f"No TFRecord matches {flag}. Got: {pattern!r}.")
   return files
 
 
