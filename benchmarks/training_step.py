@@ -120,6 +120,7 @@ def make_run(
   from im2txt import caption_data
   from im2txt import configuration
   from im2txt import mixed_precision
+  from im2txt import step_options
   from im2txt import training
 
   mixed_precision.use(setting.precision)
@@ -129,7 +130,9 @@ def make_run(
       overrides,
   )
   trainer = training.Trainer(
-      model_config, training_config, train_inception=setting.train_inception
+      model_config,
+      training_config,
+      step_options.StepOptions(train_inception=setting.train_inception),
   )
   data = caption_data.CaptionData(
       files=files, config=model_config, are_features=setting.are_features

@@ -18,6 +18,7 @@ from im2txt.ops import image_processing
 from im2txt.ops import inputs
 from im2txt.ops import records
 from im2txt.ops import shards
+from im2txt.ops import training_order
 from im2txt.ops import training_records
 
 # The pipeline works ahead of the step that fails by fewer batches than this.
@@ -77,23 +78,15 @@ class CaptionData:
     Returns:
       A Dataset of `inputs.Batch`.
     """
-    config = self.config
-    common: dict[str, Any] = {
-        "batch_size": config.batch_size,
-        "seed": seed,
-        "start_example": start_step * config.batch_size,
-        "shuffle_buffer_size": config.shuffle_buffer_size,
-        "bucket_batches": config.bucket_batches,
-        "shard": self.shard,
-    }
+    order = self._order(seed, start_step)
     if self.are_features:
       return cached_features.training_feature_batches(
-          self.files, feature_size=feature_size, **common
+          self.files, order, feature_size=feature_size
       )
     return inputs.training_batches(
         self.files,
-        num_preprocess_threads=config.num_preprocess_threads,
-        **common,
+        order,
+        num_preprocess_threads=self.config.num_preprocess_threads,
         **self.image_arguments(),
     )
 
@@ -183,13 +176,8 @@ class CaptionData:
     if start_step is not None:
       suspects = training_records.training_records(
           self.files,
-          batch_size=self.config.batch_size,
-          seed=seed,
-          start_example=start_step * self.config.batch_size,
-          shuffle_buffer_size=self.config.shuffle_buffer_size,
-          bucket_batches=self.config.bucket_batches,
+          self._order(seed, start_step),
           caption_feature=self.config.caption_feature_name,
-          shard=self.shard,
       ).take(_SUSPECT_BATCHES * self.config.batch_size)
     return (
         inputs.find_corrupt_record(
@@ -214,3 +202,14 @@ class CaptionData:
         "image_feature": self.config.image_feature_name,
         "caption_feature": self.config.caption_feature_name,
     }
+
+  def _order(self, seed: int, start_step: int) -> training_order.TrainingOrder:
+    """The order of the pairs in training from a step on."""
+    return training_order.TrainingOrder(
+        batch_size=self.config.batch_size,
+        seed=seed,
+        start_example=start_step * self.config.batch_size,
+        shuffle_buffer_size=self.config.shuffle_buffer_size,
+        bucket_batches=self.config.bucket_batches,
+        shard=self.shard,
+    )

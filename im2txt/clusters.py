@@ -119,17 +119,26 @@ def find(
 def _parse(text: str) -> Cluster:
   try:
     values: Any = json.loads(text)
-    task = values["task"]
-    return Cluster(
-        addresses=values["cluster"],
-        task_type=task["type"],
-        task_index=int(task["index"]),
-    )
-  except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+    task_type, task_index = values["task"]["type"], int(values["task"]["index"])
+    addresses = {
+        task_type: _check_list(values["cluster"][task_type])
+        for task_type in values["cluster"]
+    }
+  except (KeyError, TypeError, ValueError) as error:
     raise ValueError(
         f"{_VARIABLE} must be a JSON object with `cluster` and `task`; see"
         f" g3doc/distributed.md. Got: {text!r}."
     ) from error
+  return Cluster(
+      addresses=addresses, task_type=task_type, task_index=task_index
+  )
+
+
+def _check_list(addresses: Any) -> list[str]:
+  """Lets nothing but a list pass: of a text, each letter would be a task."""
+  if not isinstance(addresses, list):
+    raise TypeError(f"Not a list: {addresses!r}.")
+  return addresses
 
 
 def _of_slurm(port: int, node: str) -> Cluster:

@@ -45,7 +45,15 @@ class ClustersTest(parameterized.TestCase):
     with self.assertRaisesRegex(ValueError, message):
       _find(addresses, task_type, index)
 
-  @parameterized.parameters("{", "{}", "[]", '{"cluster": {}, "task": 1}')
+  @parameterized.parameters(
+      "{",
+      "{}",
+      "[]",
+      '{"cluster": {}, "task": 1}',
+      '{"cluster": {"worker": "a:1"}, "task": {"type": "worker", "index": 0}}',
+      '{"cluster": {"ps": ["a:1"]}, "task": {"type": "ps", "index": "x"}}',
+      '{"cluster": ["a:1"], "task": {"type": "worker", "index": 0}}',
+  )
   def test_wrong_text(self, text):
     with self.assertRaisesRegex(ValueError, "TF_CONFIG must be a JSON object"):
       clusters.find({"TF_CONFIG": text})

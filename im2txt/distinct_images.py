@@ -196,6 +196,7 @@ def _parser(
   features = {_IMAGE_ID: tf.io.FixedLenFeature([], tf.int64, _NO_ID)}
   name = data.config.caption_feature_name
 
+  @tf.autograph.experimental.do_not_convert
   def parse_pairs(serialized: tf.Tensor) -> tuple[Any, ...]:
     context, captions, lengths = tf.io.parse_sequence_example(
         serialized,
@@ -215,6 +216,7 @@ def _parser(
     return parse_pairs
   layout = feature_records.read_layout(data.files)
 
+  @tf.autograph.experimental.do_not_convert
   def parse_features(serialized: tf.Tensor) -> tuple[Any, ...]:
     context, _, _ = tf.io.parse_sequence_example(
         serialized, context_features=features

@@ -221,7 +221,7 @@ def serve(cluster: clusters.Cluster, *, timeout_secs: float) -> None:
 
 
 def check_batch_size(batch_size: int, distribution: Distribution) -> None:
-  """Logs how a batch is shared.
+  """Checks that a batch can be shared, and logs how it is.
 
   Args:
     batch_size: Of the configuration.

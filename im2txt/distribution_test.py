@@ -15,6 +15,7 @@ from im2txt import checkpoints
 from im2txt import clusters
 from im2txt import configuration
 from im2txt import distribution
+from im2txt import step_options
 from im2txt import stop_signals
 from im2txt import training_loop
 from im2txt.testing import made_up_features
@@ -96,7 +97,7 @@ class AveragingTest(tf.test.TestCase):
         model_config=_CONFIG,
         training_config=configuration.TrainingConfig(),
         train_dir=os.path.join(folder, "train"),
-        train_inception=True,
+        options=step_options.StepOptions(train_inception=True),
         distribution=_distribution("mirrored"),
     )
     name = "InceptionV3/Conv2d_1a_3x3/BatchNorm/moving_mean"

@@ -107,6 +107,7 @@ def training_batches(
   """
   process = caption_data.process_image(config)
 
+  @tf.autograph.experimental.do_not_convert
   def read(index: tf.Tensor, image: tuple[tf.Tensor, tf.Tensor]):
     file, labels = image
     distorted = process(

@@ -110,7 +110,7 @@ def _make_loop(
     html_report.check(pathlib.Path(run.report_dir))
   data = caption_data.CaptionData(
       files=inputs.input_files(
-          run.input_file_pattern or run.input_feature_pattern
+          run.input_file_pattern, run.input_feature_pattern
       ),
       config=config,
       are_features=bool(run.input_feature_pattern),

@@ -157,6 +157,7 @@ def _views(
   """
   process = caption_data.process_image(data.config)
 
+  @tf.autograph.experimental.do_not_convert
   def image_views(index: tf.Tensor, serialized: tf.Tensor) -> tf.Tensor:
     encoded_image = distinct_images.encoded_image(serialized, data)
     views = [process(encoded_image, is_training=False)]

@@ -9,6 +9,7 @@ import tensorflow as tf
 from im2txt import configuration
 from im2txt import encoders
 from im2txt import mixed_precision
+from im2txt import step_options
 from im2txt import training
 from im2txt.ops import inputs
 from im2txt.testing import tiny
@@ -77,7 +78,7 @@ class Float16Test(tf.test.TestCase):
         configuration.TrainingConfig(
             optimizer="adam", initial_learning_rate=0.01
         ),
-        scale_loss=True,
+        step_options.StepOptions(scale_loss=True),
     )
 
   def _steps(self, trainer, count, feature=1.0):
@@ -148,7 +149,7 @@ class JitTest(tf.test.TestCase):
       trainer = training.Trainer(
           dataclasses.replace(tiny.CONFIG, lstm_dropout_keep_prob=1.0),
           configuration.TrainingConfig(),
-          jit_compile=jit_compile,
+          step_options.StepOptions(jit_compile=jit_compile),
       )
       step = trainer.step_function(spec)
       losses.append([float(step(batch).batch_loss) for _ in range(3)])

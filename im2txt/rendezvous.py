@@ -92,7 +92,7 @@ def _receive(cluster, settings, deadline: float) -> None:
         peer, message = _accept(server, deadline)
         if peer is None:
           error = f"{cluster.task} waited in vain for {', '.join(missing)}."
-        elif missing.pop(message.get("task"), None):
+        elif missing.pop(str(message.get("task")), None):
           peers.append(peer)
           error = _difference(cluster.task, settings, message)
         else:
@@ -116,27 +116,31 @@ def _accept(server: socket.socket, deadline: float):
   try:
     peer.settimeout(5)
     message = json.loads(_read_line(peer))
-    return peer, message if isinstance(message, dict) else {}
-  except (OSError, ValueError):
-    return peer, {}
+    if isinstance(message["settings"], dict):
+      return peer, message
+  except (OSError, ValueError, TypeError, KeyError):  # From a stranger.
+    pass
+  return peer, {}
 
 
 def _report(cluster, settings, deadline: float) -> None:
   """The others' part: tells the chief, and hears whether to go on."""
   address = cluster.tasks[cluster.chief]
+  host_and_port = _split(address)  # A wrong one would be tried for long.
   message = json.dumps({"task": cluster.task, "settings": dict(settings)})
   while time.monotonic() < deadline:
     try:
-      with socket.create_connection(_split(address), timeout=5) as chief:
+      with socket.create_connection(host_and_port, timeout=5) as chief:
         chief.sendall(message.encode() + b"\n")
         # The chief keeps the time; it may have started later than this one.
         chief.settimeout(max(0.01, deadline - time.monotonic()) + 5)
-        reply = json.loads(_read_line(chief))
-    except (OSError, ValueError):  # Not there yet, or not the chief yet.
+        error = json.loads(_read_line(chief))["error"]
+    # Not there yet, or not the chief yet.
+    except (OSError, ValueError, TypeError, KeyError):
       time.sleep(_RETRY_SECS)
       continue
-    if reply["error"]:
-      raise RendezvousError(reply["error"])
+    if error:
+      raise RendezvousError(error)
     return
   raise RendezvousError(
       f"{cluster.task} waited in vain for {cluster.chief} at {address}."
@@ -168,7 +172,7 @@ def _read_line(connection: socket.socket) -> bytes:
 
 def _difference(task: str, settings, message) -> str:
   """What another process has otherwise; empty if nothing."""
-  theirs = message.get("settings", {})
+  theirs = message["settings"]
   ours = json.loads(json.dumps(dict(settings)))
   names = [
       name

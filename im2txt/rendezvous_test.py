@@ -67,7 +67,14 @@ class RendezvousTest(absltest.TestCase):
   def test_strangers_are_ignored(self):
     with futures.ThreadPoolExecutor(1) as pool:
       met = pool.submit(self._meet, [{}, {}, {}])
-      for message in (b"GET / HTTP/1.1\r\n\r\n", b'"worker 1"\n', b""):
+      for message in (
+          b"GET / HTTP/1.1\r\n\r\n",
+          b'"worker 1"\n',
+          b'{"task": [1], "settings": {}}\n',
+          b'{"task": "worker 1", "settings": null}\n',
+          b'{"task": "worker 1"}\n',
+          b"",
+      ):
         try:
           host, port = self.addresses[0].split(":")
           with socket.create_connection((host, int(port)), 5) as stranger:
@@ -87,6 +94,36 @@ class RendezvousTest(absltest.TestCase):
   def test_wrong_address(self):
     with self.assertRaisesRegex(ValueError, "host:port. Got: 'host'"):
       rendezvous.wait_for(["host"], timeout_secs=1)
+
+  def test_wrong_address_of_the_chief(self):
+    cluster = clusters.Cluster(
+        addresses={"worker": ["host", "other:1"]},
+        task_type="worker",
+        task_index=1,
+    )
+    with self.assertRaisesRegex(ValueError, "host:port. Got: 'host'"):
+      rendezvous.meet(cluster, {}, timeout_secs=600)
+
+  def test_another_server_at_the_address_of_the_chief(self):
+    cluster = clusters.Cluster(
+        addresses={"worker": self.addresses}, task_type="worker", task_index=1
+    )
+
+    def serve(server):
+      for reply in (b"[1]\n", b"{}\n", b'{"error": "At last."}\n'):
+        peer, _ = server.accept()
+        with peer:
+          peer.recv(1 << 16)
+          peer.sendall(reply)
+
+    port = int(self.addresses[0].split(":")[1])
+    with (
+        socket.create_server(("", port)) as server,
+        futures.ThreadPoolExecutor(1) as pool,
+    ):
+      pool.submit(serve, server)
+      with self.assertRaisesRegex(rendezvous.RendezvousError, "At last."):
+        rendezvous.meet(cluster, {}, timeout_secs=60)
 
 
 if __name__ == "__main__":

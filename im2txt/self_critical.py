@@ -116,10 +116,10 @@ def read_images(data: caption_data.CaptionData) -> ImageData:
 
 
 class SelfCritical:
-  """The objective; see `training.Objective`.
+  """The objective; see `step_options.Objective`.
 
   Attributes:
-    name: See `training.Objective`.
+    name: See `step_options.Objective`.
     learning_rate: As configured.
   """
 

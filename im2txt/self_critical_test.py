@@ -14,6 +14,7 @@ from im2txt import cider_reward
 from im2txt import configuration
 from im2txt import self_critical
 from im2txt import show_and_tell_model
+from im2txt import step_options
 from im2txt import training
 from im2txt import training_loop
 from im2txt.inference_utils import vocabulary
@@ -157,11 +158,12 @@ class TrainingTest(FakeEncoderTestCase):
 
   def _run(self, steps, train_dir="train", is_self_critical=True):
     folder = os.path.join(self.dir, train_dir)
+    objective = self._objective(self.data) if is_self_critical else None
     loop = training_loop.TrainingLoop(
         model_config=tiny.CONFIG,
         training_config=_TRAINING,
         train_dir=folder,
-        objective=self._objective(self.data) if is_self_critical else None,
+        options=step_options.StepOptions(objective=objective),
     )
     data = self.data if is_self_critical else self._features()
     loop.run(data, number_of_steps=steps)
@@ -172,8 +174,9 @@ class TrainingTest(FakeEncoderTestCase):
   @parameterized.parameters(1, 4)
   def test_reward_rises(self, num_samples):
     config = dataclasses.replace(_TRAINING, self_critical_samples=num_samples)
+    objective = self._objective(self.data, config)
     trainer = training.Trainer(
-        tiny.CONFIG, config, objective=self._objective(self.data, config)
+        tiny.CONFIG, config, step_options.StepOptions(objective=objective)
     )
     batches = self.data.training_batches(
         seed=1, start_step=0, feature_size=tiny.FEATURE_SIZE
@@ -203,13 +206,22 @@ class TrainingTest(FakeEncoderTestCase):
     self.assertNotIn("beta2_power", values)
     self.assertAllClose(0.999**2, values["self_critical/beta2_power"])
 
+  def test_scheduled_sampling_is_not_for_it(self):
+    config = dataclasses.replace(_TRAINING, scheduled_sampling="linear")
+    for objective in (None, self._objective(self.data)):
+      trainer = training.Trainer(
+          tiny.CONFIG, config, step_options.StepOptions(objective=objective)
+      )
+      probability = trainer.sampling_probability(tf.constant(3))
+      self.assertEqual(objective is None, probability is not None)
+
   def test_two_replicas(self):
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     trainer = training.Trainer(
         tiny.CONFIG,
         _TRAINING,
+        step_options.StepOptions(objective=self._objective(self.data)),
         strategy=strategy,
-        objective=self._objective(self.data),
     )
     batches = iter(
         strategy.experimental_distribute_dataset(
@@ -232,8 +244,9 @@ class ImagesTest(SelfCriticalTestCase):
     trainer = training.Trainer(
         tiny.CONFIG,
         _TRAINING,
-        train_inception=train_inception,
-        objective=self._objective(data),
+        step_options.StepOptions(
+            train_inception=train_inception, objective=self._objective(data)
+        ),
     )
     variables = trainer.model.checkpoint_variables()
     earlier = {name: variable.numpy() for name, variable in variables.items()}

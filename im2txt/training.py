@@ -2,14 +2,15 @@
 
 from collections.abc import Callable
 from typing import Any
-from typing import Protocol
 
 import tensorflow as tf
 
 from im2txt import configuration
 from im2txt import mixed_precision
+from im2txt import replicas
 from im2txt import show_and_tell_model
 from im2txt import step_metrics
+from im2txt import step_options
 from im2txt.ops import caption_decoder
 from im2txt.ops import optimizers
 from im2txt.ops import scheduled_sampling
@@ -18,27 +19,7 @@ from im2txt.ops import weight_averages
 # Under which tag steps tell it, if there is scheduled sampling.
 SAMPLING_PROBABILITY = "scheduled_sampling/probability"
 
-
-class Objective(Protocol):
-  """What to train for, other than the likelihood of the captions.
-
-  Attributes:
-    name: Under which checkpoints have the optimizer's variables: they start
-      anew with another objective, whose gradients are of another size.
-    learning_rate: A constant.
-  """
-
-  name: str
-  learning_rate: float
-
-  def losses(
-      self,
-      model: show_and_tell_model.ShowAndTellModel,
-      batch: Any,
-      *,
-      seed: tf.Tensor,
-  ) -> show_and_tell_model.Losses:
-    """What a batch costs, by a seed of the step, an integer [2]."""
+_DEFAULT_OPTIONS = step_options.StepOptions()
 
 
 class Trainer(tf.Module):
@@ -56,43 +37,38 @@ class Trainer(tf.Module):
       self,
       model_config: configuration.ModelConfig,
       training_config: configuration.TrainingConfig,
+      options: step_options.StepOptions = _DEFAULT_OPTIONS,
       *,
-      train_inception: bool = False,
       strategy: tf.distribute.Strategy | None = None,
-      scale_loss: bool = False,
-      jit_compile: bool = False,
-      objective: Objective | None = None,
   ):
     """Makes all variables, with initial values.
 
     Args:
       model_config: The model's configuration.
       training_config: The training configuration.
-      train_inception: Whether to train the encoder as well as the decoder.
+      options: What else there is to choose.
       strategy: How to distribute steps; on one device if None.
-      scale_loss: Whether gradients are computed in float16; see
-        `mixed_precision.LossScale`.
-      jit_compile: Whether XLA compiles the step, anew for each length of
-        captions; not with several replicas.
-      objective: What to train for; the captions' likelihood if None.
 
     Raises:
       ValueError: If XLA is to compile the step of several replicas.
     """
     super().__init__()
     self._config = training_config
-    self._objective = objective
+    self._objective = options.objective
+    self._jit_compile = options.jit_compile
     self._batch_size = model_config.batch_size
     self.strategy = strategy or tf.distribute.get_strategy()
-    self._jit_compile = jit_compile
-    if jit_compile and self.strategy.num_replicas_in_sync > 1:
+    if options.jit_compile and self.strategy.num_replicas_in_sync > 1:
       raise ValueError(
           "XLA compiles the step of one device only, not of"
           f" {self.strategy.num_replicas_in_sync} replicas."
       )
     with self.strategy.scope():
       self.model = show_and_tell_model.ShowAndTellModel(
-          model_config, "train", train_inception, seed=training_config.seed
+          model_config,
+          "train",
+          options.train_inception,
+          seed=training_config.seed,
       )
       self._trained = self.model.trainable_variables_by_name()
       self.optimizer = optimizers.make_optimizer(
@@ -100,7 +76,9 @@ class Trainer(tf.Module):
           self._trained,
           momentum=training_config.momentum,
       )
-      self._loss_scale = mixed_precision.LossScale() if scale_loss else None
+      self._loss_scale = (
+          mixed_precision.LossScale() if options.scale_loss else None
+      )
       self.averages = weight_averages.WeightAverages(
           self._trained, decay=training_config.ema_decay
       )
@@ -193,10 +171,11 @@ class Trainer(tf.Module):
       step: The global step before the step; an int32 scalar.
 
     Returns:
-      A float32 scalar, or None if there is no scheduled sampling.
+      A float32 scalar, or None if there is no scheduled sampling, as for any
+      objective of its own.
     """
     config = self._config
-    if config.scheduled_sampling == "off":
+    if config.scheduled_sampling == "off" or self._objective:
       return None
     return 1.0 - scheduled_sampling.teacher_probability(
         config.scheduled_sampling,
@@ -212,7 +191,7 @@ class Trainer(tf.Module):
     metrics = self.strategy.run(self._replica_step, args=(batch,))
     # All replicas computed the same ones.
     return tf.nest.map_structure(
-        lambda m: self.strategy.experimental_local_results(m)[0], metrics
+        lambda metric: replicas.local(self.strategy, metric), metrics
     )
 
   def _replica_step(self, batch: Any) -> step_metrics.StepMetrics:
@@ -286,10 +265,12 @@ class Trainer(tf.Module):
     return tf.where(self._loss_scale.update(is_finite), applied, norm)
 
   def _seed(self, step: tf.Tensor, replica) -> tf.Tensor:
-    """Of dropout and sampling of a step on a replica; int32 of shape [2]."""
-    seed = tf.stack([tf.constant(self._config.seed), step])
+    """Of dropout and sampling of a step on a replica; an integer [2]."""
+    # An int64 if it is too large for the step's type.
+    seed = tf.constant(self._config.seed)
     return tf.random.experimental.stateless_fold_in(
-        seed, replica.replica_id_in_sync_group
+        tf.stack([seed, tf.cast(step, seed.dtype)]),
+        replica.replica_id_in_sync_group,
     )
 
 

@@ -20,6 +20,7 @@ from im2txt import feature_metadata
 from im2txt import readable_checkpoint
 from im2txt import replicas
 from im2txt import step_metrics
+from im2txt import step_options
 from im2txt import stop_signals
 from im2txt import training
 from im2txt import training_pace
@@ -28,6 +29,8 @@ from im2txt import training_summaries
 
 # How often to look whether evaluation found that there is no gain any more.
 _STOP_LOOK_SECS = 10.0
+
+_DEFAULT_OPTIONS = step_options.StepOptions()
 
 
 class DivergedError(ValueError):
@@ -51,12 +54,9 @@ class TrainingLoop:
       model_config: configuration.ModelConfig,
       training_config: configuration.TrainingConfig,
       train_dir: str,
-      train_inception: bool = False,
+      options: step_options.StepOptions = _DEFAULT_OPTIONS,
       inception_checkpoint_file: str = "",
       distribution: distribution_lib.Distribution | None = None,
-      scale_loss: bool = False,
-      jit_compile: bool = False,
-      objective: training.Objective | None = None,
   ):
     """Makes the model, from `train_dir` if it has a checkpoint.
 
@@ -65,13 +65,10 @@ class TrainingLoop:
       training_config: The training configuration.
       train_dir: Where checkpoints, configuration and summaries are; made if
         missing.
-      train_inception: Whether to train the encoder as well as the decoder.
+      options: What else there is to choose of a step.
       inception_checkpoint_file: The encoder's start, read only if `train_dir`
         has no checkpoint; see `encoder_weights`. Random if empty.
       distribution: The devices and processes; one device if None.
-      scale_loss: See `training.Trainer`.
-      jit_compile: See `training.Trainer`.
-      objective: What to train for; see `training.Trainer`.
 
     Raises:
       ValueError: If the devices can't share a batch evenly, or a file does not
@@ -79,35 +76,25 @@ class TrainingLoop:
     """
     self._config = training_config
     self._train_dir = train_dir
-    self._distribution = distribution or distribution_lib.Distribution()
-    distribution_lib.check_batch_size(
-        model_config.batch_size, self._distribution
-    )
-    if self._distribution.is_chief and not tf.io.gfile.isdir(train_dir):
+    distribution = distribution or distribution_lib.Distribution()
+    distribution_lib.check_batch_size(model_config.batch_size, distribution)
+    self._distribution = distribution
+    strategy = distribution.strategy
+    if distribution.is_chief and not tf.io.gfile.isdir(train_dir):
       logging.info("Creating training directory: %s", train_dir)
       tf.io.gfile.makedirs(train_dir)
     checkpoint = readable_checkpoint.find(train_dir)
     self.trainer = training.Trainer(
-        model_config,
-        training_config,
-        train_inception=train_inception,
-        strategy=self._distribution.strategy,
-        scale_loss=scale_loss,
-        jit_compile=jit_compile,
-        objective=objective,
+        model_config, training_config, options, strategy=strategy
     )
     if checkpoint:
       self._resume(checkpoint)
     elif inception_checkpoint_file:
-      encoder_weights.restore(
-          self.trainer.model.encoder, inception_checkpoint_file
-      )
-      self.trainer.averages.restart(self.trainer.averages.variables_by_name)
+      self._start_encoder(inception_checkpoint_file)
     variables = self.trainer.checkpoint_variables()
-    strategy = self._distribution.strategy
     self._average = replicas.averaging(strategy, variables.values())
     self._saver = None
-    if self._distribution.is_chief:
+    if distribution.is_chief:
       checkpoints.save_config(train_dir, model_config, training_config)
       self._saver = checkpoint_saver.Saver(
           replicas.local_variables(strategy, variables),
@@ -197,8 +184,8 @@ class TrainingLoop:
       writer = training_summaries.SummaryWriter(
           self._train_dir, self.trainer.model
       )
-    yield writer
-    writer.close()
+    with contextlib.closing(writer):
+      yield writer
 
   def _train(
       self, data, number_of_steps, log_every_n_steps, writer, request
@@ -271,6 +258,14 @@ class TrainingLoop:
     )
     writer.write_batch(batch, step=step)
     writer.write_parameters(step=step)
+
+  def _start_encoder(self, inception_checkpoint_file: str) -> None:
+    """Gives the encoder, and averages of it, the values of a file."""
+    averages = self.trainer.averages
+    encoder_weights.restore(
+        self.trainer.model.encoder, inception_checkpoint_file
+    )
+    averages.restart(averages.variables_by_name)
 
   def _resume(self, checkpoint: str) -> None:
     """Restores all variables; the optimizer may be another one than before."""

@@ -15,6 +15,7 @@ from im2txt import checkpoints
 from im2txt import configuration
 from im2txt import encoders
 from im2txt import feature_metadata
+from im2txt import step_options
 from im2txt import training_loop
 from im2txt.testing import tiny
 
@@ -252,7 +253,7 @@ class TrainingOnImagesTest(tf.test.TestCase):
           model_config=tiny.CONFIG,
           training_config=configuration.TrainingConfig(),
           train_dir=train_dir,
-          train_inception=train_inception,
+          options=step_options.StepOptions(train_inception=train_inception),
       )
       steps = loop.trainer.global_step + 2
       loop.run(data, number_of_steps=steps)

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from im2txt import caption_data
 from im2txt import configuration
+from im2txt import step_options
 from im2txt import stop_signals
 from im2txt import training_loop
 from im2txt import training_phases
@@ -41,7 +42,7 @@ class TrainingPhasesTest(tf.test.TestCase):
           model_config=tiny.CONFIG,
           training_config=_TRAINING,
           train_dir=train_dir,
-          train_inception=train_inception,
+          options=step_options.StepOptions(train_inception=train_inception),
       )
 
     phases = [

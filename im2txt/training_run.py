@@ -16,8 +16,8 @@ from im2txt import folder_lock
 from im2txt import mixed_precision as precision_lib
 from im2txt import run_configuration
 from im2txt import self_critical
+from im2txt import step_options
 from im2txt import stop_signals
-from im2txt import training
 from im2txt import training_loop
 from im2txt import training_phases
 from im2txt.inference_utils import vocabulary
@@ -97,12 +97,14 @@ def _train(
         model_config=model_config,
         training_config=training_config,
         train_dir=run.train_dir,
-        train_inception=train_inception,
+        options=step_options.StepOptions(
+            train_inception=train_inception,
+            objective=objective,
+            scale_loss=run.mixed_precision == "float16",
+            jit_compile=run.jit_compile,
+        ),
         inception_checkpoint_file=run.inception_checkpoint_file,
         distribution=distribution,
-        scale_loss=run.mixed_precision == "float16",
-        jit_compile=run.jit_compile,
-        objective=objective,
     )
 
   return training_phases.run(
@@ -118,7 +120,11 @@ def _settings(run: Run, model_config, training_config, phases) -> dict:
   return {
       **dataclasses.asdict(model_config),
       **dataclasses.asdict(training_config),
-      "phases": [[*phase[:2], len(phase.data.files)] for phase in phases],
+      "phases": [
+          [*phase[:2], phase.data.are_features, len(phase.data.files)]
+          for phase in phases
+      ],
+      "mixed_precision": run.mixed_precision,
       "shard_by_record": run.shard_by_record,
       "newest checkpoint": checkpoints.find_latest(run.train_dir),
   }
@@ -130,7 +136,7 @@ def _phases(
   def phase(steps: int, train_inception: bool) -> training_phases.Phase:
     features = "" if train_inception else run.input_feature_pattern
     data = caption_data.CaptionData(
-        files=inputs.input_files(features or run.input_file_pattern),
+        files=inputs.input_files(run.input_file_pattern, features),
         config=model_config,
         are_features=bool(features),
     )
@@ -148,7 +154,7 @@ def _self_critical(
     run: Run,
     phase: training_phases.Phase,
     training_config: configuration.TrainingConfig,
-) -> tuple[list[training_phases.Phase], training.Objective]:
+) -> tuple[list[training_phases.Phase], step_options.Objective]:
   """The phase with its images alone, as the only one, and the objective."""
   checkpoints.find(run.train_dir)  # Or else an error.
   vocab = vocabulary.Vocabulary(run.vocab_file)

@@ -5,6 +5,7 @@ from tensorboard.plugins.histogram import summary_v2 as histogram_summary
 import tensorflow as tf
 
 from im2txt import caption_data
+from im2txt import replicas
 from im2txt import show_and_tell_model
 from im2txt import step_metrics
 from im2txt.ops import image_batches
@@ -38,7 +39,7 @@ class SummaryWriter:
           model.encoder.features_and_end_points, args=(images,)
       )
       return {
-          name: strategy.experimental_local_results(result)[0]
+          name: replicas.local(strategy, result)
           for name, result in results.items()
       }
 
@@ -113,20 +114,33 @@ class SummaryWriter:
   def write_first_image(
       self, data: caption_data.CaptionData, *, step: int
   ) -> None:
-    """Writes the first image of the files, as it is and resized."""
+    """Writes the first image of the files, as it is and resized.
+
+    Args:
+      data: The files; of features nothing is written.
+      step: The global step.
+
+    Raises:
+      ValueError: If the image can't be used; the message says which it is.
+    """
     if data.are_features:
       return
     config = self._model.config
-    # The first of the files may be empty.
-    serialized = next(iter(tf.data.TFRecordDataset(list(data.files))), None)
-    if serialized is None:
+
+    @tf.autograph.experimental.do_not_convert
+    def decode(serialized: tf.Tensor) -> tf.Tensor:
+      encoded_image, _ = inputs.parse_sequence_example(
+          serialized,
+          image_feature=config.image_feature_name,
+          caption_feature=config.caption_feature_name,
+      )
+      return image_processing.decode_image(encoded_image, config.image_format)
+
+    # The first of the files may be empty, or all of them.
+    first = tf.data.TFRecordDataset(list(data.files)).take(1).map(decode)
+    image = next(data.explained(first), None)
+    if image is None:
       return
-    encoded_image, _ = inputs.parse_sequence_example(
-        serialized,
-        image_feature=config.image_feature_name,
-        caption_feature=config.caption_feature_name,
-    )
-    image = image_processing.decode_image(encoded_image, config.image_format)
     with self._writer.as_default(step):
       _write_image("original_image", image)
       if config.resize_height and config.resize_width:

@@ -109,6 +109,29 @@ class SummaryWriterTest(tf.test.TestCase):
       images = [tag for tag in _events(logs) if tag.startswith("original_")]
       self.assertLen(images, expected)
 
+  def test_first_image_that_is_corrupt(self):
+    folder = self.create_tempdir().full_path
+    path = tiny.write_pairs(folder, "records", 2)
+    with open(path, "rb") as file:
+      sound = file.read()
+    record = next(tf.data.TFRecordDataset(path).as_numpy_iterator())
+    start = record.index(b"\xff\xd8\xff")
+    writer = training_summaries.SummaryWriter(
+        folder, types.SimpleNamespace(config=tiny.CONFIG)
+    )
+    data = caption_data.CaptionData(files=[path], config=tiny.CONFIG)
+
+    with open(path, "wb") as file:
+      file.write(sound[:40] + b"?" + sound[41:])
+    with self.assertRaisesRegex(ValueError, f"Record 0 of {path} .*checksum"):
+      writer.write_first_image(data, step=0)
+
+    with tf.io.TFRecordWriter(path) as file:
+      file.write(record[:start] + b"no" + record[start + 2 :])
+    with self.assertRaisesRegex(ValueError, f"Record 0 of {path} .* image"):
+      writer.write_first_image(data, step=0)
+    writer.close()
+
 
 if __name__ == "__main__":
   tf.test.main()

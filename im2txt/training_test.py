@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from im2txt import configuration
 from im2txt import encoders
+from im2txt import step_options
 from im2txt import training
 from im2txt.ops import inputs
 from im2txt.testing import tiny
@@ -117,6 +118,11 @@ class TrainerTest(parameterized.TestCase, tf.test.TestCase):
     self.assertAllEqual(metrics[3].batch_loss, metrics[3].total_loss)
     self.assertEmpty(metrics[3].measures)
 
+  def test_seed_of_any_size(self):
+    for seed in (-1, 2**31, 2**62):
+      (metrics,) = _steps(_trainer(tiny.CONFIG, seed=seed), _batch())
+      self.assertAllClose(np.log(tiny.VOCAB_SIZE), metrics.batch_loss, atol=0.1)
+
   def test_slots_are_saved(self):
     trainer = _trainer(optimizer="momentum")
     slots = set(trainer.checkpoint_variables()).difference(
@@ -208,7 +214,7 @@ class EncoderTest(parameterized.TestCase, tf.test.TestCase):
         training.Trainer(
             _CONFIG,
             configuration.TrainingConfig(inception_learning_rate_factor=factor),
-            train_inception=True,
+            step_options.StepOptions(train_inception=True),
         )
         for factor in (1.0, 0.5)
     ]
@@ -230,7 +236,7 @@ class EncoderTest(parameterized.TestCase, tf.test.TestCase):
     trainer = training.Trainer(
         _CONFIG,
         configuration.TrainingConfig(),
-        train_inception=train_inception,
+        step_options.StepOptions(train_inception=train_inception),
     )
     variables = trainer.model.checkpoint_variables()
     earlier = {name: variable.numpy() for name, variable in variables.items()}

@@ -35,6 +35,23 @@ class Captions(NamedTuple):
     return self.log_probs > NEVER
 
 
+class Proposals(NamedTuple):
+  """The likeliest next words of each partial caption, the likeliest first.
+
+  Attributes:
+    word_ids: An int32 Tensor of shape [batch_size, k, width].
+    log_probs: A float64 Tensor of that shape; of the words, given the caption.
+    are_end: A bool Tensor of that shape; whether they are the end word.
+    rows: An int32 Tensor of shape [batch_size, k]; which row of the step's
+      input was the partial caption's.
+  """
+
+  word_ids: tf.Tensor
+  log_probs: tf.Tensor
+  are_end: tf.Tensor
+  rows: tf.Tensor
+
+
 def impossible(which: tf.Tensor, log_probs: tf.Tensor) -> tf.Tensor:
   """Log-probabilities, with `NEVER` where the bool Tensor is true."""
   return tf.where(which, tf.constant(NEVER, log_probs.dtype), log_probs)
@@ -121,3 +138,58 @@ def choose(which: tf.Tensor, one: Captions, other: Captions) -> Captions:
     return tf.where(tf.reshape(which, [-1] + [1] * (a.shape.rank - 1)), a, b)
 
   return tf.nest.map_structure(choose_field, one, other)
+
+
+def end(
+    partial: Captions,
+    proposals: Proposals,
+    end_id: int,
+    *,
+    penalty: tf.Tensor,
+) -> Captions:
+  """The partial captions with the end word, where they propose it.
+
+  Args:
+    partial: The captions.
+    proposals: Their next words.
+    end_id: The end word's id.
+    penalty: What their log-probabilities are divided by for their scores; a
+      scalar of their dtype.
+
+  Returns:
+    The captions in the same order; those that don't propose it are none.
+  """
+  end_log_probs = impossible(~proposals.are_end, proposals.log_probs)
+  # Each proposes the end word once at the most.
+  ended = append(partial, end_id, tf.reduce_max(end_log_probs, axis=2))
+  return ended._replace(scores=ended.log_probs / penalty)
+
+
+def go_on(
+    partial: Captions, proposals: Proposals
+) -> tuple[Captions, tf.Tensor]:
+  """The k best captions that go on, of equal ones the earlier proposed.
+
+  Args:
+    partial: The captions before this step.
+    proposals: Their next words.
+
+  Returns:
+    The captions after this step, and an int32 Tensor of shape [batch_size, k]
+    with the row of the step's input that each comes from.
+  """
+  beam_size, width = partial.scores.shape[1], tf.shape(proposals.word_ids)[2]
+  word_log_probs = impossible(proposals.are_end, proposals.log_probs)
+  log_probs = partial.log_probs[:, :, tf.newaxis] + word_log_probs
+
+  def flat(values: tf.Tensor) -> tf.Tensor:
+    return tf.reshape(values, [-1, beam_size * width])
+
+  _, order = tf.math.top_k(flat(log_probs), beam_size)
+  parents = order // width
+  captions = append(
+      take(partial, parents),
+      tf.gather(flat(proposals.word_ids), order, batch_dims=1),
+      tf.gather(flat(word_log_probs), order, batch_dims=1),
+  )
+  return captions, tf.gather(proposals.rows, parents, batch_dims=1)

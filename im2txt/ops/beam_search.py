@@ -76,23 +76,6 @@ class BeamSearchResult(NamedTuple):
   num_captions: tf.Tensor
 
 
-class _Proposals(NamedTuple):
-  """The likeliest next words of each partial caption, the likeliest first.
-
-  Attributes:
-    word_ids: An int32 Tensor of shape [batch_size, k, width].
-    log_probs: A float64 Tensor of that shape; of the words, given the caption.
-    are_end: A bool Tensor of that shape; whether they are the end word.
-    rows: An int32 Tensor of shape [batch_size, k]; which row of the step's
-      input was the partial caption's.
-  """
-
-  word_ids: tf.Tensor
-  log_probs: tf.Tensor
-  are_end: tf.Tensor
-  rows: tf.Tensor
-
-
 def beam_search(
     step_fn: StepFn,
     initial_state: Any,
@@ -136,48 +119,95 @@ def beam_search(
         "beam_size and max_caption_length must be at least 1. Got:"
         f" {beam_size} and {max_caption_length}."
     )
-  lengths = np.arange(max_caption_length + 1, dtype=np.float64)
-  penalties = tf.constant(
-      lengths ** max(length_normalization_factor, 0.0), dtype
+  batch_size = tf.shape(tf.nest.flatten(initial_state)[0])[0]
+  search = _Search(
+      step_fn=step_fn,
+      end_id=end_id,
+      penalties=_penalties(
+          max_caption_length, length_normalization_factor, dtype
+      ),
   )
+  partial, complete = search.run(
+      beam.start(batch_size, beam_size, max_caption_length, start_id, dtype),
+      initial_state,
+  )
+  return _result(partial, complete, end_id)
 
-  def goes_on(length, partial, complete, state):
+
+class _Search(NamedTuple):
+  """The loop of a search.
+
+  Attributes:
+    step_fn: See `beam_search`.
+    end_id: The end word's id.
+    penalties: What the log-probability of a complete caption is divided by, by
+      its length; a Tensor of shape [T + 1].
+  """
+
+  step_fn: StepFn
+  end_id: int
+  penalties: tf.Tensor
+
+  def run(
+      self, partial: beam.Captions, initial_state: Any
+  ) -> tuple[beam.Captions, beam.Captions]:
+    """The partial and the complete captions of the end, from the first ones."""
+    variables = (
+        tf.constant(1),
+        partial,
+        beam.drop(partial, True),
+        initial_state,
+    )
+    _, partial, complete, _ = tf.while_loop(
+        self._goes_on,
+        self._advance,
+        variables,
+        # Neither the batch size nor how many captions live must be known.
+        shape_invariants=tf.nest.map_structure(
+            lambda v: tf.TensorShape([None, *v.shape[1:]][: v.shape.rank]),
+            variables,
+        ),
+    )
+    return partial, complete
+
+  def _goes_on(self, length, partial, complete, state):
     del complete, state
-    return (length < max_caption_length) & tf.reduce_any(partial.exist)
+    max_length = partial.word_ids.shape[2]
+    return (length < max_length) & tf.reduce_any(partial.exist)
 
-  def advance(length, partial, complete, state):
+  def _advance(self, length, partial, complete, state):
+    """One more word; `length` is that of the partial captions that exist."""
     alive = tf.reshape(partial.exist, [-1])
     last_words = tf.reshape(partial.word_ids[:, :, length - 1], [-1])
-    probabilities, state = step_fn(tf.boolean_mask(last_words, alive), state)
+    probabilities, state = self.step_fn(
+        tf.boolean_mask(last_words, alive), state
+    )
     proposals = _likeliest_words(
-        probabilities, alive, beam_size=beam_size, end_id=end_id, dtype=dtype
+        probabilities,
+        alive,
+        beam_size=partial.scores.shape[1],
+        end_id=self.end_id,
+        dtype=self.penalties.dtype,
     )
     length += 1
-    ended = _ended(partial, proposals, end_id, penalties[length])
+    ended = beam.end(
+        partial, proposals, self.end_id, penalty=self.penalties[length]
+    )
     complete = beam.best(complete, ended)
-    partial, rows = _best_partial(partial, proposals)
-    highest_scores = partial.log_probs / penalties[-1]
+    partial, rows = beam.go_on(partial, proposals)
+    highest_scores = partial.log_probs / self.penalties[-1]
     partial = beam.drop(partial, highest_scores <= complete.scores[:, -1:])
     rows = tf.boolean_mask(rows, partial.exist)
     state = tf.nest.map_structure(lambda s: tf.gather(s, rows), state)
     return length, partial, complete, state
 
-  batch_size = tf.shape(tf.nest.flatten(initial_state)[0])[0]
-  partial = beam.start(
-      batch_size, beam_size, max_caption_length, start_id, dtype
-  )
-  variables = (tf.constant(1), partial, beam.drop(partial, True), initial_state)
-  _, partial, complete, _ = tf.while_loop(
-      goes_on,
-      advance,
-      variables,
-      # Neither the batch size nor how many captions live must be known.
-      shape_invariants=tf.nest.map_structure(
-          lambda v: tf.TensorShape([None, *v.shape[1:]][: v.shape.rank]),
-          variables,
-      ),
-  )
-  return _result(partial, complete, end_id)
+
+def _penalties(
+    max_length: int, length_normalization_factor: float, dtype: tf.DType
+) -> tf.Tensor:
+  """See `_Search`; all 1 if scores are not normalized."""
+  lengths = np.arange(max_length + 1, dtype=np.float64)
+  return tf.constant(lengths ** max(length_normalization_factor, 0.0), dtype)
 
 
 def _likeliest_words(
@@ -187,7 +217,7 @@ def _likeliest_words(
     beam_size: int,
     end_id: int,
     dtype: tf.DType,
-) -> _Proposals:
+) -> beam.Proposals:
   """The words each partial caption proposes.
 
   Args:
@@ -217,50 +247,7 @@ def _likeliest_words(
   word_ids = tf.gather(tf.pad(word_ids, one_more), rows)
   log_probs = tf.pad(log_probs, one_more, constant_values=beam.NEVER)
   log_probs = tf.gather(log_probs, rows)
-  return _Proposals(word_ids, log_probs, word_ids == end_id, rows)
-
-
-def _ended(
-    partial: beam.Captions,
-    proposals: _Proposals,
-    end_id: int,
-    penalty: tf.Tensor,
-) -> beam.Captions:
-  """The partial captions with the end word, where they propose it."""
-  end_log_probs = beam.impossible(~proposals.are_end, proposals.log_probs)
-  # Each proposes the end word once at the most.
-  ended = beam.append(partial, end_id, tf.reduce_max(end_log_probs, axis=2))
-  return ended._replace(scores=ended.log_probs / penalty)
-
-
-def _best_partial(
-    partial: beam.Captions, proposals: _Proposals
-) -> tuple[beam.Captions, tf.Tensor]:
-  """The k best captions that go on, of equal ones the earlier proposed.
-
-  Args:
-    partial: The captions before this step.
-    proposals: Their next words.
-
-  Returns:
-    The captions after this step, and an int32 Tensor of shape [batch_size, k]
-    with the row of the step's input that each comes from.
-  """
-  beam_size, width = partial.scores.shape[1], tf.shape(proposals.word_ids)[2]
-  word_log_probs = beam.impossible(proposals.are_end, proposals.log_probs)
-  log_probs = partial.log_probs[:, :, tf.newaxis] + word_log_probs
-
-  def flat(values: tf.Tensor) -> tf.Tensor:
-    return tf.reshape(values, [-1, beam_size * width])
-
-  _, order = tf.math.top_k(flat(log_probs), beam_size)
-  parents = order // width
-  captions = beam.append(
-      beam.take(partial, parents),
-      tf.gather(flat(proposals.word_ids), order, batch_dims=1),
-      tf.gather(flat(word_log_probs), order, batch_dims=1),
-  )
-  return captions, tf.gather(proposals.rows, parents, batch_dims=1)
+  return beam.Proposals(word_ids, log_probs, word_ids == end_id, rows)
 
 
 def _result(

@@ -67,6 +67,43 @@ class BeamTest(tf.test.TestCase):
     captions = beam.choose(tf.constant([False, True]), one, other)
     self.assertAllEqual(captions.word_ids[:, 0, 0], [1, 0])
 
+  def _proposals(self):
+    """The first caption's: the end (9), 7 and 8; the second's: 7 and 8, 3."""
+    word_ids = tf.constant([[[9, 7, 8], [7, 8, 3]]])
+    return beam.Proposals(
+        word_ids=word_ids,
+        log_probs=tf.constant(
+            [[[-1.0, -2.0, -4.0], [-1.0, -2.0, -np.inf]]], tf.float64
+        ),
+        are_end=word_ids == 9,
+        rows=tf.constant([[5, 6]]),
+    )
+
+  def test_ends_where_the_end_word_is_proposed(self):
+    ended = beam.end(
+        _captions(-1.0, -2.0),
+        self._proposals(),
+        9,
+        penalty=tf.constant(2.0, tf.float64),
+    )
+    self.assertAllEqual(ended.exist, [[True, False]])
+    self.assertAllEqual(ended.word_ids[0, 0], [0, 9])
+    self.assertAllEqual(ended.log_probs[0, 0], -2.0)
+    self.assertAllEqual(ended.scores[0, 0], -1.0)
+
+  def test_goes_on_with_the_likeliest_other_words(self):
+    # Both 0 7 and 1 7 have -3; 1 8 has -4 and 0 8 has -5.
+    go_on = tf.function(beam.go_on, autograph=False)
+    for function in (beam.go_on, go_on):
+      captions, rows = function(_captions(-1.0, -2.0), self._proposals())
+      self.assertAllEqual(captions.word_ids, [[[0, 7], [1, 7]]])
+      self.assertAllEqual(captions.log_probs, [[-3.0, -3.0]])
+      self.assertAllEqual(captions.word_log_probs, [[[0, -2.0], [0, -1.0]]])
+      self.assertAllEqual(rows, [[5, 6]])
+    later, rows = beam.go_on(_captions(-9.0, -2.0), self._proposals())
+    self.assertAllEqual(later.word_ids, [[[1, 7], [1, 8]]])
+    self.assertAllEqual(rows, [[6, 6]])
+
 
 if __name__ == "__main__":
   tf.test.main()

@@ -16,9 +16,8 @@ import tensorflow as tf
 
 from im2txt.ops import feature_records
 from im2txt.ops import inputs
-from im2txt.ops import length_buckets
 from im2txt.ops import records
-from im2txt.ops import shards
+from im2txt.ops import training_order
 
 # Records that are parsed at once: many times faster than one by one.
 _RECORDS_AT_ONCE = 64
@@ -28,85 +27,59 @@ _BATCHES_AHEAD = 4
 
 def training_feature_batches(
     files: Sequence[str],
+    order: training_order.TrainingOrder,
     *,
     feature_size: int,
-    batch_size: int,
-    seed: int,
-    start_example: int = 0,
-    shuffle_buffer_size: int = 1024,
-    bucket_batches: int = 1,
-    shard: shards.Shard = shards.WHOLE,
 ) -> tf.data.Dataset:
   """Shuffled batches of one view of an image with one caption, for ever.
 
   Args:
     files: Names of TFRecord files that hold cached features.
+    order: Of the pairs in them. Its seed decides their views too, which are
+      drawn for a whole batch; so it starts with a whole one.
     feature_size: How many features the decoder takes.
-    batch_size: Pairs in a batch, of all processes and devices together; batches
-      go on across epochs.
-    seed: Decides the order of the pairs and their views, alone.
-    start_example: How many pairs of the run to leave out; a multiple of
-      `batch_size`, since views are drawn for a whole batch.
-    shuffle_buffer_size: How many pairs to shuffle among.
-    bucket_batches: How many batches to sort by length among each other; see
-      `length_buckets`.
-    shard: Which part of each batch this process makes.
 
   Returns:
     An infinite Dataset of `inputs.Batch`, with features as its images; one for
-    each part of the shard.
+    each part of the order's shard.
 
   Raises:
-    ValueError: If the records can't be used; see `feature_records.read_layout`.
+    ValueError: If the order would begin a batch, or the records can't be used;
+      see `feature_records.read_layout`.
   """
-  if start_example % batch_size:
+  if order.start_example % order.batch_size:
     raise ValueError(
-        f"start_example must be a multiple of {batch_size}, the batch size."
-        f" Got: {start_example}."
+        f"start_example must be a multiple of {order.batch_size}, the batch"
+        f" size. Got: {order.start_example}."
     )
   layout = _checked_layout(files, feature_size)
-  part_size = shard.part_size(batch_size)
+  part_size = order.part_size
 
+  @tf.autograph.experimental.do_not_convert
   def choose_views(index: tf.Tensor, pairs: tuple[tf.Tensor, ...]):
     views, captions, lengths = pairs
-    first = shard.row_of_run(index * part_size, batch_size)
+    first = order.number_in_run(index * part_size)
+    row = first % order.batch_size
     choice = tf.random.stateless_uniform(
-        [batch_size],
-        tf.stack([seed, first - first % batch_size]),
+        [order.batch_size],
+        tf.stack([order.seed, first - row]),
         maxval=layout.num_views,
         dtype=tf.int32,
-    )[first % batch_size :][:part_size]
+    )[row:][:part_size]
     chosen = tf.gather(views, choice, batch_dims=1)
     return inputs.make_batch(
         feature_records.decode_features(chosen, layout), captions, lengths
     )
 
-  def ordered(
-      files: Sequence[str], batch_size: int, start: int
-  ) -> tf.data.Dataset:
-    return length_buckets.bucketed(
-        functools.partial(
-            records.shuffled,
-            files,
-            read=functools.partial(_read_pairs, layout=layout),
-            count=functools.partial(count_pairs, layout=layout),
-            seed=seed,
-            buffer_size=shuffle_buffer_size,
-        ),
-        lengths=lambda pairs: pairs[2],
-        batch_size=batch_size,
-        num_batches=bucket_batches,
-        seed=seed,
-        start=start,
-    )
-
-  own_start = shard.own_start(start_example, batch_size)
   return (
-      shard.own_elements(
-          files, ordered, batch_size=batch_size, start=start_example
+      order.examples(
+          files,
+          read=functools.partial(_read_pairs, layout=layout),
+          count=functools.partial(count_pairs, layout=layout),
+          lengths=lambda pairs: pairs[2],
       )
       .padded_batch(part_size, drop_remainder=True)
-      .enumerate(own_start // part_size)
+      .enumerate(order.own_start // part_size)
       .map(choose_views)
       .prefetch(_BATCHES_AHEAD)
   )
@@ -130,6 +103,7 @@ def evaluation_feature_batches(
   """
   layout = _checked_layout(files, feature_size)
 
+  @tf.autograph.experimental.do_not_convert
   def first_views(views: tf.Tensor, captions: tf.Tensor, lengths: tf.Tensor):
     features = feature_records.decode_features(views[:, 0], layout)
     return inputs.make_batch(features, captions, lengths)
@@ -213,6 +187,7 @@ def count_pairs(
     CorruptRecordError: If a record can't be used.
   """
 
+  @tf.autograph.experimental.do_not_convert
   def num_captions(serialized: tf.Tensor) -> tf.Tensor:
     _, captions = feature_records.parse_feature_examples(serialized, layout)
     return captions.values.nrows(out_type=tf.int64)
@@ -258,6 +233,7 @@ def _checked_layout(
   return layout
 
 
+@tf.autograph.experimental.do_not_convert
 def _read_pairs(
     file: tf.Tensor, layout: feature_records.FeatureLayout
 ) -> tf.data.Dataset:

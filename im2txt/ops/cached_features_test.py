@@ -10,6 +10,7 @@ import tensorflow as tf
 from im2txt.ops import cached_features
 from im2txt.ops import feature_records
 from im2txt.ops import records
+from im2txt.ops import training_order
 
 
 def _image(number, num_captions, num_views=3):
@@ -41,13 +42,10 @@ class CachedFeaturesTestCase(tf.test.TestCase, parameterized.TestCase):
     return cached_features.evaluation_feature_batches(self.files, **kwargs)
 
   def training_batches(self, number, **kwargs):
-    kwargs = {
-        "feature_size": 2,
-        "batch_size": 2,
-        "seed": 3,
-        "shuffle_buffer_size": 4,
-    } | kwargs
-    dataset = cached_features.training_feature_batches(self.files, **kwargs)
+    fields = {"batch_size": 2, "seed": 3, "shuffle_buffer_size": 4} | kwargs
+    dataset = cached_features.training_feature_batches(
+        self.files, training_order.TrainingOrder(**fields), feature_size=2
+    )
     return list(itertools.islice(dataset.as_numpy_iterator(), number))
 
 
@@ -114,6 +112,42 @@ class TrainingFeatureBatchesTest(CachedFeaturesTestCase):
   def test_resumes_between_batches_only(self):
     with self.assertRaisesRegex(ValueError, "multiple of 2, .* Got: 3"):
       self.training_batches(1, start_example=3)
+
+
+class ViewDecodersTest(CachedFeaturesTestCase):
+
+  def setUp(self):
+    super().setUp()
+    dataset = tf.data.TFRecordDataset(self.files)
+    self.serialized = list(dataset)
+    self.dataset = dataset
+
+  def test_first_view(self):
+    decode = cached_features.first_view_decoder(self.files, 2)
+    expected = [[number, 0] for number in (10, 11, 12, 13)]
+    self.assertAllEqual(expected, [decode(s) for s in self.serialized])
+    mapped = self.dataset.map(decode)
+    self.assertEqual(tf.TensorSpec([2], tf.float32), mapped.element_spec)
+    self.assertAllEqual(expected, list(mapped))
+
+  def test_random_views(self):
+    decode = cached_features.random_view_decoder(self.files, 2)
+    serialized = tf.stack(self.serialized * 50)
+    features = decode(serialized, tf.constant([1, 2]))
+    self.assertAllEqual([10, 11, 12, 13] * 50, features[:, 0])
+    counts = np.bincount(features[:, 1].numpy().astype(int))
+    self.assertAllInRange(counts, 45, 90)  # Of 200; three views.
+    graph = tf.function(decode, autograph=False)
+    self.assertAllEqual(features, graph(serialized, tf.constant([1, 2])))
+    self.assertNotAllEqual(features, graph(serialized, tf.constant([1, 3])))
+
+  def test_another_size(self):
+    for make in (
+        cached_features.first_view_decoder,
+        cached_features.random_view_decoder,
+    ):
+      with self.assertRaisesRegex(ValueError, "but the model takes 3"):
+        make(self.files, 3)
 
 
 class CountPairsTest(CachedFeaturesTestCase):

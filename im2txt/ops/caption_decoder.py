@@ -220,9 +220,9 @@ class CaptionDecoder(tf.Module):
     return scheduled_sampling.sample_inputs(
         input_seqs,
         input_mask,
-        first_state=self._step(image, zeros),
-        next_state=next_state,
-        next_logits=next_logits,
+        scheduled_sampling.Decoder(
+            self._step(image, zeros), next_state, next_logits
+        ),
         probability=probability,
         seed=tf.random.experimental.stateless_fold_in(dropout_seed, 0),
     )

@@ -6,7 +6,7 @@ which has a node for each beginning that goes on,
 
                    /-> a -> dog -> runs
     image -> <S> ->
-                   \\-> two -> ...
+                   \-> two -> ...
 
 and of each node and image LSTM and softmax are computed once. Level after
 level, states of a level's nodes come from those of their parents:

@@ -54,20 +54,10 @@ def draw_captions(
   """
   num_captions = tf.shape(states)[0]
 
-  def next_words(step: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:
-    if seed is None:
-      return tf.argmax(probabilities, axis=1, output_type=tf.int32)
-    return tf.random.stateless_categorical(
-        tf.math.log(probabilities),
-        1,
-        seed=tf.random.experimental.stateless_fold_in(seed, step),
-        dtype=tf.int32,
-    )[:, 0]
-
   def go_on(step, last_words, states, is_open, lengths, words):
     probabilities, states = decode_step(last_words, states)
     goes_on = tf.cast(is_open, tf.int32)
-    drawn = next_words(step, probabilities) * goes_on
+    drawn = _next_words(probabilities, step, seed) * goes_on
     words = words.write(step, drawn)
     is_open &= drawn != end_id
     return step + 1, drawn, states, is_open, lengths + goes_on, words
@@ -87,3 +77,17 @@ def draw_captions(
   )
   word_ids = tf.transpose(words.gather(tf.range(num_steps)))
   return DrawnCaptions(word_ids, lengths)
+
+
+def _next_words(
+    probabilities: tf.Tensor, step: tf.Tensor, seed: tf.Tensor | None
+) -> tf.Tensor:
+  """The words of a step, an int32 Tensor of shape [num_captions]."""
+  if seed is None:
+    return tf.argmax(probabilities, axis=1, output_type=tf.int32)
+  return tf.random.stateless_categorical(
+      tf.math.log(probabilities),
+      1,
+      seed=tf.random.experimental.stateless_fold_in(seed, step),
+      dtype=tf.int32,
+  )[:, 0]

@@ -12,6 +12,7 @@ the memory of the weights when these come from a checkpoint one by one.
 
 from collections.abc import Callable
 from collections.abc import Sequence
+import functools
 
 import tensorflow as tf
 
@@ -29,7 +30,7 @@ class FoldedEncoder:
 
   Attributes:
     feature_size: The number of features of an image; 2048 at full width.
-    variables: Kernels and offsets, if they are variables.
+    variables: Kernels and offsets by name, if they are variables.
     function: What a call of the encoder runs; its graph has all of the network
       but the values, which it captures.
   """
@@ -61,49 +62,75 @@ class FoldedEncoder:
       ValueError: If the images are too small for the network.
     """
     image_embedding.check_size(height, width)
-    variances = {}
-
-    def get_folded(getter, name, shape=None, **kwargs):
-      del getter, kwargs
-      layer, _, kind = name.rpartition("/")
-      norm = f"{layer}/BatchNorm"
-      # Outside the graph: a large constant in it would be copied many times.
-      with tf.init_scope():
-        if kind == "weights":
-          variances[layer] = value(f"{norm}/moving_variance", shape[-1:])
-          folded = value(name, shape) * _scale(variances[layer])
-        else:  # The biases, which come after the weights.
-          mean = value(f"{norm}/moving_mean", shape)
-          folded = value(f"{norm}/beta", shape)
-          folded -= mean * _scale(variances.pop(layer))
-        if _AFTER_STEM in name:
-          folded = tf.cast(folded, dtype)
-        if as_variables:
-          return tf.Variable(folded, trainable=False, name=name)
-        return folded
-
-    def activate(outputs: tf.Tensor) -> tf.Tensor:
-      outputs = tf.nn.relu(outputs)
-      layer = tf.compat.v1.get_variable_scope().name
-      return (
-          tf.cast(outputs, dtype) if layer.endswith(_LAST_OF_STEM) else outputs
-      )
+    get_folded = _folding_getter(value, dtype, as_variables)
 
     def features(images: tf.Tensor) -> tf.Tensor:
       net, _ = image_embedding.apply_network(
-          images, depth_multiplier, get_folded, activation_fn=activate
+          images,
+          depth_multiplier,
+          get_folded,
+          activation_fn=functools.partial(_activate, dtype=dtype),
       )
       return tf.reduce_mean(tf.cast(net, tf.float32), axis=[1, 2])
 
     self.function = tf.compat.v1.wrap_function(
         features, [tf.TensorSpec([None, height, width, 3])]
     )
-    self.variables: tuple[tf.Variable, ...] = tuple(self.function.variables)
+    # TensorFlow has them in another order each time.
+    self.variables: tuple[tf.Variable, ...] = tuple(
+        sorted(self.function.variables, key=lambda variable: variable.name)
+    )
     self.feature_size: int = self.function.output_shapes[-1]
 
   def __call__(self, images: tf.Tensor) -> tf.Tensor:
     """See `ImageEncoder`."""
     return self.function(images)
+
+
+def _folding_getter(
+    value: Callable[[str, Sequence[int]], tf.Tensor],
+    dtype: tf.DType,
+    as_variables: bool,
+) -> Callable[..., tf.Tensor | tf.Variable]:
+  """A `custom_getter` of what TF-Slim takes for its weights and biases.
+
+  Args:
+    value: As of `FoldedEncoder`, as are the others.
+    dtype: Of what comes after the stem.
+    as_variables: Whether to give variables.
+
+  Returns:
+    The getter, which is to be asked for a layer's weights before its biases.
+  """
+  variances: dict[str, tf.Tensor] = {}
+
+  def get_folded(getter, name, shape=None, **kwargs):
+    del getter, kwargs
+    layer, _, kind = name.rpartition("/")
+    norm = f"{layer}/BatchNorm"
+    # Outside the graph: a large constant in it would be copied many times.
+    with tf.init_scope():
+      if kind == "weights":
+        variances[layer] = value(f"{norm}/moving_variance", shape[-1:])
+        folded = value(name, shape) * _scale(variances[layer])
+      else:
+        mean = value(f"{norm}/moving_mean", shape)
+        folded = value(f"{norm}/beta", shape)
+        folded -= mean * _scale(variances.pop(layer))
+      if _AFTER_STEM in name:
+        folded = tf.cast(folded, dtype)
+      if as_variables:
+        return tf.Variable(folded, trainable=False, name=name)
+      return folded
+
+  return get_folded
+
+
+def _activate(outputs: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+  """What follows a layer whose scope is open; the stem's last changes dtype."""
+  outputs = tf.nn.relu(outputs)
+  layer = tf.compat.v1.get_variable_scope().name
+  return tf.cast(outputs, dtype) if layer.endswith(_LAST_OF_STEM) else outputs
 
 
 def _scale(variance: tf.Tensor) -> tf.Tensor:

@@ -55,6 +55,17 @@ class FoldedEncoderTest(tf.test.TestCase):
     graph = folded.function.graph.as_graph_def()
     self.assertLess(graph.ByteSize(), 500_000)
 
+  def test_variables_are_in_an_order_that_is_always_the_same(self):
+    folded = folded_encoder.FoldedEncoder(
+        self._value, as_variables=True, **_SIZES
+    )
+    names = [variable.name for variable in folded.variables]
+    self.assertLen(names, 2 * 94)  # Kernel and offset of each layer.
+    self.assertEqual(sorted(names), names)
+    self.assertAllClose(
+        self.encoder(self.images), folded(self.images), rtol=1e-3, atol=1e-5
+    )
+
   def test_small_images(self):
     with self.assertRaisesRegex(ValueError, "at least 75 x 75"):
       folded_encoder.FoldedEncoder(self._value, height=64, width=75)

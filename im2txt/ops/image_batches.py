@@ -76,6 +76,7 @@ def training_image_batches(
     An infinite Dataset of `ImageBatch`.
   """
 
+  @tf.autograph.experimental.do_not_convert
   def distorted_image(index: tf.Tensor, serialized: tf.Tensor):
     encoded_image, _ = inputs.parse_sequence_example(
         serialized,
@@ -120,6 +121,7 @@ def training_feature_batches(
   """
   decode = cached_features.random_view_decoder(order.files, feature_size)
 
+  @tf.autograph.experimental.do_not_convert
   def image_batch(step: tf.Tensor, serialized: tf.Tensor):
     seed = tf.stack([order.seed, step * order.batch_size])
     return ImageBatch(decode(serialized, seed), _image_ids(serialized))

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from im2txt.ops import records
-from im2txt.ops import shards
+from im2txt.ops import training_order
 from im2txt.ops import training_records
 
 # `image_processing.process_image` with its sizes and format filled in: takes
@@ -52,11 +52,13 @@ class Batch(NamedTuple):
   input_mask: tf.Tensor
 
 
-def input_files(pattern: str) -> list[str]:
+def input_files(pattern: str, feature_pattern: str = "") -> list[str]:
   """The files that match any of the comma-separated patterns, sorted.
 
   Args:
     pattern: For example "/data/train-?????-of-00256,/more/train-*".
+    feature_pattern: What to take instead, unless it is empty: where there are
+      cached features.
 
   Returns:
     The names of the files, each once.
@@ -64,12 +66,13 @@ def input_files(pattern: str) -> list[str]:
   Raises:
     FileNotFoundError: If there is none.
   """
+  flag = "--input_file_pattern"
+  if feature_pattern:
+    flag, pattern = "--input_feature_pattern", feature_pattern
   patterns = [part.strip() for part in pattern.split(",") if part.strip()]
   files = sorted({f for part in patterns for f in tf.io.gfile.glob(part)})
   if not files:
-    raise FileNotFoundError(
-        f"No TFRecord matches --input_file_pattern. Got: {pattern!r}."
-    )
+    raise FileNotFoundError(f"No TFRecord matches {flag}. Got: {pattern!r}.")
   return files
 
 
@@ -102,11 +105,13 @@ def parse_sequence_example(
       },
   )
   encoded_image, caption = context[image_feature], sequence[caption_feature]
-  records.require(
+  has_image = records.require(
       tf.strings.length(encoded_image) > 0, f"it has no image, {image_feature}"
   )
-  records.require_words(tf.size(caption), caption_feature)
-  return encoded_image, caption
+  has_words = records.require_words(tf.size(caption), caption_feature)
+  # Or decoding no image might fail first, and with another reason.
+  with tf.control_dependencies([has_image, has_words]):
+    return tf.identity(encoded_image), caption
 
 
 def make_batch(
@@ -136,72 +141,54 @@ def make_batch(
 
 def training_batches(
     files: Sequence[str],
+    order: training_order.TrainingOrder,
     *,
-    batch_size: int,
-    seed: int,
     process: ProcessImage,
-    start_example: int = 0,
-    shuffle_buffer_size: int = 1024,
-    bucket_batches: int = 1,
     num_preprocess_threads: int = 4,
     image_feature: str = IMAGE_FEATURE,
     caption_feature: str = CAPTION_FEATURE,
-    shard: shards.Shard = shards.WHOLE,
 ) -> tf.data.Dataset:
   """Shuffled batches of distorted images with their captions, for ever.
 
   Args:
     files: Names of TFRecord files.
-    batch_size: Examples in a batch, of all processes and devices together;
-      batches go on across epochs.
-    seed: Decides the order of the examples and their distortions, alone.
+    order: Of their records. Its seed decides the distortions too.
     process: See `ProcessImage`.
-    start_example: How many examples of the run to leave out: those of the
-      steps that were made before.
-    shuffle_buffer_size: How many records to shuffle among.
-    bucket_batches: How many batches to sort by length among each other; see
-      `length_buckets`.
     num_preprocess_threads: How many images to process at once. They are
       numbered by turns, since the distortions depend on the number.
     image_feature: See `parse_sequence_example`.
     caption_feature: See `parse_sequence_example`.
-    shard: Which part of each batch this process makes.
 
   Returns:
-    An infinite Dataset of `Batch`, one for each part of the shard.
+    An infinite Dataset of `Batch`, one for each part of the order's shard.
+
+  Raises:
+    ValueError: As of `TrainingOrder.examples`.
   """
 
-  def distorted_example(own_index: tf.Tensor, record: records.Record):
-    index = shard.row_of_run(own_index, batch_size)
+  @tf.autograph.experimental.do_not_convert
+  def distorted_example(own_number: tf.Tensor, record: records.Record):
+    number = order.number_in_run(own_number)
     distort = functools.partial(
         process,
         is_training=True,
-        thread_id=index % num_preprocess_threads,
-        seed=tf.stack([seed, index]),
+        thread_id=number % num_preprocess_threads,
+        seed=tf.stack([order.seed, number]),
     )
     return _example(distort, image_feature, caption_feature, record.serialized)
 
   examples = (
       training_records.training_records(
-          files,
-          batch_size=batch_size,
-          seed=seed,
-          start_example=start_example,
-          shuffle_buffer_size=shuffle_buffer_size,
-          bucket_batches=bucket_batches,
-          caption_feature=caption_feature,
-          shard=shard,
+          files, order, caption_feature=caption_feature
       )
-      .enumerate(shard.own_start(start_example, batch_size))
+      .enumerate(order.own_start)
       .map(
           distorted_example,
           num_parallel_calls=num_preprocess_threads,
           deterministic=True,
       )
   )
-  return _padded_batches(
-      examples, shard.part_size(batch_size), drop_remainder=True
-  )
+  return _padded_batches(examples, order.part_size, drop_remainder=True)
 
 
 def evaluation_batches(
@@ -262,6 +249,7 @@ def find_corrupt_record(
   return records.find_corrupt_record(files, check, suspects)
 
 
+@tf.autograph.experimental.do_not_convert
 def _example(
     process: Callable[[tf.Tensor], tf.Tensor],
     image_feature: str,
@@ -280,6 +268,6 @@ def _padded_batches(
 ) -> tf.data.Dataset:
   return (
       examples.padded_batch(batch_size, drop_remainder=drop_remainder)
-      .map(make_batch)
+      .map(tf.autograph.experimental.do_not_convert(make_batch))
       .prefetch(_BATCHES_AHEAD)
   )

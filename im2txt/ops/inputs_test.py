@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from im2txt.ops import image_processing
 from im2txt.ops import inputs
+from im2txt.ops import training_order
 from im2txt.ops import training_records
 
 _PROCESS = functools.partial(
@@ -141,14 +142,14 @@ class MakeBatchTest(InputsTestCase):
 
 class TrainingBatchesTest(InputsTestCase):
 
-  def batches(self, files, number, **kwargs):
-    kwargs = {
-        "batch_size": 2,
-        "seed": 3,
-        "process": _fake_process,
-        "shuffle_buffer_size": 4,
-    } | kwargs
-    dataset = inputs.training_batches(files, **kwargs)
+  def batches(self, files, number, process=_fake_process, threads=4, **kwargs):
+    fields = {"batch_size": 2, "seed": 3, "shuffle_buffer_size": 4, **kwargs}
+    dataset = inputs.training_batches(
+        files,
+        training_order.TrainingOrder(**fields),
+        process=process,
+        num_preprocess_threads=threads,
+    )
     return list(itertools.islice(dataset.as_numpy_iterator(), number))
 
   def test_batches_go_on_across_epochs(self):
@@ -209,16 +210,15 @@ class TrainingBatchesTest(InputsTestCase):
   def test_the_same_images_with_any_number_of_threads(self):
     files = self.write([_serialized(_jpeg(30 * n), [1, 2]) for n in range(5)])
     kwargs = {"process": _PROCESS, "batch_size": 6}
-    few = self.batches(files, 2, num_preprocess_threads=2, **kwargs)
-    many = self.batches(files, 2, num_preprocess_threads=8, **kwargs)
+    few = self.batches(files, 2, threads=2, **kwargs)
+    many = self.batches(files, 2, threads=8, **kwargs)
     self.assertEqual(few[0].images.shape, (6, 5, 5, 3))
     self.assertAllEqual(few[1].images, many[1].images)
 
   def test_shapes_are_known(self):
     files = self.write([_serialized(_jpeg(0), [1, 2])])
-    dataset = inputs.training_batches(
-        files, batch_size=2, seed=1, process=_PROCESS
-    )
+    order = training_order.TrainingOrder(batch_size=2, seed=1)
+    dataset = inputs.training_batches(files, order, process=_PROCESS)
     spec = dataset.element_spec
     self.assertEqual(spec.images, tf.TensorSpec([2, 5, 5, 3], tf.float32))
     self.assertEqual(spec.input_seqs, tf.TensorSpec([2, None], tf.int64))
@@ -254,7 +254,7 @@ class FindCorruptRecordTest(InputsTestCase):
       for _ in inputs.evaluation_batches(files, batch_size=2, process=_PROCESS):
         pass
     suspects = training_records.training_records(
-        files, batch_size=1, seed=1
+        files, training_order.TrainingOrder(batch_size=1, seed=1)
     ).take(len(files) * 3)
     for some in (None, suspects):
       error = inputs.find_corrupt_record(files, process=_PROCESS, suspects=some)

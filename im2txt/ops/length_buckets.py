@@ -44,6 +44,7 @@ def bucketed(
   window_size = batch_size * num_batches
   first_window, skipped = divmod(start, window_size)
 
+  @tf.autograph.experimental.do_not_convert
   def reorder(index: tf.Tensor, window: Any) -> Any:
     by_length = tf.argsort(lengths(window), stable=True)
     batches = tf.random.experimental.stateless_shuffle(

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from im2txt.ops import image_processing
 from im2txt.ops import inputs
+from im2txt.ops import training_order
 
 _CAPTION_IDS = [1, 0, 3, 2]
 _PYTHON_2_WORDS = [b"<S>", b"a", b"caf\xc3\xa9", b"</S>"]
@@ -40,21 +41,19 @@ class RecordFormsTest(parameterized.TestCase, tf.test.TestCase):
     path = os.path.join(self.create_tempdir().full_path, "records")
     with tf.io.TFRecordWriter(path) as writer:
       writer.write(example.SerializeToString())
-    arguments = {
-        "batch_size": 1,
-        "process": functools.partial(
-            image_processing.process_image,
-            height=4,
-            width=4,
-            resize_height=6,
-            resize_width=6,
-            image_format=image_format,
-        ),
-    }
+    process = functools.partial(
+        image_processing.process_image,
+        height=4,
+        width=4,
+        resize_height=6,
+        resize_width=6,
+        image_format=image_format,
+    )
     if training:
-      batches = inputs.training_batches([path], seed=1, **arguments)
+      order = training_order.TrainingOrder(batch_size=1, seed=1)
+      batches = inputs.training_batches([path], order, process=process)
     else:
-      batches = inputs.evaluation_batches([path], **arguments)
+      batches = inputs.evaluation_batches([path], batch_size=1, process=process)
     return next(batches.as_numpy_iterator())
 
   @parameterized.product(

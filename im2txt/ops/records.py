@@ -120,6 +120,7 @@ def shuffled(
     raise ValueError(f"These files hold no record: {', '.join(files)}.")
   first_epoch, skipped = divmod(start, count(files)) if start else (0, 0)
 
+  @tf.autograph.experimental.do_not_convert
   def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
     order = tf.random.experimental.stateless_shuffle(
         tf.constant(files), seed=tf.stack([seed, epoch])
@@ -154,7 +155,9 @@ def find_corrupt_record(
     The error to raise, or None if every record is sound.
   """
   # Traced once, not for each file.
-  check = tf.function(check, input_signature=[tf.TensorSpec([], tf.string)])
+  check = tf.function(
+      check, input_signature=[tf.TensorSpec([], tf.string)], autograph=False
+  )
   if suspects is not None:
     serialized = suspects.map(lambda record: record.serialized)
     number, error = _first_error(serialized, check)
@@ -173,14 +176,31 @@ def find_corrupt_record(
   return None
 
 
-def require(condition: tf.Tensor, message: str) -> None:
-  """Makes a record for which `condition` is false a corrupt one."""
-  tf.debugging.Assert(condition, [message])
+def require(condition: tf.Tensor, message: str) -> tf.Operation | None:
+  """Makes a record for which `condition`, a bool scalar, is false corrupt.
+
+  Args:
+    condition: What has to be true.
+    message: What is wrong otherwise.
+
+  Returns:
+    What fails if it is false, for `tf.control_dependencies`; None eagerly,
+    where an InvalidArgumentError has been raised then.
+  """
+  return tf.debugging.Assert(condition, [message])
 
 
-def require_words(lengths: tf.Tensor, feature: str) -> None:
-  """Makes a record corrupt whose captions have no start and end word."""
-  require(
+def require_words(lengths: tf.Tensor, feature: str) -> tf.Operation | None:
+  """As `require`: that captions have a start and an end word.
+
+  Args:
+    lengths: Their numbers of ids; an integer Tensor of any shape.
+    feature: Where they are, for the message.
+
+  Returns:
+    As of `require`.
+  """
+  return require(
       tf.reduce_all(lengths >= 2),
       f"a caption, {feature}, has no start and end word",
   )

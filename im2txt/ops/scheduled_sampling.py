@@ -9,16 +9,28 @@ any caption, with the input projection of all steps in one product.
 
 from collections.abc import Callable
 import math
+from typing import NamedTuple
 
 import tensorflow as tf
 
-# Takes the time (the start words' is 0), the word ids of that time, an integer
-# Tensor of shape [batch_size], and the states before; gives those after.
-NextState = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 
-# Takes the time, the states after its words, and an int64 Tensor of numbers of
-# rows; gives the logits of the words that follow in these rows.
-NextLogits = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
+class Decoder(NamedTuple):
+  """What is fed with words and predicts the next ones.
+
+  Attributes:
+    first_state: A float32 Tensor of shape [batch_size, state_size], before the
+      start words.
+    next_state: Takes the time (the start words' is 0), the word ids of that
+      time, an integer Tensor of shape [batch_size], and the states before;
+      gives those after.
+    next_logits: Takes the time, the states after its words, and an int64 Tensor
+      of numbers of rows, of shape [num_rows]; gives the logits of the words
+      that follow in these rows, float32 of shape [num_rows, vocab_size].
+  """
+
+  first_state: tf.Tensor
+  next_state: Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
+  next_logits: Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 def teacher_probability(
@@ -65,10 +77,8 @@ def teacher_probability(
 def sample_inputs(
     input_seqs: tf.Tensor,
     input_mask: tf.Tensor,
+    decoder: Decoder,
     *,
-    first_state: tf.Tensor,
-    next_state: NextState,
-    next_logits: NextLogits,
     probability: tf.Tensor,
     seed: tf.Tensor,
 ) -> tf.Tensor:
@@ -77,10 +87,7 @@ def sample_inputs(
   Args:
     input_seqs: An integer Tensor of shape [batch_size, padded_length].
     input_mask: An int32 Tensor of the same shape; 1 at words, 0 at padding.
-    first_state: A float32 Tensor of shape [batch_size, state_size], before the
-      start words.
-    next_state: Feeds words to the decoder.
-    next_logits: What it then predicts.
+    decoder: What says them.
     probability: How likely each word but the start word is replaced; a float32
       scalar.
     seed: An integer Tensor of shape [2].
@@ -100,10 +107,10 @@ def sample_inputs(
   )
 
   def step(time, word_ids, state, words):
-    state = next_state(time, word_ids, state)
+    state = decoder.next_state(time, word_ids, state)
     rows = tf.where(is_sampled[:, time + 1])
     drawn = tf.random.stateless_categorical(
-        next_logits(time, state, rows[:, 0]),
+        decoder.next_logits(time, state, rows[:, 0]),
         1,
         tf.random.experimental.stateless_fold_in(draw_seed, time),
         by_time.dtype,
@@ -114,11 +121,11 @@ def sample_inputs(
   *_, words = tf.while_loop(
       lambda time, *_: time < length - 1,
       step,
-      (0, by_time[0], first_state, words),
+      (0, by_time[0], decoder.first_state, words),
       shape_invariants=(
           tf.TensorShape([]),
           tf.TensorShape([None]),
-          tf.TensorShape([None, first_state.shape[1]]),
+          tf.TensorShape([None, decoder.first_state.shape[1]]),
           tf.TensorShape(None),
       ),
   )

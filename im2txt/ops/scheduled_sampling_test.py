@@ -36,9 +36,9 @@ def _sample(input_seqs, mask, probability, logits=_next_logits, seed=(1, 2)):
   return scheduled_sampling.sample_inputs(
       input_seqs,
       tf.constant(mask),
-      first_state=tf.zeros([input_seqs.shape[0], 1]),
-      next_state=_next_state,
-      next_logits=logits,
+      scheduled_sampling.Decoder(
+          tf.zeros([input_seqs.shape[0], 1]), _next_state, logits
+      ),
       probability=tf.constant(probability),
       seed=tf.constant(seed),
   )
@@ -162,9 +162,9 @@ class SampleInputsTest(parameterized.TestCase, tf.test.TestCase):
         lambda seqs, mask: scheduled_sampling.sample_inputs(
             seqs,
             mask,
-            first_state=tf.zeros([tf.shape(seqs)[0], 1]),
-            next_state=_next_state,
-            next_logits=_next_logits,
+            scheduled_sampling.Decoder(
+                tf.zeros([tf.shape(seqs)[0], 1]), _next_state, _next_logits
+            ),
             probability=tf.constant(1.0),
             seed=tf.constant([1, 2]),
         ),

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from im2txt.ops import cached_features
 from im2txt.ops import shards
+from im2txt.ops import training_order
 from im2txt.testing import tiny
 
 
@@ -64,11 +65,13 @@ class ShardTest(parameterized.TestCase, tf.test.TestCase):
     def batches(**shard):
       dataset = cached_features.training_feature_batches(
           [file],
+          training_order.TrainingOrder(
+              batch_size=4,
+              seed=3,
+              start_example=8,
+              shard=shards.Shard(**shard),
+          ),
           feature_size=tiny.FEATURE_SIZE,
-          batch_size=4,
-          seed=3,
-          start_example=8,
-          shard=shards.Shard(**shard),
       )
       return dataset.as_numpy_iterator()
 
@@ -93,10 +96,10 @@ class ShardTest(parameterized.TestCase, tf.test.TestCase):
     os.remove(files[1])  # Only the other process needs it.
     dataset = cached_features.training_feature_batches(
         files,
+        training_order.TrainingOrder(
+            batch_size=4, seed=3, shard=shards.Shard(index=0, count=2)
+        ),
         feature_size=tiny.FEATURE_SIZE,
-        batch_size=4,
-        seed=3,
-        shard=shards.Shard(index=0, count=2),
     )
     self.assertEqual((2, 108), next(iter(dataset)).images.shape)
 

@@ -1,41 +1,35 @@
-"""The order in which training uses the records of image-caption pairs."""
+"""The records of image-caption pairs in the order in which training uses them.
+
+Apart from `inputs`, which makes batches of them, since whoever looks for a
+corrupt record has to know which are next.
+"""
 
 from collections.abc import Sequence
-import functools
 
 import tensorflow as tf
 
-from im2txt.ops import length_buckets
 from im2txt.ops import records
-from im2txt.ops import shards
+from im2txt.ops import training_order
 
 
 def training_records(
     files: Sequence[str],
+    order: training_order.TrainingOrder,
     *,
-    batch_size: int,
-    seed: int,
-    start_example: int = 0,
-    shuffle_buffer_size: int = 1024,
-    bucket_batches: int = 1,
     caption_feature: str = "image/caption_ids",
-    shard: shards.Shard = shards.WHOLE,
 ) -> tf.data.Dataset:
   """The records in the order in which `inputs.training_batches` uses them.
 
   Args:
     files: Names of TFRecord files.
-    batch_size: Examples in a batch, of all processes together.
-    seed: Decides the order, alone.
-    start_example: How many examples of the run to leave out, of all processes.
-    shuffle_buffer_size: How many records to shuffle among.
-    bucket_batches: How many batches to sort by length among each other; see
-      `length_buckets`.
+    order: Theirs.
     caption_feature: The feature list that holds the word ids.
-    shard: Which part of each batch this process makes.
 
   Returns:
-    An infinite Dataset of `records.Record`, those of the shard.
+    An infinite Dataset of `records.Record`, those of the order's shard.
+
+  Raises:
+    ValueError: As of `TrainingOrder.examples`.
   """
 
   def lengths(window: records.Record) -> tf.Tensor:
@@ -45,25 +39,6 @@ def training_records(
     )
     return num_ids[caption_feature]
 
-  def ordered(
-      files: Sequence[str], batch_size: int, start: int
-  ) -> tf.data.Dataset:
-    return length_buckets.bucketed(
-        functools.partial(
-            records.shuffled,
-            files,
-            read=records.read,
-            count=records.count_records,
-            seed=seed,
-            buffer_size=shuffle_buffer_size,
-        ),
-        lengths=lengths,
-        batch_size=batch_size,
-        num_batches=bucket_batches,
-        seed=seed,
-        start=start,
-    )
-
-  return shard.own_elements(
-      files, ordered, batch_size=batch_size, start=start_example
+  return order.examples(
+      files, read=records.read, count=records.count_records, lengths=lengths
   )

@@ -19,6 +19,7 @@ from collections.abc import Awaitable
 from collections.abc import Callable
 from collections.abc import Sequence
 import contextlib
+import functools
 from typing import Annotated
 from typing import Any
 from typing import TypeVar
@@ -112,18 +113,7 @@ def _add_captions(
     service: caption_service.CaptionService,
     counts: metrics.Metrics,
 ) -> None:
-  async def caption(
-      request: fastapi.Request,
-      uploads: Sequence[fastapi.UploadFile],
-      options: caption_service.Options,
-  ) -> list[caption_service.Outcome]:
-    images = [await upload.read() for upload in uploads]
-    found = await _unless_left(request, service.caption(images, options))
-    failed = [isinstance(each, captioning.ImageError) for each in found]
-    counts.images_answered(
-        captioned=failed.count(False), refused=failed.count(True)
-    )
-    return found
+  caption = functools.partial(_caption_uploads, service, counts)
 
   @app.post("/model/predict", responses=_ERRORS)
   async def predict(
@@ -171,6 +161,23 @@ def _add_captions(
             for found in await caption(request, images, options)
         ]
     )
+
+
+async def _caption_uploads(
+    service: caption_service.CaptionService,
+    counts: metrics.Metrics,
+    request: fastapi.Request,
+    uploads: Sequence[fastapi.UploadFile],
+    options: caption_service.Options,
+) -> list[caption_service.Outcome]:
+  """Captions what came with a request, and counts what came of it."""
+  images = [await upload.read() for upload in uploads]
+  found = await _unless_left(request, service.caption(images, options))
+  failed = [isinstance(each, captioning.ImageError) for each in found]
+  counts.images_answered(
+      captioned=failed.count(False), refused=failed.count(True)
+  )
+  return found
 
 
 def _add_about(
