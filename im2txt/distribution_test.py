@@ -19,6 +19,7 @@ from im2txt import step_options
 from im2txt import stop_signals
 from im2txt import training_loop
 from im2txt.testing import made_up_features
+from im2txt.testing import shallow_inception
 from im2txt.testing import tiny
 
 # Without dropout, which is another on each replica.
@@ -88,6 +89,7 @@ class MirroredTest(tf.test.TestCase):
 class AveragingTest(tf.test.TestCase):
 
   def test_batch_normalisation_of_two_devices(self):
+    shallow_inception.set_up(self)
     folder = self.create_tempdir().full_path
     data = caption_data.CaptionData(
         files=[tiny.write_pairs(folder, "train-00000-of-00001", 6)],

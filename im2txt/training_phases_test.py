@@ -11,9 +11,9 @@ from im2txt import step_options
 from im2txt import stop_signals
 from im2txt import training_loop
 from im2txt import training_phases
+from im2txt.testing import shallow_inception
 from im2txt.testing import tiny
 
-_KERNEL = "InceptionV3/Mixed_7c/Branch_0/Conv2d_0a_1x1/weights"
 _TRAINING = configuration.TrainingConfig(
     optimizer="momentum",
     initial_learning_rate=0.1,
@@ -27,6 +27,7 @@ class TrainingPhasesTest(tf.test.TestCase):
 
   def setUp(self):
     super().setUp()
+    shallow_inception.set_up(self)
     self.dir = self.create_tempdir().full_path
     self.data = caption_data.CaptionData(
         files=[tiny.write_pairs(self.dir, "train-00000-of-00001", 5)],
@@ -63,9 +64,9 @@ class TrainingPhasesTest(tf.test.TestCase):
     self.assertEqual([False, True], self._run(whole, 2, 4))
     start, first, last = (self._values(whole, step) for step in (0, 2, 4))
     # The first phase leaves the encoder alone, and has no slots for it.
-    self.assertAllEqual(start[_KERNEL], first[_KERNEL])
-    self.assertNotIn(f"{_KERNEL}/Momentum", first)
-    self.assertNotAllClose(first[_KERNEL], last[_KERNEL])
+    self.assertAllEqual(start[shallow_inception.KERNEL], first[shallow_inception.KERNEL])
+    self.assertNotIn(f"{shallow_inception.KERNEL}/Momentum", first)
+    self.assertNotAllClose(first[shallow_inception.KERNEL], last[shallow_inception.KERNEL])
     self.assertEqual(4, last["global_step"])
 
     parts = os.path.join(self.dir, "parts")

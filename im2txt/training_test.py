@@ -12,6 +12,7 @@ from im2txt import encoders
 from im2txt import step_options
 from im2txt import training
 from im2txt.ops import inputs
+from im2txt.testing import shallow_inception
 from im2txt.testing import tiny
 
 # Without dropout the losses can be compared.
@@ -209,6 +210,10 @@ class RecipeTest(parameterized.TestCase, tf.test.TestCase):
 
 class EncoderTest(parameterized.TestCase, tf.test.TestCase):
 
+  def setUp(self):
+    super().setUp()
+    shallow_inception.set_up(self)
+
   def test_learning_rate_of_its_own(self):
     trainers = [
         training.Trainer(
@@ -220,7 +225,7 @@ class EncoderTest(parameterized.TestCase, tf.test.TestCase):
     ]
     images = np.random.default_rng(6).uniform(-1, 1, [4, 75, 75, 3])
     batch = _batch()._replace(images=tf.constant(images, tf.float32))
-    name = "InceptionV3/Mixed_7c/Branch_0/Conv2d_0a_1x1/BatchNorm/beta"
+    name = f"{shallow_inception.LAYER}/BatchNorm/beta"
     moved = []
     for trainer in trainers:
       _steps(trainer, batch)
@@ -247,7 +252,7 @@ class EncoderTest(parameterized.TestCase, tf.test.TestCase):
     self.assertAllClose(rate, metrics.learning_rate)
     self.assertEqual(train_inception, metrics.total_loss > metrics.batch_loss)
     for kind in ("weights", "BatchNorm/beta", "BatchNorm/moving_mean"):
-      name = f"InceptionV3/Mixed_7c/Branch_0/Conv2d_0a_1x1/{kind}"
+      name = f"{shallow_inception.LAYER}/{kind}"
       changed = np.any(earlier[name] != variables[name].numpy())
       self.assertEqual(train_inception, changed, name)
 
