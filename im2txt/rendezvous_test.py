@@ -52,7 +52,7 @@ class RendezvousTest(absltest.TestCase):
     self.assertEqual(expected, str(errors[2]))
 
   def test_one_does_not_come(self):
-    for error in self._meet([{}, {}], 2):
+    for error in self._meet([{}, {}], 4):
       self.assertEqual("worker 0 waited in vain for worker 2.", str(error))
 
   def test_the_chief_does_not_come(self):

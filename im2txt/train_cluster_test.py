@@ -4,9 +4,12 @@ import contextlib
 import dataclasses
 import json
 import os
+import pathlib
 import re
 import signal
 import subprocess
+import tempfile
+import time
 
 import numpy as np
 import tensorflow as tf
@@ -25,6 +28,7 @@ _TRAINING = configuration.TrainingConfig(
     initial_learning_rate=0.01, optimizer="adam", save_checkpoint_secs=0.0
 )
 _STEPS = 20
+_SECONDS_TO_WAIT = 600
 _LOSS = re.compile(r"global step (\d+): loss = ([\d.]+)")
 
 
@@ -44,41 +48,51 @@ class Cluster(contextlib.AbstractContextManager):
         task_type: [f"localhost:{next(ports)}" for _ in range(count)]
         for task_type, count in tasks.items()
     }
-    self.processes = {}
+    self.processes, self._outputs = {}, {}
+    # In files, for a process that nobody reads from must not have to wait.
+    self._folder = tempfile.TemporaryDirectory()
     for task_type, count in tasks.items():
       for index in range(count):
         task = {"type": task_type, "index": index}
         config = json.dumps({"cluster": addresses, "task": task})
-        self.processes[f"{task_type} {index}"] = subprocess.Popen(
-            programs.command("train", *arguments),
-            env={
-                **programs.environment(),
-                **environment,
-                "TF_CONFIG": config,
-            },
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        name = f"{task_type} {index}"
+        self._outputs[name] = pathlib.Path(self._folder.name, name)
+        with self._outputs[name].open("wb") as stderr:
+          self.processes[name] = subprocess.Popen(
+              programs.command("train", *arguments),
+              env={
+                  **programs.environment(),
+                  **environment,
+                  "TF_CONFIG": config,
+              },
+              stderr=stderr,
+          )
 
   def __exit__(self, *error):
     for process in self.processes.values():
       process.kill()
-      process.communicate()
+      process.wait()
+    self._folder.cleanup()
 
   def wait(self, task):
-    """The exit status of a process and what it wrote to stderr."""
+    """The exit status of a process and all that it wrote to stderr."""
     process = self.processes[task]
-    _, stderr = process.communicate(timeout=300)
-    return process.returncode, stderr
+    try:
+      process.wait(_SECONDS_TO_WAIT)
+    except subprocess.TimeoutExpired:
+      said = {name: path.read_text() for name, path in self._outputs.items()}
+      raise AssertionError(f"{task} does not end: {said}") from None
+    return process.returncode, self._outputs[task].read_text()
 
   def read_until(self, task, text):
-    """What a process writes to stderr up to the line that has a text."""
-    lines = []
-    for line in self.processes[task].stderr:
-      lines.append(line)
-      if text in line:
-        break
-    return "".join(lines)
+    """What a process writes to stderr until a text is among it, or its end."""
+    said = ""
+    has_ended = False
+    while text not in said and not has_ended:
+      time.sleep(0.02)
+      has_ended = self.processes[task].poll() is not None
+      said = self._outputs[task].read_text()
+    return said
 
 
 class TrainClusterTest(tf.test.TestCase):
@@ -116,16 +130,16 @@ class TrainClusterTest(tf.test.TestCase):
 
     arguments = (*self._arguments(_STEPS), "--distribution=multi_worker")
     with Cluster({"worker": 2}, *arguments) as cluster:
-      text = cluster.read_until("worker 0", "global step 7:")
+      cluster.read_until("worker 0", "global step 7:")
       cluster.processes["worker 1"].send_signal(signal.SIGKILL)
-      status, rest = cluster.wait("worker 0")
+      status, text = cluster.wait("worker 0")
     self.assertIn("Batch size: 4 in all, 2 on each of 2 replicas.", text)
     self.assertEqual(1, status)
     self.assertRegex(
-        rest.splitlines()[-1],
+        text.splitlines()[-1],
         r"^train: Another process of the run is lost; .* of step \d+, is in ",
     )
-    first = self._losses(text + rest)
+    first = self._losses(text)
 
     step = int(checkpoints.find_latest(self.train_dir).rpartition("-")[2])
     with Cluster({"worker": 2}, *arguments) as cluster:

@@ -14,6 +14,7 @@ from im2txt import training_phases
 from im2txt.testing import shallow_inception
 from im2txt.testing import tiny
 
+_KERNEL = f"{shallow_inception.LAYER}/weights"
 _TRAINING = configuration.TrainingConfig(
     optimizer="momentum",
     initial_learning_rate=0.1,
@@ -64,9 +65,9 @@ class TrainingPhasesTest(tf.test.TestCase):
     self.assertEqual([False, True], self._run(whole, 2, 4))
     start, first, last = (self._values(whole, step) for step in (0, 2, 4))
     # The first phase leaves the encoder alone, and has no slots for it.
-    self.assertAllEqual(start[shallow_inception.KERNEL], first[shallow_inception.KERNEL])
-    self.assertNotIn(f"{shallow_inception.KERNEL}/Momentum", first)
-    self.assertNotAllClose(first[shallow_inception.KERNEL], last[shallow_inception.KERNEL])
+    self.assertAllEqual(start[_KERNEL], first[_KERNEL])
+    self.assertNotIn(f"{_KERNEL}/Momentum", first)
+    self.assertNotAllClose(first[_KERNEL], last[_KERNEL])
     self.assertEqual(4, last["global_step"])
 
     parts = os.path.join(self.dir, "parts")

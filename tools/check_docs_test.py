@@ -104,7 +104,7 @@ class CheckDocsTest(parameterized.TestCase):
     pages = [Path("README.md"), *sorted(Path("g3doc").glob("*.md"))]
     folder = Path(self.create_tempdir().full_path)
 
-    faults = list(check_docs.check_all(pages, folder))
+    faults = check_docs.check_all(pages, folder)
     self.assertEmpty(faults, "\n".join(faults))
 
 

@@ -96,8 +96,8 @@ def main() -> int:
   command = [sys.executable, "-m", MODULES[program]]
   command += shrink(program, arguments)
   if program == "serve":
-    ports = [a.split("=")[1] for a in arguments if a.startswith("--port=")]
-    return _start_server(command, int((ports or ["8080"])[-1]))
+    port = int(os.environ["DOCS_SERVER_PORT"])
+    return _start_server([*command, f"--port={port}"], port)
   return subprocess.run(command, check=False).returncode
 
 

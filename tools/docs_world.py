@@ -14,6 +14,7 @@ import sys
 
 from im2txt.data import shapes_dataset
 from im2txt.data import shapes_world
+from im2txt.testing import programs
 from tools import docs_captions
 from tools import docs_program
 
@@ -98,6 +99,7 @@ class World:
         "VOCAB_FILE": str(data / "mscoco/word_counts.txt"),
         "DOCS_SERVER_LOG": str(home / "server.log"),
         "DOCS_SERVER_PIDS": str(home / "server.pids"),
+        "DOCS_SERVER_PORT": str(programs.free_ports(1)[0]),
         "PYTHONPATH": os.pathsep.join([os.getcwd(), *filter(None, sys.path)]),
     }
 
@@ -126,6 +128,9 @@ class World:
     Raises:
       subprocess.CalledProcessError: If one fails; with the output.
     """
+    # The server's own port may be taken, by another world or anything else.
+    port = self.variables["DOCS_SERVER_PORT"]
+    script = script.replace(":8080", f":{port}")
     subprocess.run(
         ["bash", "-euo", "pipefail", "-c", f"{self._stand_ins()}\n{script}"],
         cwd=self.home,
@@ -150,12 +155,12 @@ class World:
     return "\n".join(f"{name}() {{ :; }}" for name in names)
 
   def _make_commands(self) -> None:
-    programs = self.home / "bazel-bin/im2txt"
-    programs.mkdir(parents=True)
+    folder = self.home / "bazel-bin/im2txt"
+    folder.mkdir(parents=True)
     run = f'exec "{sys.executable}" -m tools.docs_program'
-    scripts = {programs / name: f'{run} {name} "$@"' for name in PROGRAMS}
+    scripts = {folder / name: f'{run} {name} "$@"' for name in PROGRAMS}
     for name in NOT_RUN:
-      scripts[programs / name if "/" not in name else self.home / name] = ":"
+      scripts[folder / name if "/" not in name else self.home / name] = ":"
     for path, script in scripts.items():
       path.write_text(f"#!/bin/bash\n{script}\n", encoding="utf-8")
       path.chmod(0o755)

@@ -33,7 +33,7 @@ _OPTIONS = (
     "--disable-component-update",
     "--disable-sync",
 )
-_SECONDS_TO_WAIT = 20
+_SECONDS_TO_WAIT = 60
 
 
 class ChromiumTestCase(absltest.TestCase):

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -11,6 +12,9 @@ from typing import Any
 
 from absl import flags
 from absl.testing import flagsaver
+
+# Linux' own begin at 32768.
+_OWN_PORTS = range(10_000, 32_000)
 
 
 def command(name: str, *arguments: str) -> list[str]:
@@ -35,12 +39,18 @@ def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def free_ports(count: int) -> list[int]:
-  """So many ports of this machine that nobody listens at."""
-  with contextlib.ExitStack() as stack:
-    servers = [
-        stack.enter_context(socket.create_server(("", 0))) for _ in range(count)
-    ]
-    return [server.getsockname()[1] for server in servers]
+  """So many ports of this machine that nobody listens at.
+
+  They are below those that the system gives to whoever asks for any, so nobody
+  gets them before they are used; and no connection to one starts from it.
+  """
+  ports: list[int] = []
+  for port in random.SystemRandom().sample(_OWN_PORTS, len(_OWN_PORTS)):
+    if len(ports) == count:
+      break
+    with contextlib.suppress(OSError), socket.create_server(("", port)):
+      ports.append(port)
+  return ports
 
 
 def run_here(

@@ -10,9 +10,8 @@ from absl.testing import absltest
 
 from im2txt.ops import image_embedding
 
-# One of its last there, and what it multiplies by.
+# One of its last there.
 LAYER = "InceptionV3/Mixed_5b/Branch_0/Conv2d_0a_1x1"
-KERNEL = f"{LAYER}/weights"
 
 
 def set_up(test: absltest.TestCase) -> None:
