@@ -106,7 +106,7 @@ def _captioner_and_states(inputs: stand_ins.Inputs) -> tuple[Any, np.ndarray]:
   import tensorflow as tf
 
   from im2txt import captioning
-  from im2txt import input_files
+  from im2txt.batch_captioning import input_files
 
   captioner = captioning.Captioner.load(inputs.checkpoint, inputs.vocab_file)
   model = captioner.model

@@ -28,7 +28,7 @@ import numpy as np
 from benchmarks import growth
 from benchmarks import measure
 from benchmarks import photographs
-from im2txt import program
+from im2txt.runtime import program
 
 _IMAGE_DIR = flags.DEFINE_string(
     "image_dir", "", "Folder of the photographs of --captions_file."

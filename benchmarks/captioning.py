@@ -29,9 +29,9 @@ _PRECISIONS = ("float32", "bfloat16")
 
 def make_plain(inputs: stand_ins.Inputs) -> measure.Run:
   """One image at a time, step by step."""
-  from im2txt import checkpoints
   from im2txt import inference_wrapper
-  from im2txt import input_files
+  from im2txt.batch_captioning import input_files
+  from im2txt.checkpointing import checkpoints
   from im2txt.inference_utils import caption_generator
   from im2txt.inference_utils import vocabulary
 
@@ -56,9 +56,9 @@ def make_encoder(
   """The encoder alone, on images that are decoded already."""
   import tensorflow as tf
 
-  from im2txt import checkpoints
-  from im2txt import inference_model
-  from im2txt import input_files
+  from im2txt.batch_captioning import input_files
+  from im2txt.checkpointing import checkpoints
+  from im2txt.inference import inference_model
 
   path = checkpoints.find(inputs.checkpoint)
   model = inference_model.InferenceModel(
@@ -86,7 +86,7 @@ def make_captions(
 ) -> Callable[..., int]:
   """Files to captions, as run_inference does it; takes its options."""
   from im2txt import captioning
-  from im2txt import input_files
+  from im2txt.batch_captioning import input_files
 
   captioner = captioning.Captioner.load(
       inputs.checkpoint, inputs.vocab_file, precision=precision

@@ -19,7 +19,7 @@ from absl import flags
 
 from benchmarks import growth
 from benchmarks import measure
-from im2txt import program
+from im2txt.runtime import program
 
 _CONFIG_OVERRIDES = flags.DEFINE_string(
     "config_overrides", "", "Changes to the configuration, as train takes them."

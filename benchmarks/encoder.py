@@ -36,8 +36,8 @@ def make_ours(inputs: stand_ins.Inputs, precision: str) -> measure.Run:
 
 def make_with_variables(inputs: stand_ins.Inputs) -> measure.Run:
   """The encoder as it is trained."""
-  from im2txt import checkpoints
   from im2txt import encoders
+  from im2txt.checkpointing import checkpoints
 
   path = checkpoints.find(inputs.checkpoint)
   encoder = encoders.make_encoder(checkpoints.load_config(path)[0])
@@ -86,7 +86,7 @@ def _model(inputs: stand_ins.Inputs, precision: str = "float32") -> Any:
 def _images(inputs: stand_ins.Inputs, model: Any) -> Any:
   import tensorflow as tf
 
-  from im2txt import input_files
+  from im2txt.batch_captioning import input_files
 
   return tf.stack(
       [model.prepare_image(input_files.read(file)) for file in inputs.files]

@@ -35,7 +35,7 @@ _Caption = Callable[[], list[list[str]]]
 def make_checkpoint(inputs: stand_ins.Inputs) -> _Caption:
   """The model as `run_inference` has it."""
   from im2txt import captioning
-  from im2txt import input_files
+  from im2txt.batch_captioning import input_files
 
   captioner = captioning.Captioner.load(inputs.checkpoint, inputs.vocab_file)
 
@@ -101,10 +101,10 @@ def make_counted(make: Callable[[], _Caption]) -> measure.Run:
 
 def export(inputs: stand_ins.Inputs, folder: str) -> Mapping[str, str]:
   """Exports the model to a folder, in all forms; returns paths by names."""
-  from im2txt import checkpoints
-  from im2txt import inference_model
-  from im2txt import saved_model_export
-  from im2txt import tflite_model
+  from im2txt.checkpointing import checkpoints
+  from im2txt.export import saved_model_export
+  from im2txt.export import tflite_model
+  from im2txt.inference import inference_model
   from im2txt.inference_utils import vocabulary
 
   path = checkpoints.find(inputs.checkpoint)

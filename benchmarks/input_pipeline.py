@@ -16,7 +16,7 @@ from absl import flags
 
 from benchmarks import measure
 from benchmarks import training_inputs
-from im2txt import program
+from im2txt.runtime import program
 
 flags.adopt_module_key_flags(training_inputs)
 _BATCHES = flags.DEFINE_integer(
@@ -74,8 +74,8 @@ def make_run(
   Returns:
     A function that reads for a round.
   """
-  from im2txt import caption_data
   from im2txt import configuration
+  from im2txt.input_data import caption_data
   from im2txt.ops import feature_records
 
   config, _ = configuration.apply_overrides(

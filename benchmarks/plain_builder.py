@@ -16,9 +16,9 @@ from absl import flags
 import numpy as np
 import tensorflow as tf
 
-from im2txt import program
 from im2txt.data import tokenizer
 from im2txt.data import word_counts
+from im2txt.runtime import program
 
 _IMAGE_DIR = flags.DEFINE_string(
     "train_image_dir", "", "See build_mscoco_data."

@@ -13,7 +13,7 @@ from absl import flags
 import numpy as np
 
 from benchmarks import photographs
-from im2txt import program
+from im2txt.runtime import program
 
 _CHECKPOINT_PATH = flags.DEFINE_string(
     "checkpoint_path",
@@ -71,7 +71,7 @@ def run(benchmark: Callable[[Inputs], None]) -> None:
 def make(folder: str) -> Inputs:
   """The inputs of the flags; what they lack is made in a folder."""
   # Only now, as TensorFlow takes seconds to import.
-  from im2txt import input_files
+  from im2txt.batch_captioning import input_files
 
   checkpoint, vocab_file = _CHECKPOINT_PATH.value, _VOCAB_FILE.value
   if not checkpoint:
@@ -88,10 +88,10 @@ def make(folder: str) -> Inputs:
 
 
 def _make_model(folder: str, vocab_file: str) -> None:
-  from im2txt import checkpoint_saver
-  from im2txt import checkpoints
   from im2txt import configuration
   from im2txt import show_and_tell_model
+  from im2txt.checkpointing import checkpoint_saver
+  from im2txt.checkpointing import checkpoints
 
   config, training_config = configuration.apply_overrides(
       configuration.ModelConfig(),

@@ -22,7 +22,7 @@ from absl import flags
 
 from benchmarks import measure
 from benchmarks import training_inputs
-from im2txt import program
+from im2txt.runtime import program
 
 flags.adopt_module_key_flags(training_inputs)
 _STEPS = flags.DEFINE_integer(
@@ -117,11 +117,11 @@ def make_run(
   Returns:
     A function that trains for a round.
   """
-  from im2txt import caption_data
   from im2txt import configuration
-  from im2txt import mixed_precision
-  from im2txt import step_options
-  from im2txt import training
+  from im2txt.input_data import caption_data
+  from im2txt.training import mixed_precision
+  from im2txt.training import step_options
+  from im2txt.training import trainers
 
   mixed_precision.use(setting.precision)
   model_config, training_config = configuration.apply_overrides(
@@ -129,7 +129,7 @@ def make_run(
       configuration.TrainingConfig(),
       overrides,
   )
-  trainer = training.Trainer(
+  trainer = trainers.Trainer(
       model_config,
       training_config,
       step_options.StepOptions(train_inception=setting.train_inception),

@@ -21,7 +21,7 @@ from absl import app
 from absl import flags
 import tqdm
 
-from im2txt import program
+from im2txt.runtime import program
 
 _INPUT_FILE_PATTERN = flags.DEFINE_string(
     "input_file_pattern",
@@ -81,12 +81,12 @@ def main(argv: list[str]) -> None:
         "Give either --inception_checkpoint_file or --checkpoint_path."
     )
   # Here, so that --help and wrong flags need not wait for TensorFlow.
-  from im2txt import caption_data
   from im2txt import configuration
-  from im2txt import distinct_images
-  from im2txt import encoder_weights
   from im2txt import encoders
-  from im2txt import feature_cache
+  from im2txt.checkpointing import encoder_weights
+  from im2txt.input_data import caption_data
+  from im2txt.input_data import distinct_images
+  from im2txt.input_data import feature_cache
   from im2txt.ops import inputs
   from im2txt.ops import records
 

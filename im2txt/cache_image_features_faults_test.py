@@ -9,10 +9,10 @@ from unittest import mock
 from absl.testing import absltest
 from absl.testing import parameterized
 
-from im2txt import checkpoint_saver
-from im2txt import checkpoints
 from im2txt import configuration
 from im2txt import encoders
+from im2txt.checkpointing import checkpoint_saver
+from im2txt.checkpointing import checkpoints
 from im2txt.testing import faults
 from im2txt.testing import mean_encoder
 from im2txt.testing import tiny

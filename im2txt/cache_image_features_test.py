@@ -9,10 +9,10 @@ from absl.testing import parameterized
 import tensorflow as tf
 
 from im2txt import cache_image_features
-from im2txt import checkpoint_saver
-from im2txt import checkpoints
 from im2txt import configuration
 from im2txt import encoders
+from im2txt.checkpointing import checkpoint_saver
+from im2txt.checkpointing import checkpoints
 from im2txt.ops import feature_records
 from im2txt.testing import mean_encoder
 from im2txt.testing import programs

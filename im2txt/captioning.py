@@ -30,9 +30,9 @@ from typing import Unpack
 import numpy as np
 import tensorflow as tf
 
-from im2txt import caption_model
-from im2txt import captions
-from im2txt import image_conversion
+from im2txt.data import image_conversion
+from im2txt.inference import caption_model
+from im2txt.inference import captions
 from im2txt.inference_utils import vocabulary
 from im2txt.ops import beam_search
 
@@ -79,7 +79,7 @@ class Captioner:
     Raises:
       ValueError: If the vocabulary has more words than the model.
     """
-    caption_model.check_vocabulary_size(vocab, model.vocab_size)
+    vocab.check_fits(model.vocab_size)
     self.model = model
     self.vocab = vocab
     # One for life: threads made for each batch would each leave memory behind.

@@ -14,9 +14,9 @@ import dataclasses
 import json
 from typing import Any
 
-from im2txt import config_fields
-from im2txt import model_configuration
-from im2txt import training_configuration
+from im2txt.config import config_fields
+from im2txt.config import model_configuration
+from im2txt.config import training_configuration
 
 ModelConfig = model_configuration.ModelConfig
 TrainingConfig = training_configuration.TrainingConfig

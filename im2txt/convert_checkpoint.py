@@ -12,7 +12,7 @@ they are; this one is for other code, or to leave out what takes space.
 from absl import app
 from absl import flags
 
-from im2txt import program
+from im2txt.runtime import program
 
 _KEEP_SLOTS = flags.DEFINE_boolean(
     "keep_slots",
@@ -32,7 +32,7 @@ def main(argv: list[str]) -> None:
         "Two arguments are required: the old checkpoint and the new folder."
     )
   # Here, so that --help and wrong flags need not wait for TensorFlow.
-  from im2txt import checkpoint_conversion
+  from im2txt.checkpointing import checkpoint_conversion
 
   done = checkpoint_conversion.convert(
       argv[1], argv[2], keep_slots=_KEEP_SLOTS.value

@@ -30,8 +30,8 @@ from absl import app
 from absl import flags
 
 from im2txt import metric_flags
-from im2txt import program
 from im2txt import search_flags
+from im2txt.runtime import program
 
 flags.adopt_module_key_flags(metric_flags)
 flags.adopt_module_key_flags(search_flags)
@@ -169,8 +169,8 @@ def main(argv: list[str]) -> None:
   del argv
   _check_flags()
   # Here, so that --help and wrong flags need not wait for TensorFlow.
-  from im2txt import evaluation_results
-  from im2txt import evaluation_run
+  from im2txt.evaluation import evaluation_results
+  from im2txt.evaluation import evaluation_run
 
   values: dict[str, Any] = {
       field.name: flags.FLAGS[field.name].value

@@ -6,10 +6,10 @@ import os
 from absl.testing import parameterized
 import tensorflow as tf
 
-from im2txt import checkpoint_saver
-from im2txt import checkpoints
 from im2txt import configuration
 from im2txt import show_and_tell_model
+from im2txt.checkpointing import checkpoint_saver
+from im2txt.checkpointing import checkpoints
 from im2txt.evaluation import coco_results
 from im2txt.testing import programs
 from im2txt.testing import tiny

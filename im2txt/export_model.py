@@ -47,8 +47,8 @@ from absl import app
 from absl import flags
 from absl import logging
 
-from im2txt import program
 from im2txt import search_flags
+from im2txt.runtime import program
 
 flags.adopt_module_key_flags(search_flags)
 
@@ -125,8 +125,8 @@ def main(argv: list[str]) -> None:
   _check_combination(_FORMAT.value)
 
   # Only now, as TensorFlow takes seconds to import.
-  from im2txt import checkpoints
   from im2txt import configuration
+  from im2txt.checkpointing import checkpoints
 
   path = checkpoints.find(_CHECKPOINT_PATH.value)
   config, _ = configuration.apply_overrides(
@@ -155,8 +155,8 @@ def _check_combination(chosen: str) -> None:
 
 
 def _write_frozen_graph(config, path: str) -> None:
-  from im2txt import frozen_graph
   from im2txt import show_and_tell_model
+  from im2txt.inference import frozen_graph
   from im2txt.inference_utils import inference_wrapper_base
 
   logging.info("Building model.")
@@ -166,15 +166,14 @@ def _write_frozen_graph(config, path: str) -> None:
 
 
 def _write_captioner(config, path: str) -> None:
-  from im2txt import caption_model
-  from im2txt import inference_model
-  from im2txt import saved_model_export
-  from im2txt import tflite_model
+  from im2txt.export import saved_model_export
+  from im2txt.export import tflite_model
+  from im2txt.inference import inference_model
   from im2txt.inference_utils import vocabulary
 
   # What is wrong is to be said before the model is built.
   vocab = vocabulary.Vocabulary(_VOCAB_FILE.value)
-  caption_model.check_vocabulary_size(vocab, config.vocab_size)
+  vocab.check_fits(config.vocab_size)
   if _FORMAT.value == "saved_model":
     saved_model_export.check_replaceable(_OUTPUT_DIR.value)
   logging.info("Building model.")

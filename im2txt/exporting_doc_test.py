@@ -8,9 +8,9 @@ import sys
 import tensorflow as tf
 
 from im2txt import captioning
-from im2txt import inference_model
-from im2txt import saved_model_export
-from im2txt import tflite_model
+from im2txt.export import saved_model_export
+from im2txt.export import tflite_model
+from im2txt.inference import inference_model
 from im2txt.inference_utils import vocabulary
 from im2txt.testing import tiny
 from im2txt.testing import tiny_captioning

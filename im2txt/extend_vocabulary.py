@@ -25,7 +25,7 @@ checkpoint, they grow by zeros for the new words.
 
 from absl import app
 
-from im2txt import program
+from im2txt.runtime import program
 
 # More words are only counted.
 _MAX_PRINTED = 10
@@ -39,7 +39,7 @@ def main(argv: list[str]) -> None:
         " vocabulary with new words and the new folder."
     )
   # Here, so that --help and wrong flags need not wait for TensorFlow.
-  from im2txt import vocabulary_extension
+  from im2txt.checkpointing import vocabulary_extension
 
   done = vocabulary_extension.extend(*argv[1:])
   more = len(done.new_words) - _MAX_PRINTED

@@ -4,9 +4,9 @@ import os
 
 import tensorflow as tf
 
-from im2txt import checkpoints
 from im2txt import extend_vocabulary
 from im2txt import show_and_tell_model
+from im2txt.checkpointing import checkpoints
 from im2txt.testing import old_checkpoints
 from im2txt.testing import programs
 from im2txt.testing import tiny

@@ -11,17 +11,17 @@ import numpy as np
 import tensorflow as tf
 
 from im2txt import captioning
-from im2txt import checkpoints
 from im2txt import configuration
-from im2txt import evaluation_loop
-from im2txt import feature_metadata
 from im2txt import run_inference
-from im2txt import training_loop
+from im2txt.checkpointing import checkpoints
+from im2txt.evaluation import evaluation_loop
+from im2txt.input_data import feature_metadata
 from im2txt.testing import made_up_features
 from im2txt.testing import old_checkpoints
 from im2txt.testing import programs
 from im2txt.testing import tiny
 from im2txt.testing import tiny_captioning
+from im2txt.training import training_loop
 
 # What the shapes of a checkpoint don't say; the sizes are read from these.
 _OVERRIDES = (

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from im2txt import caption_model
 from im2txt import configuration
-from im2txt import frozen_graph
 from im2txt import show_and_tell_model
+from im2txt.inference import caption_model
+from im2txt.inference import frozen_graph
 from im2txt.inference_utils import inference_wrapper_base
 
 

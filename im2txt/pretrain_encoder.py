@@ -18,7 +18,7 @@ import dataclasses
 from absl import flags
 import tqdm
 
-from im2txt import program
+from im2txt.runtime import program
 
 _LABELS_FILE = flags.DEFINE_string(
     "labels_file", "", "JSON file of images and their labels."
@@ -47,10 +47,10 @@ def main(argv: list[str]) -> None:
   # Here, so that --help and wrong flags need not wait for TensorFlow.
   import tensorflow as tf
 
-  from im2txt import checkpoint_saver
-  from im2txt import checkpoints
   from im2txt import configuration
-  from im2txt import encoder_pretraining
+  from im2txt.checkpointing import checkpoint_saver
+  from im2txt.checkpointing import checkpoints
+  from im2txt.shapes import encoder_pretraining
 
   model_config, training_config = configuration.apply_overrides(
       configuration.ModelConfig(),

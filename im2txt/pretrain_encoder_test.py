@@ -7,11 +7,11 @@ from unittest import mock
 from absl.testing import parameterized
 import tensorflow as tf
 
-from im2txt import checkpoints
-from im2txt import encoder_pretraining
-from im2txt import encoder_weights
 from im2txt import encoders
 from im2txt import pretrain_encoder
+from im2txt.checkpointing import checkpoints
+from im2txt.checkpointing import encoder_weights
+from im2txt.shapes import encoder_pretraining
 from im2txt.testing import programs
 from im2txt.testing import tiny
 from im2txt.testing import tiny_captioning

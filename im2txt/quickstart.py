@@ -18,9 +18,9 @@ import shutil
 
 from absl import flags
 
-from im2txt import program
-from im2txt import shapes_recipe
-from im2txt import stages
+from im2txt.runtime import program
+from im2txt.shapes import shapes_recipe
+from im2txt.shapes import stages
 
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir",

@@ -47,9 +47,9 @@ from absl import app
 from absl import flags
 from absl import logging
 
-from im2txt import program
-from im2txt import progress
 from im2txt import search_flags
+from im2txt.runtime import program
+from im2txt.runtime import progress
 
 flags.adopt_module_key_flags(search_flags)
 
@@ -150,10 +150,10 @@ def main(argv: list[str]) -> int:
 
   # Only now, as TensorFlow takes seconds to import.
   program.leave_keras_out()
-  from im2txt import caption_formats
-  from im2txt import caption_model
-  from im2txt import image_ids
-  from im2txt import input_files
+  from im2txt.batch_captioning import caption_formats
+  from im2txt.batch_captioning import image_ids
+  from im2txt.batch_captioning import input_files
+  from im2txt.inference import caption_model
   from im2txt.inference_utils import vocabulary
 
   logging.info("Building model.")
@@ -205,7 +205,7 @@ def _caption(
 ) -> Iterator[Any]:
   """Captions files, showing that; adds to `failed` those that can't be."""
   from im2txt import captioning
-  from im2txt import file_captioning
+  from im2txt.batch_captioning import file_captioning
 
   def on_error(file: str, reason: str) -> None:
     _complain(file, reason)
@@ -240,8 +240,8 @@ def _write(
     paths: list[str],
 ) -> None:
   """Captions files by way of a journal, and writes --output_file."""
-  from im2txt import caption_files
-  from im2txt import file_captioning
+  from im2txt.batch_captioning import caption_files
+  from im2txt.batch_captioning import file_captioning
 
   output = os.path.normpath(_OUTPUT_FILE.value)
   caption_files.check(output, _OUTPUT_FORMAT.value)

@@ -44,13 +44,13 @@ from absl import logging
 import tqdm
 
 from im2txt import metric_flags
-from im2txt import program
 from im2txt.data import captions_json
 from im2txt.evaluation import coco_results
 from im2txt.evaluation import comparison
 from im2txt.evaluation import comparison_files
 from im2txt.evaluation import html_report
 from im2txt.evaluation import scores_report
+from im2txt.runtime import program
 
 flags.adopt_module_key_flags(metric_flags)
 

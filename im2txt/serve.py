@@ -29,7 +29,7 @@ import math
 from absl import flags
 from absl import logging
 
-from im2txt import program
+from im2txt.runtime import program
 
 _CHECKPOINT_PATH = flags.DEFINE_string(
     "checkpoint_path",
@@ -137,8 +137,8 @@ def main(argv: list[str]) -> None:
     )
   # Only now, as TensorFlow takes seconds to import.
   program.leave_keras_out()
-  from im2txt import caption_model
   from im2txt import captioning
+  from im2txt.inference import caption_model
   from im2txt.serving import application
   from im2txt.serving import caption_service
   from im2txt.serving import request_guard

@@ -17,10 +17,10 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from im2txt import caption_data
 from im2txt import configuration
 from im2txt import decoders
 from im2txt import encoders
+from im2txt.input_data import caption_data
 from im2txt.ops import inputs
 from im2txt.ops import label_smoothing as smoothing
 

@@ -52,8 +52,8 @@ from typing import Any
 from absl import app
 from absl import flags
 
-from im2txt import presets
-from im2txt import program
+from im2txt.config import presets
+from im2txt.runtime import program
 
 __doc__ = f"{__doc__}\nPresets, for --preset:\n\n{presets.describe()}"
 
@@ -188,7 +188,7 @@ def main(argv: list[str]) -> int:
   del argv
   _check_flags()
   # Here, so that --help and wrong flags need not wait for TensorFlow.
-  from im2txt import training_run
+  from im2txt.training import training_run
 
   values: dict[str, Any] = {
       field.name: flags.FLAGS[field.name].value

@@ -14,13 +14,13 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from im2txt import checkpoints
 from im2txt import configuration
-from im2txt import feature_metadata
-from im2txt import folder_lock
-from im2txt import training_loop
+from im2txt.checkpointing import checkpoints
+from im2txt.input_data import feature_metadata
+from im2txt.runtime import folder_lock
 from im2txt.testing import programs
 from im2txt.testing import tiny
+from im2txt.training import training_loop
 
 # Without dropout, which is another on each replica.
 _CONFIG = dataclasses.replace(tiny.CONFIG, lstm_dropout_keep_prob=1.0)

@@ -8,11 +8,11 @@ from unittest import mock
 from absl.testing import absltest
 from absl.testing import parameterized
 
-from im2txt import checkpoint_reader
-from im2txt import checkpoints
 from im2txt import configuration
 from im2txt import encoders
-from im2txt import feature_metadata
+from im2txt.checkpointing import checkpoint_reader
+from im2txt.checkpointing import checkpoints
+from im2txt.input_data import feature_metadata
 from im2txt.testing import faults
 from im2txt.testing import tiny
 

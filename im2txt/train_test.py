@@ -7,8 +7,8 @@ import subprocess
 from absl.testing import parameterized
 import tensorflow as tf
 
-from im2txt import checkpoints
 from im2txt import configuration
+from im2txt.checkpointing import checkpoints
 from im2txt.testing import programs
 from im2txt.testing import tiny
 

@@ -12,8 +12,8 @@ import shutil
 import subprocess
 import sys
 
-from im2txt.data import shapes_dataset
-from im2txt.data import shapes_world
+from im2txt.shapes import shapes_dataset
+from im2txt.shapes import shapes_world
 from im2txt.testing import programs
 from tools import docs_captions
 from tools import docs_program

@@ -36,7 +36,6 @@ from typing import Any
 from absl import app
 from absl import flags
 
-from im2txt import program
 from im2txt.data import caption_dataset
 from im2txt.data import caption_sources
 from im2txt.data import caption_splits
@@ -45,9 +44,10 @@ from im2txt.data import dataset_builder
 from im2txt.data import dataset_files
 from im2txt.data import given_vocabulary
 from im2txt.data import tokenizer
-from im2txt.data import whole_file
 from im2txt.data import word_counts
 from im2txt.data import worker_pool
+from im2txt.runtime import program
+from im2txt.runtime import whole_file
 
 _CAPTIONS_FILE = flags.DEFINE_string(
     "captions_file", "", "File with the captions of all images."

@@ -26,10 +26,10 @@ from typing import TypeVar
 
 from absl import flags
 
-from im2txt import program
 from im2txt.data import dataset_builder
-from im2txt.data import whole_file
 from im2txt.data import worker_pool
+from im2txt.runtime import program
+from im2txt.runtime import whole_file
 
 _TRAIN_IMAGE_DIR = flags.DEFINE_string(
     "train_image_dir", "/tmp/train2014/", "Folder of the training images."

@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 from im2txt.data import sequence_example
 from im2txt.data import tfrecord
-from im2txt.data import whole_file
 from im2txt.data import word_counts
 from im2txt.data import worker_pool
+from im2txt.runtime import whole_file
 
 # What the released data set was shuffled with.
 _SHUFFLE_SEED = 12345

@@ -25,9 +25,9 @@ from im2txt.data import captions_json
 from im2txt.data import jpeg_check
 from im2txt.data import jpeg_encoding
 from im2txt.data import tokenizer
-from im2txt.data import whole_file
 from im2txt.data import word_counts
 from im2txt.data import worker_pool
+from im2txt.runtime import whole_file
 
 SKIPPED_IMAGES = "skipped_images.txt"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from im2txt.data import captioned_images
 from im2txt.data import captions_json
-from im2txt.data import whole_file
+from im2txt.runtime import whole_file
 
 _DESCRIPTION = "dataset.json"
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from im2txt.data import caption_dataset
-from im2txt.data import whole_file
 from im2txt.data import word_counts
+from im2txt.runtime import whole_file
 
 
 def take(

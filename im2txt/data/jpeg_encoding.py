@@ -12,9 +12,9 @@ import io
 from PIL import Image
 from PIL import ImageOps
 
-from im2txt import image_conversion
-from im2txt import rgb_image
+from im2txt.data import image_conversion
 from im2txt.data import jpeg_check
+from im2txt.data import rgb_image
 
 _QUALITY = 95
 _JPEG_BEGINNING = b"\xff\xd8"

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from collections.abc import Sequence
 import dataclasses
 
-from im2txt.data import whole_file
+from im2txt.runtime import whole_file
 
 _UNKNOWN_WORD = "<UNK>"
 

@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from im2txt.data import whole_file
+from im2txt.runtime import whole_file
 
 _FORM = '[{"image_id": 139, "caption": "a caption"}, ...]'
 

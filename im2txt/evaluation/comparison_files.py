@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import json
 from typing import Any
 
-from im2txt.data import whole_file
 from im2txt.evaluation import caption_statistics
 from im2txt.evaluation import comparison
+from im2txt.runtime import whole_file
 
 # Headings of the statistics in the table and how they are written.
 _STATISTICS = {

@@ -10,8 +10,8 @@ import pathlib
 from PIL import Image
 from PIL import ImageOps
 
-from im2txt import image_conversion
-from im2txt import rgb_image
+from im2txt.data import image_conversion
+from im2txt.data import rgb_image
 
 # The longer side of a thumbnail, in pixels, and of what is seen from near.
 _THUMBNAIL_SIZE = 320

@@ -21,9 +21,9 @@ from absl import logging
 import numpy as np
 import tensorflow as tf
 
-from im2txt import checkpoints
 from im2txt import configuration
-from im2txt import frozen_graph
+from im2txt.checkpointing import checkpoints
+from im2txt.inference import frozen_graph
 
 
 class Model(Protocol):

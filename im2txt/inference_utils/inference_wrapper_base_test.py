@@ -5,8 +5,8 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from im2txt import checkpoint_saver
 from im2txt import configuration
+from im2txt.checkpointing import checkpoint_saver
 from im2txt.inference_utils import inference_wrapper_base
 from im2txt.testing import original_graph
 from im2txt.testing import tiny_captioning

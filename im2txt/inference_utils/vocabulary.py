@@ -81,6 +81,16 @@ class Vocabulary:
       return self.reverse_vocab[self.unk_id]
     return self.reverse_vocab[word_id]
 
+  def check_fits(self, vocab_size: int) -> None:
+    """Raises a ValueError if there are more words than a model has."""
+    num_words = len(self.reverse_vocab)
+    if num_words > vocab_size:
+      raise ValueError(
+          f"The vocabulary has {num_words} words, the unknown word included,"
+          f" but the model has vocab_size={vocab_size}. Use the vocabulary that"
+          " the model was trained with."
+      )
+
 
 def read_counts(vocab_file: str) -> dict[str, str]:
   """Reads the words of a vocabulary file and how often they occurred.

@@ -75,6 +75,12 @@ class VocabularyTest(parameterized.TestCase):
     self.assertEqual(vocab.id_to_word(3), "<UNK>")
     self.assertEqual(vocab.id_to_word(11999), "<UNK>")
 
+  def test_has_no_more_words_than_the_model(self):
+    vocab = self._vocabulary(b"a 9\n<S> 5\n</S> 5")
+    vocab.check_fits(4)
+    with self.assertRaisesRegex(ValueError, "has 4 words.* vocab_size=3"):
+      vocab.check_fits(3)
+
   @parameterized.named_parameters(
       ("start", b"a 1\n</S> 1", "lacks the start_word '<S>'"),
       ("end", b"a 1\n<S> 1", "lacks the end_word '</S>'"),

@@ -6,7 +6,7 @@ thereby work here too.
 
 import pydantic
 
-from im2txt import captions
+from im2txt.inference import captions
 
 
 class Error(pydantic.BaseModel):

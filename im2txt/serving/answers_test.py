@@ -3,7 +3,7 @@
 from absl.testing import absltest
 from absl.testing import parameterized
 
-from im2txt import captions
+from im2txt.inference import captions
 from im2txt.serving import answers
 
 

@@ -7,7 +7,7 @@ from absl.testing import absltest
 from absl.testing import parameterized
 import httpx
 
-from im2txt import image_conversion
+from im2txt.data import image_conversion
 from im2txt.serving import application
 from im2txt.serving import caption_service
 from im2txt.serving import request_guard

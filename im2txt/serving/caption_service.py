@@ -18,7 +18,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from im2txt import captioning
-from im2txt import captions
+from im2txt.inference import captions
 from im2txt.serving import batcher
 
 # An image's captions, the best first, or why there are none.

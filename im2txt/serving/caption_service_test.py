@@ -8,7 +8,7 @@ from absl.testing import parameterized
 from PIL import Image
 
 from im2txt import captioning
-from im2txt import image_conversion
+from im2txt.data import image_conversion
 from im2txt.serving import batcher
 from im2txt.serving import caption_service
 from im2txt.testing import fake_captioner

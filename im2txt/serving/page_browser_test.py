@@ -6,7 +6,7 @@ from absl.testing import absltest
 from selenium.webdriver.common import by
 from selenium.webdriver.common import keys
 
-from im2txt import image_conversion
+from im2txt.data import image_conversion
 from im2txt.serving import application
 from im2txt.serving import caption_service
 from im2txt.serving import request_guard

@@ -8,7 +8,7 @@ import socket
 
 import uvicorn
 
-from im2txt import stop_signals
+from im2txt.runtime import stop_signals
 
 
 def bind(host: str, port: int) -> socket.socket:

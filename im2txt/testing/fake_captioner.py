@@ -10,8 +10,8 @@ from typing import Any
 from PIL import Image
 
 from im2txt import captioning
-from im2txt import captions
-from im2txt import image_conversion
+from im2txt.data import image_conversion
+from im2txt.inference import captions
 
 
 def image(width: int = 8, height: int = 6, kind: str = "png") -> bytes:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import contextlib
 from unittest import mock
 
-from im2txt import caption_data
 from im2txt import configuration
 from im2txt import encoders
-from im2txt import feature_metadata
+from im2txt.input_data import caption_data
+from im2txt.input_data import feature_metadata
 from im2txt.testing import tiny
 
 

@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from im2txt import caption_data
-from im2txt import checkpoint_saver
-from im2txt import checkpoints
 from im2txt import configuration
 from im2txt import show_and_tell_model
+from im2txt.checkpointing import checkpoint_saver
+from im2txt.checkpointing import checkpoints
+from im2txt.input_data import caption_data
 from im2txt.testing import tiny
 
 # Larger initial values than usual: decided about the next word.

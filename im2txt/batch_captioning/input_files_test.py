@@ -1,0 +1,105 @@
+"""Tests of input_files."""
+
+import os
+from pathlib import Path
+
+from absl.testing import parameterized
+import tensorflow as tf
+
+from im2txt.batch_captioning import input_files
+
+
+class InputFilesTest(parameterized.TestCase, tf.test.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self.folder = Path(self.create_tempdir().full_path)
+    for name in ("b.jpg", "a.jpg", "c.png", "d[1].jpg", "e,f.jpg"):
+      (self.folder / name).write_bytes(name.encode())
+
+  def _given(self, *names):
+    """The names in the folder, with a mark before them where one was."""
+    return [
+        f"{name[:1]}{self.folder / name[1:]}"
+        if name.startswith(("@", " "))
+        else str(self.folder / name)
+        for name in names
+    ]
+
+  @parameterized.parameters(
+      (["a.jpg"], ["a.jpg"], []),
+      (["*.jpg"], ["a.jpg", "b.jpg", "d[1].jpg", "e,f.jpg"], []),
+      # The order given, each file once.
+      (["b.jpg", "[a-c].*"], ["b.jpg", "a.jpg", "c.png"], []),
+      (["c.png", " a.jpg"], ["c.png", "a.jpg"], []),
+      # Names that look like patterns or like several names.
+      (["d[1].jpg"], ["d[1].jpg"], []),
+      (["e,f.jpg"], ["e,f.jpg"], []),
+      (["a.jpg", "no.jpg", "*.gif"], ["a.jpg"], ["no.jpg", "*.gif"]),
+  )
+  def test_finds(self, patterns, names, missing):
+    files, problems = input_files.find(",".join(self._given(*patterns)))
+    self.assertEqual(files, self._given(*names))
+    self.assertEqual(
+        problems,
+        dict.fromkeys(self._given(*missing), "There is no such file."),
+    )
+
+  def test_the_images_of_a_folder(self):
+    for name in ("notes.txt", "B.JPEG", "g.webp"):
+      (self.folder / name).touch()
+    (self.folder / "more").mkdir()
+    (self.folder / "more" / "deep.jpg").touch()
+    (self.folder / "empty").mkdir()
+    names = ["B.JPEG", "a.jpg", "b.jpg", "c.png", "d[1].jpg", "e,f.jpg"]
+    files, problems = input_files.find(f"{self.folder},{self.folder}/empty")
+    self.assertEqual(files, self._given(*names, "g.webp"))
+    self.assertEqual(
+        problems,
+        {f"{self.folder}/empty": "There is no image in this folder."},
+    )
+
+  def test_the_files_of_a_list(self):
+    listed = self._given("e,f.jpg", "no.jpg", "a.jpg")
+    (self.folder / "list.txt").write_text("\r\n".join([*listed, "", " "]))
+    (self.folder / "none.txt").write_text("\n")
+    (self.folder / "latin.txt").write_bytes(b"caf\xe9.jpg")
+    marked = self._given("@list.txt", "@none.txt", "@latin.txt", "@no.txt")
+    files, problems = input_files.find(",".join([listed[2], *marked]))
+    # Whether they are there is seen when they are read.
+    self.assertEqual(files, [listed[2], *listed[:2]])
+    self.assertEqual(
+        problems,
+        {
+            marked[1]: "There is no name in this list.",
+            marked[2]: "This list is no UTF-8 text.",
+            marked[3]: "There is no such list.",
+        },
+    )
+
+  def test_a_name_that_looks_like_a_list(self):
+    os.chdir(self.folder)
+    (self.folder / "@home.jpg").touch()
+    self.assertEqual(input_files.find("@home.jpg"), (["@home.jpg"], {}))
+
+  @parameterized.parameters(
+      ("", ""),
+      ("*.gif", " There is no such file."),
+      ("@no.txt", " There is no such list."),
+      ("no.jpg,*.gif", " There is no such file."),
+      ("empty,*.gif", " There is no image in this folder. There is no such"),
+  )
+  def test_no_file_at_all(self, patterns, reasons):
+    (self.folder / "empty").mkdir()
+    os.chdir(self.folder)
+    with self.assertRaisesRegex(
+        FileNotFoundError, f"matches --input_files. Got: .*'.{reasons}"
+    ):
+      input_files.find(patterns)
+
+  def test_reads(self):
+    self.assertEqual(input_files.read(str(self.folder / "a.jpg")), b"a.jpg")
+
+
+if __name__ == "__main__":
+  tf.test.main()

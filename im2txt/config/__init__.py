@@ -1,0 +1,1 @@
+"""The fields of the configuration, and presets of them."""

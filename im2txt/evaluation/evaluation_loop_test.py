@@ -1,0 +1,180 @@
+"""Tests of evaluating checkpoints as they appear."""
+
+import dataclasses
+import os
+import time
+from unittest import mock
+
+from absl.testing import parameterized
+import tensorflow as tf
+
+from im2txt import show_and_tell_model
+from im2txt.checkpointing import best_checkpoint
+from im2txt.checkpointing import checkpoint_saver
+from im2txt.checkpointing import checkpoints
+from im2txt.evaluation import evaluation_loop
+from im2txt.testing import made_up_features
+from im2txt.testing import tiny
+
+
+class EvaluationLoopTest(parameterized.TestCase, tf.test.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self.dir = self.create_tempdir().full_path
+    self.enter_context(made_up_features.accepted())
+    self.model = show_and_tell_model.ShowAndTellModel(
+        tiny.CONFIG, "eval", seed=5
+    )
+
+  def _save(self, step):
+    self.model.global_step.assign(step)
+    saver = checkpoint_saver.Saver(
+        self.model.checkpoint_variables(), self.dir, max_to_keep=5
+    )
+    return saver.save(step)
+
+  def _loop(self, min_global_step=0, config=tiny.CONFIG):
+    return evaluation_loop.EvaluationLoop(
+        data=made_up_features.write(self.dir, 5, config=config),
+        checkpoint_dir=self.dir,
+        eval_dir=os.path.join(self.dir, "eval"),
+        max_examples=100,
+        min_global_step=min_global_step,
+    )
+
+  def _perplexities(self):
+    values = {}
+    for file in tf.io.gfile.glob(os.path.join(self.dir, "eval", "events*")):
+      for record in tf.data.TFRecordDataset(file):
+        event = tf.compat.v1.Event.FromString(record.numpy())
+        for value in event.summary.value:
+          if value.tag == "Perplexity":
+            values[event.step] = float(tf.make_ndarray(value.tensor))
+    return values
+
+  def test_perplexity_is_logged_and_summarized(self):
+    path = self._save(7)
+    with self.assertLogs("absl", "INFO") as logs:
+      perplexity = self._loop().run_once().perplexity
+    # Untrained, every one of the words is about as likely.
+    self.assertAllClose(tiny.VOCAB_SIZE, perplexity, rtol=0.1)
+    self.assertAllClose({7: perplexity}, self._perplexities(), rtol=1e-6)
+    text = "\n".join(logs.output)
+    self.assertRegex(text, "Creating eval directory: .*/eval")
+    self.assertRegex(text, r"Starting evaluation at \d{4}-\d\d-\d\d-\d\d:\d\d:")
+    self.assertIn(f"Loading model from checkpoint: {path}", text)
+    self.assertIn(f"Successfully loaded {path} at global step = 7.", text)
+    self.assertIn("Computed losses for 1 of 3 batches.", text)
+    self.assertRegex(text, rf"Perplexity = {perplexity:f} \(\S+ sec\)")
+    self.assertIn("Finished processing evaluation at global step 7.", text)
+
+  def test_averages_of_weights(self):
+    name = "logits/biases"
+    certain = tf.one_hot(tiny.END_ID, tiny.VOCAB_SIZE, on_value=9.0)
+    average = tf.Variable(certain)
+    variables = {
+        **self.model.checkpoint_variables(),
+        f"{name}/ExponentialMovingAverage": average,
+    }
+    checkpoint_saver.Saver(variables, self.dir, max_to_keep=5).save(3)
+    plain = self._loop().run_once().perplexity
+    self.assertAllClose(tiny.VOCAB_SIZE, plain, rtol=0.1)
+    loop = self._loop(config=dataclasses.replace(tiny.CONFIG, use_ema=True))
+    # Wrong about all words but the last ones.
+    self.assertGreater(loop.run_once().perplexity, 100)
+    self.assertAllEqual(certain, loop.model.decoder.logits_biases)
+
+  def test_nothing_to_evaluate(self):
+    loop = self._loop(min_global_step=5)
+    with self.assertLogs("absl", "INFO") as logs:
+      self.assertIsNone(loop.run_once())
+      self._save(4)
+      self.assertIsNone(loop.run_once())
+    text = "\n".join(logs.output)
+    self.assertIn(
+        f"Skipping evaluation. No checkpoint found in: {self.dir}", text
+    )
+    self.assertIn("Skipping evaluation. Global step = 4 < 5", text)
+    self.assertEmpty(self._perplexities())
+
+  def test_each_checkpoint_once(self):
+    self._save(1)
+    loop = self._loop()
+    self.assertIsNotNone(loop.run_once())
+    self.assertIsNone(loop.run_once())
+    self._save(2)
+    self.assertIsNotNone(loop.run_once())
+    self.assertSameElements([1, 2], self._perplexities())
+
+  # The index is deleted first, but may have been read by then.
+  @parameterized.parameters(".*", ".data*")
+  def test_checkpoint_that_disappears(self, suffix):
+    path = self._save(1)
+    loop = self._loop()
+
+    def find_and_lose(folder):
+      del folder
+      for file in tf.io.gfile.glob(path + suffix):
+        os.remove(file)
+      return path
+
+    with mock.patch.object(checkpoints, "find_latest", find_and_lose):
+      self.assertIsNone(loop.run_once())
+    self._save(2)
+    self.assertIsNotNone(loop.run_once())
+
+  def test_damaged_checkpoint_is_an_error(self):
+    path = self._save(1)
+    with open(path + ".data-00000-of-00001", "r+b") as file:
+      file.truncate(100)
+    with self.assertRaisesRegex(ValueError, "can't be read"):
+      self._loop().run_once()
+
+  def test_best_is_kept_and_training_told_to_stop(self):
+    loop = self._loop()
+    best_dir = os.path.join(self.dir, "best")
+    loop.best = best_checkpoint.BestCheckpoint(best_dir, "perplexity")
+    loop.stop_after = 2
+    biases = self.model.decoder.logits_biases
+    steps = []
+
+    def sleep(seconds):
+      del seconds
+      steps.append(len(steps) + 1)
+      # Worse and worse: a word that is in no caption grows likelier.
+      biases.assign(tf.one_hot(11, tiny.VOCAB_SIZE, float(len(steps))))
+      self._save(len(steps))
+
+    with mock.patch.object(time, "sleep", sleep):
+      loop.run(interval_secs=0)
+    self.assertEqual([1, 2, 3], steps)
+    self.assertEndsWith(checkpoints.find(best_dir), "model.ckpt-1")
+    self.assertStartsWith(
+        best_checkpoint.stop_reason(self.dir),
+        "No gain in perplexity for 2 evaluations (--stop_after=2) since step 1",
+    )
+
+  def test_loop_ends_without_new_checkpoints(self):
+    loop = self._loop()
+    naps = []
+
+    def sleep(seconds):
+      naps.append(seconds)
+      if len(naps) == 2:
+        self._save(3)
+
+    clock = lambda: 10.0 * len(naps)
+    with (
+        mock.patch.object(time, "sleep", sleep),
+        mock.patch.object(time, "monotonic", clock),
+    ):
+      loop.run(interval_secs=10, timeout_secs=35)
+    # Looks at 0, 10 and 20, where a checkpoint is; then at 30, 40, 50, and
+    # gives up at 55, the last nap being shorter.
+    self.assertEqual([10, 10, 10, 10, 10, 5], naps)
+    self.assertSameElements([3], self._perplexities())
+
+
+if __name__ == "__main__":
+  tf.test.main()

@@ -1,0 +1,147 @@
+"""An evaluation as `evaluate` is told of it, from its parts.
+
+files, configuration -> data  -> EvaluationLoop <- captions, ranking, the best
+"""
+
+from collections.abc import Collection
+from collections.abc import Iterator
+import dataclasses
+import os
+import pathlib
+
+from im2txt import captioning
+from im2txt import configuration
+from im2txt.checkpointing import best_checkpoint
+from im2txt.checkpointing import checkpoints
+from im2txt.evaluation import caption_evaluation
+from im2txt.evaluation import evaluation_loop
+from im2txt.evaluation import evaluation_results
+from im2txt.evaluation import html_report
+from im2txt.evaluation import ranking
+from im2txt.input_data import caption_data
+from im2txt.ops import inputs
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Run:
+  """What there is to do; each field but the last is `evaluate`'s flag.
+
+  Attributes:
+    search_options: Of the search for captions.
+  """
+
+  input_file_pattern: str
+  input_feature_pattern: str
+  checkpoint_dir: str
+  checkpoints: str
+  eval_dir: str
+  eval_interval_secs: int
+  num_eval_examples: int
+  min_global_step: int
+  once: bool
+  timeout_secs: int
+  caption_metrics: bool
+  vocab_file: str
+  split: str
+  metrics: Collection[str]
+  tokenizer: str
+  training_captions: str
+  report_dir: str
+  keep_best: str | None
+  best_dir: str
+  stop_after: int
+  ranking: bool
+  ranking_images: int
+  config_overrides: str
+  search_options: captioning.SearchOptions
+
+
+def evaluate(run: Run) -> list[evaluation_results.Evaluation]:
+  """Does a run.
+
+  Args:
+    run: The run.
+
+  Returns:
+    What was found of each checkpoint; nothing of a run that goes on and on.
+
+  Raises:
+    OSError: If a file can't be read or written.
+    ValueError: If the run can't be done as it is described, or there is no
+      checkpoint to evaluate once.
+  """
+  if run.checkpoints:
+    return list(_evaluate_all(run))
+  loop = _make_loop(run, _config(run, run.checkpoint_dir))
+  if not run.once:
+    loop.run(
+        interval_secs=run.eval_interval_secs, timeout_secs=run.timeout_secs
+    )
+    return []
+  evaluation = loop.run_once()
+  if evaluation is None:
+    raise ValueError(
+        f"No checkpoint of step {run.min_global_step} (--min_global_step) or"
+        f" later to evaluate in {run.checkpoint_dir}."
+    )
+  return [evaluation]
+
+
+def _evaluate_all(run: Run) -> Iterator[evaluation_results.Evaluation]:
+  made_for = None
+  for name, path in checkpoints.find_all(run.checkpoints).items():
+    config = _config(run, path)
+    if config != made_for:  # One model for all that are made alike.
+      loop, made_for = _make_loop(run, config), config
+    yield loop.evaluate(path, name)
+
+
+def _config(run: Run, path: str) -> configuration.ModelConfig:
+  """The model's configuration, of a checkpoint or a folder."""
+  return configuration.apply_overrides(
+      *checkpoints.load_config(path), run.config_overrides
+  )[0]
+
+
+def _make_loop(
+    run: Run, config: configuration.ModelConfig
+) -> evaluation_loop.EvaluationLoop:
+  if run.report_dir and not run.checkpoints:
+    html_report.check(pathlib.Path(run.report_dir))
+  data = caption_data.CaptionData(
+      files=inputs.input_files(
+          run.input_file_pattern, run.input_feature_pattern
+      ),
+      config=config,
+      are_features=bool(run.input_feature_pattern),
+  )
+  loop = evaluation_loop.EvaluationLoop(
+      data=data,
+      checkpoint_dir=run.checkpoint_dir,
+      eval_dir=run.eval_dir,
+      max_examples=run.num_eval_examples,
+      min_global_step=run.min_global_step,
+  )
+  if run.caption_metrics:
+    loop.captions = caption_evaluation.make_evaluator(
+        loop.model,
+        data,
+        vocab_file=run.vocab_file,
+        folder=run.eval_dir,
+        split_name=run.split,
+        training_captions_file=run.training_captions,
+        report_dir=run.report_dir,
+        metrics=run.metrics,
+        tokenizer=run.tokenizer,
+        **run.search_options,
+    )
+  if run.keep_best:
+    loop.best = best_checkpoint.BestCheckpoint(
+        run.best_dir or os.path.join(run.checkpoint_dir, "best"), run.keep_best
+    )
+    loop.stop_after = run.stop_after
+  if run.ranking:
+    loop.ranker = ranking.Ranker(
+        loop.model, data, max_images=run.ranking_images
+    )
+  return loop

@@ -1,0 +1,100 @@
+"""Perplexity: how well a model predicts each next word of given captions."""
+
+import dataclasses
+import math
+
+from absl import logging
+import tensorflow as tf
+
+from im2txt import show_and_tell_model
+from im2txt.input_data import caption_data
+from im2txt.ops import inputs
+
+_LOG_EVERY_N_BATCHES = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+  """The cross-entropy of a set of captions.
+
+  Attributes:
+    sum_losses: Summed over all words, in nats.
+    num_words: The words predicted: all but the start words.
+    last_batch: The last batch that was read.
+  """
+
+  sum_losses: float
+  num_words: int
+  last_batch: inputs.Batch
+
+  @property
+  def perplexity(self) -> float:
+    """Exp of the mean cross-entropy of a word; 1 is perfect."""
+    try:
+      return math.exp(self.sum_losses / self.num_words)
+    except OverflowError:
+      return math.inf
+
+
+class PerplexityEvaluator:
+  """Computes the perplexity of a model as its variables change."""
+
+  def __init__(self, model: show_and_tell_model.ShowAndTellModel):
+    """Takes the model.
+
+    Args:
+      model: A model in mode "eval".
+    """
+    self._model = model
+    self._losses = tf.function(
+        lambda batch: _sum_and_count(model.losses(batch).word_losses),
+        autograph=False,
+    )
+
+  def evaluate(
+      self, data: caption_data.CaptionData, *, max_examples: int
+  ) -> Result:
+    """Goes through the captions once.
+
+    Args:
+      data: The captions and their images.
+      max_examples: Enough batches for so many captions are read, or all.
+
+    Returns:
+      The `Result`.
+
+    Raises:
+      ValueError: If the input can't be used; the message says which file.
+    """
+    num_examples = min(max_examples, data.num_pairs)
+    num_batches = math.ceil(num_examples / data.config.batch_size)
+    batches = data.evaluation_batches(
+        feature_size=self._model.encoder.feature_size
+    ).take(num_batches)
+    # One trace for captions of any length and for the smaller last batch.
+    losses = self._losses.get_concrete_function(batches.element_spec)
+    sum_losses, num_words, batch = 0.0, 0, None
+    for number, batch in enumerate(data.explained(batches)):
+      batch_loss, batch_words = _call(losses, batch, data)
+      sum_losses += batch_loss
+      num_words += batch_words
+      if number % _LOG_EVERY_N_BATCHES == 0:
+        logging.info(
+            "Computed losses for %d of %d batches.", number + 1, num_batches
+        )
+    if batch is None:
+      raise ValueError(f"The input holds no caption: {', '.join(data.files)}.")
+    return Result(sum_losses, num_words, batch)
+
+
+def _call(losses, batch: inputs.Batch, data) -> tuple[float, int]:
+  try:
+    batch_loss, batch_words = losses(batch)
+  except tf.errors.InvalidArgumentError as error:
+    raise data.explain(error, batch=batch) from error
+  return float(batch_loss), int(batch_words)
+
+
+def _sum_and_count(word_losses: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+  # In float64, as the words of a batch are summed up before the division.
+  return tf.reduce_sum(tf.cast(word_losses, tf.float64)), tf.size(word_losses)

@@ -1,0 +1,232 @@
+"""Writes a model as a SavedModel: image files in, captions out.
+
+    from im2txt.export import saved_model_export
+
+    saved_model_export.write(model, vocab, "captioner/1", beam_size=3)
+
+The folder runs wherever TensorFlow does, TensorFlow Serving included. All is in
+its graph, words too; see g3doc/exporting.md for the signatures.
+"""
+
+from collections.abc import Mapping
+import os
+import tempfile
+from typing import Unpack
+
+from absl import logging
+import tensorflow as tf
+
+from im2txt import captioning
+from im2txt.export import exported_captions
+from im2txt.export import exported_words
+from im2txt.inference import inference_model
+from im2txt.inference import saved_model
+from im2txt.inference_utils import vocabulary
+from im2txt.input_data import caption_data
+from im2txt.ops import beam_search
+from im2txt.ops import image_processing
+
+
+class CaptioningModule(tf.Module):
+  """What the SavedModel does.
+
+  Attributes:
+    weights: All variables.
+    prepare_image: A file, a scalar string, to pixels.
+    image_states: float32 [batch_size, height, width, 3] to states.
+    caption: The signature "serving_default".
+    encode: The signature "encode".
+    decode_step: The signature "decode_step".
+  """
+
+  def __init__(
+      self,
+      model: inference_model.InferenceModel,
+      vocab: vocabulary.Vocabulary,
+      words_file: str,
+      **search_options: Unpack[captioning.SearchOptions],
+  ):
+    """Makes the functions.
+
+    Args:
+      model: The model, with variables in its encoder too.
+      vocab: Its vocabulary.
+      words_file: A file with the words of `vocab`, a line each.
+      **search_options: See `captioning.SearchOptions`.
+    """
+    super().__init__(name="im2txt")
+    self._model = model
+    self._vocab = vocab
+    self._search_options = search_options
+    self.weights = model.variables
+    self._words = _table(words_file, vocab)
+    config = model.config
+    state = tf.TensorSpec([None, 2 * config.num_lstm_units], name="state")
+    image = tf.TensorSpec([None, config.image_height, config.image_width, 3])
+    files = tf.TensorSpec([None], tf.string, name="image_bytes")
+    ids = tf.TensorSpec([None], tf.int64, name="input_ids")
+    self.prepare_image = _function(
+        self._prepare_image, tf.TensorSpec([], tf.string)
+    )
+    self.image_states = _function(self._image_states, image)
+    self.caption = _function(self._caption, files)
+    self.encode = _function(self._encode, files)
+    self.decode_step = _function(self._decode_step, ids, state)
+
+  def signatures(self) -> Mapping[str, tf.types.experimental.ConcreteFunction]:
+    """The functions that TensorFlow Serving offers, by name."""
+    return {
+        name: function.get_concrete_function()
+        for name, function in (
+            ("serving_default", self.caption),
+            ("encode", self.encode),
+            ("decode_step", self.decode_step),
+        )
+    }
+
+  def _prepare_image(self, encoded_image: tf.Tensor) -> tf.Tensor:
+    config = self._model.config
+    return image_processing.central_view(
+        image_processing.decode_any_image(encoded_image, config.image_format),
+        **caption_data.image_sizes(config),
+    )
+
+  def _features(self, images: tf.Tensor) -> tf.Tensor:
+    encoder = self._model.encoder
+    # TensorFlow's convolutions fail where there is no image at all.
+    return tf.cond(
+        tf.shape(images)[0] > 0,
+        lambda: encoder(images),
+        lambda: tf.zeros([0, encoder.feature_size]),
+    )
+
+  def _image_states(self, images: tf.Tensor) -> tf.Tensor:
+    return self._model.initial_state(self._features(images))
+
+  def _encode(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+    config = self._model.config
+    images = tf.map_fn(
+        self._prepare_image,
+        image_bytes,
+        fn_output_signature=tf.TensorSpec(
+            [config.image_height, config.image_width, 3]
+        ),
+    )
+    features = self._features(images)
+    return {
+        "features": features,
+        "state": self._model.initial_state(features),
+    }
+
+  def _caption(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+    found = exported_captions.from_search(
+        beam_search.beam_search(
+            self._model.decode_step,
+            self._encode(image_bytes)["state"],
+            start_id=self._vocab.start_id,
+            end_id=self._vocab.end_id,
+            **self._search_options,
+        ),
+        self._vocab,
+    )._asdict()
+    word_ids = found.pop("word_ids")
+    words = self._words.lookup(tf.cast(word_ids, tf.int64))
+    words = tf.where(word_ids < 0, "", words)
+    captions = exported_captions.join_words(words)
+    return {"captions": captions, "words": words, **found}
+
+  def _decode_step(
+      self, input_ids: tf.Tensor, state: tf.Tensor
+  ) -> dict[str, tf.Tensor]:
+    probabilities, state = self._model.decode_step(input_ids, state)
+    return {"probabilities": probabilities, "state": state}
+
+
+def write(
+    model: inference_model.InferenceModel,
+    vocab: vocabulary.Vocabulary,
+    folder: str,
+    **search_options: Unpack[captioning.SearchOptions],
+) -> None:
+  """Writes a SavedModel, which appears whole or not at all.
+
+  Args:
+    model: The model, with variables in its encoder too.
+    vocab: Its vocabulary.
+    folder: The folder to make, or one with a SavedModel, or nothing, in it to
+      replace.
+    **search_options: See `captioning.SearchOptions`.
+
+  Raises:
+    FileExistsError: If `folder` is there and holds something else.
+    ValueError: If the vocabulary doesn't fit the model, or a search option is
+      too small.
+  """
+  folder = folder.rstrip("/")
+  check_replaceable(folder)
+  vocab.check_fits(model.vocab_size)
+  temporary = folder + ".tmp"
+  _remove(temporary)
+  try:
+    with tempfile.TemporaryDirectory() as assets:
+      words_file = os.path.join(assets, saved_model.WORDS_FILE)
+      with open(words_file, "w", encoding="utf-8") as file:
+        file.write(exported_words.text(vocab))
+      module = CaptioningModule(model, vocab, words_file, **search_options)
+      save(module, temporary, module.signatures())
+    _remove(folder)
+    tf.io.gfile.rename(temporary, folder)
+  finally:
+    _remove(temporary)
+
+
+def save(
+    module: tf.Module,
+    folder: str,
+    signatures: Mapping[str, tf.types.experimental.ConcreteFunction],
+) -> None:
+  """As `tf.saved_model.save`, which tells at length how it names tensors."""
+  verbosity = logging.get_verbosity()
+  logging.set_verbosity(logging.WARNING)
+  try:
+    tf.saved_model.save(module, folder, signatures)
+  finally:
+    logging.set_verbosity(verbosity)
+
+
+def check_replaceable(folder: str) -> None:
+  """Raises a FileExistsError if a SavedModel can't be written there."""
+  if not tf.io.gfile.exists(folder) or saved_model.is_saved_model(folder):
+    return
+  if not tf.io.gfile.isdir(folder) or tf.io.gfile.listdir(folder):
+    raise FileExistsError(
+        f"{folder} is there and is no SavedModel, so it is not replaced. Give"
+        " a new folder."
+    )
+
+
+def _function(
+    function, *specs: tf.TensorSpec
+) -> tf.types.experimental.Callable:
+  return tf.function(function, input_signature=specs, autograph=False)
+
+
+def _table(
+    words_file: str, vocab: vocabulary.Vocabulary
+) -> tf.lookup.StaticHashTable:
+  """From ids to words; what is no id of a word, to the unknown word."""
+  return tf.lookup.StaticHashTable(
+      tf.lookup.TextFileInitializer(
+          words_file,
+          key_dtype=tf.int64,
+          key_index=tf.lookup.TextFileIndex.LINE_NUMBER,
+          value_dtype=tf.string,
+          value_index=tf.lookup.TextFileIndex.WHOLE_LINE,
+      ),
+      vocab.reverse_vocab[vocab.unk_id],
+  )
+
+
+def _remove(folder: str) -> None:
+  if tf.io.gfile.exists(folder):
+    tf.io.gfile.rmtree(folder)

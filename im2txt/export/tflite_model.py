@@ -1,0 +1,126 @@
+"""Writes a model for TensorFlow Lite: pixels in, ids of words out.
+
+    from im2txt.export import tflite_model
+
+    tflite_model.write(model, vocab, "model.tflite", beam_size=3)
+
+All of it, the search too, runs by TensorFlow Lite's own operations, on anything
+that has its runtime. The file is also a zip archive, as is usual for TensorFlow
+Lite, with the words in it.
+"""
+
+import io
+import tempfile
+from typing import Unpack
+import zipfile
+
+import tensorflow as tf
+
+from im2txt import captioning
+from im2txt.export import exported_captions
+from im2txt.export import exported_words
+from im2txt.export import saved_model_export
+from im2txt.inference import inference_model
+from im2txt.inference import saved_model
+from im2txt.inference_utils import vocabulary
+from im2txt.input_data import caption_data
+from im2txt.ops import beam_search
+from im2txt.ops import image_processing
+from im2txt.runtime import cloud_file
+
+QUANTIZATIONS = ("none", "float16", "dynamic")
+
+_SIGNATURE = "serving_default"
+
+
+def write(
+    model: inference_model.InferenceModel,
+    vocab: vocabulary.Vocabulary,
+    path: str,
+    *,
+    quantization: str = "none",
+    **search_options: Unpack[captioning.SearchOptions],
+) -> None:
+  """Writes a model and its words to a file, which appears whole or not at all.
+
+  Args:
+    model: The model, which computes in float32.
+    vocab: Its vocabulary.
+    path: The file to make or to replace.
+    quantization: How weights are stored: "none" for float32; "float16"; or
+      "dynamic", 8 bits, with products of 8 bits too.
+    **search_options: See `captioning.SearchOptions`.
+
+  Raises:
+    IsADirectoryError: If `path` is a folder.
+    ValueError: If the vocabulary doesn't fit the model, or an option or the
+      model's configuration is none for TensorFlow Lite.
+  """
+  if quantization not in QUANTIZATIONS:
+    raise ValueError(
+        f"quantization must be one of {QUANTIZATIONS}. Got: {quantization!r}."
+    )
+  if not model.config.resize_height:
+    raise ValueError(
+        "TensorFlow Lite needs images resized before the crop, and the model"
+        " has resize_height=0."
+    )
+  vocab.check_fits(model.vocab_size)
+  module = tf.Module()
+  module.weights = model.variables
+  module.caption = _caption_function(model, vocab, **search_options)
+  content = io.BytesIO(_convert(module, quantization))
+  with zipfile.ZipFile(content, "a", zipfile.ZIP_DEFLATED) as archive:
+    archive.writestr(saved_model.WORDS_FILE, exported_words.text(vocab))
+  cloud_file.write(content.getvalue(), path)
+
+
+def _caption_function(
+    model: inference_model.InferenceModel,
+    vocab: vocabulary.Vocabulary,
+    **search_options: Unpack[captioning.SearchOptions],
+) -> tf.types.experimental.Callable:
+  """What the model does: the captions of one image.
+
+  Args:
+    model: The model.
+    vocab: Its vocabulary.
+    **search_options: See `captioning.SearchOptions`.
+
+  Returns:
+    A function of a uint8 Tensor of shape [any height, any width, 3] that
+    returns the fields of `ExportedCaptions` without the first axis.
+  """
+
+  def caption(image: tf.Tensor) -> dict[str, tf.Tensor]:
+    view = image_processing.central_view(
+        tf.cast(image, tf.float32),  # As its own operation resizes these only.
+        **caption_data.image_sizes(model.config),
+    )
+    result = beam_search.beam_search(
+        model.decode_step,
+        model.image_states(view[tf.newaxis]),
+        start_id=vocab.start_id,
+        end_id=vocab.end_id,
+        dtype=tf.float32,  # TensorFlow Lite has next to no float64.
+        **search_options,
+    )
+    found = exported_captions.from_search(result, vocab)
+    return {name: value[0] for name, value in found._asdict().items()}
+
+  image = tf.TensorSpec([None, None, 3], tf.uint8, name="image")
+  return tf.function(caption, input_signature=[image], autograph=False)
+
+
+def _convert(module: tf.Module, quantization: str) -> bytes:
+  with tempfile.TemporaryDirectory() as folder:
+    signature = module.caption.get_concrete_function()
+    saved_model_export.save(module, folder, {_SIGNATURE: signature})
+    converter = tf.lite.TFLiteConverter.from_saved_model(
+        folder, signature_keys=[_SIGNATURE]
+    )
+    if quantization != "none":
+      converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if quantization == "float16":
+      converter.target_spec.supported_types = [tf.float16]
+    return converter.convert()

@@ -1,0 +1,1 @@
+"""Models that caption, and captions as people use them."""

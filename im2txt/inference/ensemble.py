@@ -1,0 +1,173 @@
+"""Several models that caption together: an ensemble.
+
+The next word's distribution is the mean of the members' distributions, as for
+the captions that Vinyals et al. sent to the MSCOCO challenge (arXiv 1609.06647,
+section 5):
+
+    images --> encoder --> member 1's state --> probabilities --+
+                  |                                             +--> mean
+                  +------> member 2's state --> probabilities --+
+
+A caption's state is the members' states, one after the other. Members with the
+same encoder, as all of phase 1 have, share it: it is in memory once and sees
+each image once, and an image costs hardly more than with one member.
+"""
+
+from collections.abc import Sequence
+import hashlib
+
+from absl import logging
+import tensorflow as tf
+
+from im2txt import configuration
+from im2txt import encoders
+from im2txt.checkpointing import checkpoint_names
+from im2txt.checkpointing import checkpoint_reader
+from im2txt.inference import inference_model
+from im2txt.ops import folded_encoder
+
+
+class Ensemble:
+  """Models whose words' probabilities are averaged; a `caption_model.Model`.
+
+  Attributes:
+    vocab_size: The number of words that each member knows.
+    members: The models.
+  """
+
+  def __init__(self, members: Sequence[inference_model.InferenceModel]):
+    """Takes models that are ready for use; `load` reads some.
+
+    Args:
+      members: At least one. They were trained with the same vocabulary, and
+        prepare images in the same way.
+
+    Raises:
+      ValueError: If they don't fit each other, or there is none.
+    """
+    if not members:
+      raise ValueError("An ensemble has at least one member. Got none.")
+    self.members = list(members)
+    self.vocab_size = members[0].vocab_size
+    self._state_sizes = [2 * m.config.num_lstm_units for m in members]
+    for number, member in enumerate(members[1:], 2):
+      _check_fits(members[0], member, number)
+
+  def prepare_image(self, encoded_image: tf.Tensor) -> tf.Tensor:
+    """See `InferenceModel.prepare_image`; the same for all members."""
+    return self.members[0].prepare_image(encoded_image)
+
+  def image_states(self, images: tf.Tensor) -> tf.Tensor:
+    """The members' states after images.
+
+    Args:
+      images: A float32 Tensor of shape [batch_size, height, width, 3].
+
+    Returns:
+      A float32 Tensor of shape [batch_size, sum of the state sizes].
+    """
+    distinct = {id(member.encoder): member.encoder for member in self.members}
+    features = {key: encoder(images) for key, encoder in distinct.items()}
+    states = [m.initial_state(features[id(m.encoder)]) for m in self.members]
+    return tf.concat(states, axis=1)
+
+  def decode_step(
+      self, input_ids: tf.Tensor, state: tf.Tensor
+  ) -> tuple[tf.Tensor, tf.Tensor]:
+    """Feeds a word to each member and averages what they predict.
+
+    Args:
+      input_ids: An integer Tensor of shape [batch_size].
+      state: A float32 Tensor of shape [batch_size, sum of the state sizes].
+
+    Returns:
+      The mean of the members' probabilities of the next word, a float32 Tensor
+      of shape [batch_size, vocab_size], and the new state, of the shape of
+      `state`.
+    """
+    states = tf.split(state, self._state_sizes, axis=1)
+    probabilities, new_states = zip(
+        *(
+            member.decode_step(input_ids, member_state)
+            for member, member_state in zip(self.members, states, strict=True)
+        ),
+        strict=True,
+    )
+    mean = tf.add_n(probabilities) / len(self.members)
+    return mean, tf.concat(new_states, axis=1)
+
+
+def load(
+    configs: Sequence[configuration.ModelConfig],
+    checkpoints: Sequence[str],
+    precision: str = "float32",
+) -> Ensemble:
+  """Loads the members, each encoder once.
+
+  Args:
+    configs: The members' configurations.
+    checkpoints: Their paths, without suffix.
+    precision: What the encoders compute in: "float32" or "bfloat16".
+
+  Returns:
+    The ensemble.
+
+  Raises:
+    FileNotFoundError: If there is no such checkpoint.
+    ValueError: If one is damaged or doesn't fit its configuration, or the
+      members don't fit each other.
+  """
+  distinct: dict[tuple, folded_encoder.FoldedEncoder] = {}
+  members = []
+  for config, checkpoint in zip(configs, checkpoints, strict=True):
+    key = (
+        config.image_height,
+        config.image_width,
+        config.use_ema,
+        _digest(checkpoint),
+    )
+    member = inference_model.InferenceModel(
+        config, checkpoint, precision, encoder=distinct.get(key)
+    )
+    distinct[key] = member.encoder
+    members.append(member)
+  logging.info(
+      "Ensemble of %d models with %d different encoders.",
+      len(members),
+      len(distinct),
+  )
+  return Ensemble(members)
+
+
+def _digest(checkpoint: str) -> str:
+  """Identifies the encoder's values in a checkpoint."""
+  reader = checkpoint_reader.Reader(checkpoint)
+  digest = hashlib.sha256()
+  for name in sorted(reader.shapes):
+    if name.startswith(checkpoint_names.ENCODER):
+      digest.update(name.encode())
+      digest.update(reader.value(name).tobytes())
+  return digest.hexdigest()
+
+
+def _check_fits(
+    first: inference_model.InferenceModel,
+    other: inference_model.InferenceModel,
+    number: int,
+) -> None:
+  """Raises a ValueError that names what tells a member from the first one."""
+  fields = {
+      "vocab_size": first.vocab_size,
+      **encoders.preprocessing(first.config),
+  }
+  others = {
+      "vocab_size": other.vocab_size,
+      **encoders.preprocessing(other.config),
+  }
+  for name, value in fields.items():
+    if others[name] != value:
+      raise ValueError(
+          "The models of an ensemble must have the same vocabulary and images"
+          f" of the same size, but model 1 has {name}={value} and model"
+          f" {number} has {name}={others[name]}."
+      )

@@ -1,0 +1,107 @@
+"""A trained model that captions images and does nothing else.
+
+It finds what a `ShowAndTellModel` of the same checkpoint finds, but is ready in
+half the time and with less memory: its encoder has no variables, and values are
+read one by one instead of all made, all read and all replaced.
+
+With the precision "bfloat16" most of the encoder, which does nine tenths of the
+work, computes in that type; its first layers and the decoder stay in float32.
+"""
+
+from collections.abc import Sequence
+import os
+
+from absl import logging
+import tensorflow as tf
+
+from im2txt import configuration
+from im2txt import decoders
+from im2txt import encoders
+from im2txt.checkpointing import checkpoint_reader
+from im2txt.checkpointing import checkpoints
+from im2txt.input_data import caption_data
+from im2txt.ops import folded_encoder
+from im2txt.runtime import precision as precisions
+
+_IMAGE_MAP = "image_embedding/weights"
+
+
+class InferenceModel:
+  """Encoder and decoder with a checkpoint's values; a `caption_model.Model`.
+
+  Attributes:
+    config: The model's configuration.
+    encoder: The `FoldedEncoder`.
+  """
+
+  def __init__(
+      self,
+      config: configuration.ModelConfig,
+      checkpoint: str,
+      precision: str = "float32",
+      *,
+      as_variables: bool = False,
+      encoder: folded_encoder.FoldedEncoder | None = None,
+  ):
+    """Makes the model, saying in the log what it reads.
+
+    Args:
+      config: The model's configuration.
+      checkpoint: The checkpoint's path, without suffix.
+      precision: What the encoder computes in: "float32" or "bfloat16".
+      as_variables: Whether the encoder has variables too, for export.
+      encoder: Another model's, if the checkpoint has the same one.
+
+    Raises:
+      FileNotFoundError: If there is no such checkpoint.
+      ValueError: If it is damaged or doesn't fit the configuration, or the
+        precision is none of the two.
+    """
+    precisions.check(precision)
+    logging.info("Loading model from checkpoint: %s", checkpoint)
+    self.config = config
+    self._process_image = caption_data.process_image(config)
+    reader = checkpoint_reader.Reader(checkpoint)
+
+    def value(name: str, shape: Sequence[int]) -> tf.Tensor:
+      return tf.constant(
+          checkpoints.read_value(reader, name, shape, averaged=config.use_ema)
+      )
+
+    # First, as what lacks one is no im2txt model, which is then said.
+    feature_size = (reader.shapes.get(_IMAGE_MAP) or [0])[0]
+    self._decoder = decoders.make_decoder(config, feature_size, value=value)
+    self.encoder = encoder or encoders.make_inference_encoder(
+        config, value, precision=precision, as_variables=as_variables
+    )
+    logging.info(
+        "Successfully loaded checkpoint: %s", os.path.basename(checkpoint)
+    )
+
+  @property
+  def vocab_size(self) -> int:
+    """The number of words that the model knows."""
+    return self.config.vocab_size
+
+  @property
+  def variables(self) -> list[tf.Variable]:
+    """The decoder's variables and, if there are such, the encoder's."""
+    return [*self._decoder.variables_by_name.values(), *self.encoder.variables]
+
+  def prepare_image(self, encoded_image: tf.Tensor) -> tf.Tensor:
+    """Decodes an image; see `ShowAndTellModel.prepare_image`."""
+    return self._process_image(encoded_image, is_training=False)
+
+  def image_states(self, images: tf.Tensor) -> tf.Tensor:
+    """See `ShowAndTellModel.image_states`."""
+    return self.initial_state(self.encoder(images))
+
+  def initial_state(self, features: tf.Tensor) -> tf.Tensor:
+    """See `CaptionDecoder.initial_state`."""
+    return self._decoder.initial_state(features)
+
+  def decode_step(
+      self, input_ids: tf.Tensor, state: tf.Tensor
+  ) -> tuple[tf.Tensor, tf.Tensor]:
+    """See `CaptionDecoder.decode_step`."""
+    return self._decoder.decode_step(input_ids, state)

@@ -1,0 +1,160 @@
+"""Tests of the distinct images of a split, on records of a few images."""
+
+import dataclasses
+import os
+
+from absl.testing import parameterized
+import tensorflow as tf
+
+from im2txt.inference_utils import vocabulary
+from im2txt.input_data import caption_data
+from im2txt.input_data import distinct_images
+from im2txt.ops import records
+from im2txt.testing import made_up_features
+from im2txt.testing import tiny
+
+
+def _sentence(word_ids):
+  return " ".join(tiny.WORDS[i] for i in word_ids[1:-1])
+
+
+def _pair(image_id):
+  """A pair of the words "a" for the start, "b" and "c" for the end."""
+  example = tf.train.SequenceExample()
+  if image_id is not None:
+    feature = example.context.feature["image/image_id"]
+    feature.int64_list.value.append(image_id)
+  lists = example.feature_lists.feature_list
+  for word_id, word in enumerate((b"a", b"b", b"c")):
+    lists["image/caption"].feature.add().bytes_list.value.append(word)
+    lists["image/caption_ids"].feature.add().int64_list.value.append(word_id)
+  return example
+
+
+class DistinctImagesTest(parameterized.TestCase, tf.test.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self.dir = self.create_tempdir().full_path
+    self.vocab = vocabulary.Vocabulary(tiny.write_vocabulary(self.dir))
+
+  def _pairs(self):
+    return caption_data.CaptionData(
+        files=[
+            tiny.write_pairs(self.dir, "val-0", 6, 2),
+            tiny.write_pairs(self.dir, "val-1", 2, 2),  # Image 0 again.
+        ],
+        config=tiny.CONFIG,
+    )
+
+  def _features(self):
+    return made_up_features.write(self.dir, 5)
+
+  def test_pairs_are_grouped_by_image(self):
+    counts = []
+    split = distinct_images.scan(
+        self._pairs(), self.vocab, progress=counts.append
+    )
+    self.assertEqual(8, sum(counts))
+    captions = tiny.captions(6)
+    said = list(map(_sentence, captions))
+    self.assertEqual(
+        {0: [*said[:2], *said[:2]], 1: said[2:4], 2: said[4:]},
+        split.references,
+    )
+    self.assertEqual(captions[2:4], split.word_ids[1])
+    self.assertEqual([0, 1, 2], split.image_ids)
+    self.assertEqual([True, False] * 3 + [False] * 2, split.is_first)
+
+  def test_features_have_ids_that_the_vocabulary_knows(self):
+    split = distinct_images.scan(self._features(), self.vocab)
+    captions = tiny.captions(10)
+    self.assertEqual([0, 1, 2, 3, 4], split.image_ids)
+    self.assertEqual(
+        [_sentence(captions[8]), _sentence(captions[9])], split.references[4]
+    )
+    self.assertEqual(captions[:2], split.word_ids[0])
+
+  @parameterized.named_parameters(
+      ("pairs", "_pairs", [[3, 75, 75, 3]]),
+      ("features", "_features", [[4, tiny.FEATURE_SIZE], [1, 108]]),
+  )
+  def test_each_image_once(self, make, shapes):
+    data = getattr(self, make)()
+    batches = distinct_images.image_batches(
+        data,
+        distinct_images.scan(data, self.vocab),
+        feature_size=tiny.FEATURE_SIZE,
+    )
+    self.assertEqual(shapes, [batch.shape.as_list() for batch in batches])
+
+  def test_images_are_those_of_the_first_records(self):
+    data = self._pairs()
+    split = distinct_images.scan(data, self.vocab)
+    stored = [
+        tf.train.SequenceExample.FromString(record.numpy())
+        .context.feature["image/data"]
+        .bytes_list.value[0]
+        for record in tf.data.TFRecordDataset(data.files[0])
+    ]
+    self.assertEqual(
+        stored[::2], list(distinct_images.encoded_images(data, split))
+    )
+
+  def test_records_of_some_images(self):
+    data = self._pairs()
+    split = distinct_images.scan(data)
+    records = distinct_images.first_records(data, split, [0, 2])
+    self.assertEqual([0, 4], [int(index) for index, _ in records])
+
+  @parameterized.named_parameters(
+      ("shard", ["/data/test-00000-of-00008"], "test"),
+      ("dashes", ["/data/my-own-split-00-of-04"], "my-own-split"),
+      ("other", ["/data/records"], "val"),
+      (
+          "several",
+          ["/a/val-0-of-2", "/a/val-1-of-2", "/b/test-0-of-1"],
+          "test_val",
+      ),
+  )
+  def test_name(self, files, expected):
+    self.assertEqual(expected, distinct_images.split_name(files))
+
+  def _scan(self, *examples):
+    path = os.path.join(self.dir, "records")
+    with tf.io.TFRecordWriter(path) as writer:
+      for example in examples:
+        writer.write(example.SerializeToString())
+    data = caption_data.CaptionData(files=[path], config=tiny.CONFIG)
+    return distinct_images.scan(data, self.vocab)
+
+  def test_nothing_to_evaluate(self):
+    with self.assertRaisesRegex(ValueError, "holds no caption: .*records"):
+      self._scan()
+
+  def test_record_without_image_id(self):
+    with self.assertRaisesRegex(ValueError, "no image/image_id"):
+      self._scan(_pair(None))
+
+  def test_any_number_is_an_id(self):
+    self.assertEqual({-1: ["b"]}, self._scan(_pair(-1)).references)
+
+  def test_captions_under_another_name(self):
+    data = self._pairs()
+    config = dataclasses.replace(
+        tiny.CONFIG, caption_feature_name="image/caption"
+    )
+    with self.assertRaisesRegex(records.CorruptRecordError, "val-0"):
+      distinct_images.scan(dataclasses.replace(data, config=config))
+
+  @parameterized.parameters("_pairs", "_features")
+  def test_file_that_is_cut_short(self, make):
+    data = getattr(self, make)()
+    with open(data.files[-1], "r+b") as file:
+      file.truncate(file.seek(0, os.SEEK_END) - 3)
+    with self.assertRaisesRegex(records.CorruptRecordError, data.files[-1]):
+      distinct_images.scan(data)
+
+
+if __name__ == "__main__":
+  tf.test.main()

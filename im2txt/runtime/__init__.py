@@ -1,0 +1,1 @@
+"""What any program needs: flags, signals, progress, locks, whole files."""

@@ -1,0 +1,78 @@
+"""Tests of whole_file."""
+
+from pathlib import Path
+
+from absl.testing import absltest
+
+from im2txt.runtime import whole_file
+
+
+class WholeFileTest(absltest.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self.folder = Path(self.create_tempdir().full_path)
+    self.path = self.folder / "train-00000-of-00001"
+
+  def _names(self):
+    return sorted(path.name for path in self.folder.iterdir())
+
+  def test_replaces_the_file_at_the_end(self):
+    self.path.write_bytes(b"old")
+    with whole_file.create(str(self.path)) as file:
+      file.write(b"new")
+      file.flush()
+      self.assertEqual(self.path.read_bytes(), b"old")
+      self.assertLen(self._names(), 2)
+    self.assertEqual(self.path.read_bytes(), b"new")
+    self.assertEqual(self._names(), [self.path.name])
+
+  def test_leaves_the_file_when_the_block_fails(self):
+    self.path.write_bytes(b"old")
+    with (
+        self.assertRaisesRegex(ValueError, "No."),
+        whole_file.create(str(self.path)) as file,
+    ):
+      file.write(b"new")
+      raise ValueError("No.")
+    self.assertEqual(self.path.read_bytes(), b"old")
+    self.assertEqual(self._names(), [self.path.name])
+
+  def test_an_error_while_writing_names_the_file(self):
+    with (
+        self.assertRaisesRegex(OSError, "train-00000-of-00001") as caught,
+        whole_file.create(str(self.path)),
+    ):
+      raise OSError(28, "No space left on device")
+    self.assertEqual(caught.exception.filename, str(self.path))
+
+  def test_an_error_names_the_file_and_not_the_temporary_one(self):
+    with (
+        self.assertRaises(FileNotFoundError) as caught,
+        whole_file.create("/no/folder/file"),
+    ):
+      self.fail()
+    self.assertEqual(caught.exception.filename, "/no/folder/file")
+
+  def test_keeps_the_name_of_another_file_in_an_error(self):
+    with (
+        self.assertRaises(FileNotFoundError) as caught,
+        whole_file.create(str(self.path)),
+    ):
+      Path("/no/image").read_bytes()
+    self.assertEqual(caught.exception.filename, "/no/image")
+
+  def test_removes_temporaries_before_and_after(self):
+    stale = ".train-00001-of-00002.4711.tmp"
+    others = [".notes.4711.tmp", ".train-00001-of-00002", "train-1-of-2.tmp"]
+    for name in (stale, *others):
+      (self.folder / name).touch()
+    pattern = "train-?????-of-?????"
+    with whole_file.temporaries_removed(str(self.folder), pattern):
+      self.assertEqual(self._names(), others)
+      (self.folder / stale).touch()
+    self.assertEqual(self._names(), others)
+
+
+if __name__ == "__main__":
+  absltest.main()

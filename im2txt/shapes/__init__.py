@@ -1,0 +1,1 @@
+"""The quickstart: a small world of coloured shapes."""

@@ -1,0 +1,83 @@
+"""Writes the made-up world as a data set.
+
+    OUTPUT_DIR/train/scene_000000.jpg ...
+    OUTPUT_DIR/val/scene_001000.jpg ...
+    OUTPUT_DIR/labels.json
+    OUTPUT_DIR/captions_train.json
+    OUTPUT_DIR/captions_val.json
+
+The pictures and captions are laid out as MSCOCO's are. `labels.json` tells
+which properties of objects the training scenes show, for an encoder to learn:
+
+    {"weights": {"upper red": 1.0, ..., "lower triangle": 3.0},
+     "images": [{"file_name": "train/scene_000000.jpg",
+                 "labels": ["upper red", "upper circle", ...]}, ...]}
+"""
+
+from collections.abc import Iterator
+from collections.abc import Sequence
+import json
+import pathlib
+from typing import Any
+
+from im2txt.data import captions_json
+from im2txt.runtime import whole_file
+from im2txt.shapes import shapes_drawing
+from im2txt.shapes import shapes_world
+
+_JPEG_QUALITY = 92
+
+
+def write(
+    output_dir: pathlib.Path, split: shapes_world.Split, *, seed: int
+) -> Iterator[shapes_world.Scene]:
+  """Draws all scenes; their captions come last, when the rest is whole.
+
+  Args:
+    output_dir: The folder to fill; made if it is missing.
+    split: The scenes.
+    seed: Of what varies in the drawing.
+
+  Yields:
+    Each scene when it is drawn.
+  """
+  sets = {"train": split.train, "val": split.val}
+  labels = []
+  for name, scenes in sets.items():
+    (output_dir / name).mkdir(parents=True, exist_ok=True)
+    for scene in scenes:
+      path = output_dir / name / scene.file_name
+      picture = shapes_drawing.draw_scene(scene, seed=seed)
+      picture.save(path, quality=_JPEG_QUALITY)
+      labels.append(
+          {
+              "file_name": f"{name}/{scene.file_name}",
+              "labels": scene.labels,
+          }
+      )
+      yield scene
+  # Nothing may learn from the held-out scenes.
+  _write_json(
+      output_dir / "labels.json",
+      {
+          "weights": shapes_world.label_weights(),
+          "images": labels[: len(split.training)],
+      },
+  )
+  for name, scenes in sets.items():
+    _write_json(output_dir / f"captions_{name}.json", captions(scenes))
+
+
+def captions(scenes: Sequence[shapes_world.Scene]) -> dict[str, Any]:
+  """The content of the captions JSON of some scenes."""
+  return captions_json.content_of(
+      [
+          captions_json.CaptionedImage(s.image_id, s.file_name, [*s.captions])
+          for s in scenes
+      ]
+  )
+
+
+def _write_json(path: pathlib.Path, value: dict[str, Any]) -> None:
+  with whole_file.create(str(path)) as file:
+    file.write(json.dumps(value).encode())

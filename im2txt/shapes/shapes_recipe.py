@@ -1,0 +1,243 @@
+"""From nothing to captions of the made-up world: the quickstart's stages.
+
+scenes/    pictures, captions, labels      shapes_dataset
+records/   TFRecords, word_counts.txt      build_mscoco_data
+encoder/   a small Inception v3            pretrain_encoder
+features/  what it sees in the pictures    cache_image_features
+model/     checkpoints and events          train, evaluate
+results/   captions.txt, perplexity.txt    run_inference, evaluate
+report/    index.html                      shapes_results
+"""
+
+import dataclasses
+import pathlib
+
+import tqdm
+
+from im2txt.config import presets
+from im2txt.shapes import shapes_dataset
+from im2txt.shapes import shapes_results
+from im2txt.shapes import shapes_world
+from im2txt.shapes import stages
+
+_SHARDS = {"train": 4, "val": 1, "test": 1}
+
+_CAPTIONS_PER_IMAGE = len(shapes_world.WORDINGS)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe:
+  """What the stages do, and where.
+
+  Attributes:
+    folder: An absolute path; everything is written below it.
+    num_scenes: How many scenes to draw.
+    seed: Of the scenes and of all training.
+    encoder_steps: Steps to train the encoder.
+    decoder_steps: Steps to train the decoder on the encoder's features.
+    fine_tuning_steps: Steps to train both, after that.
+    config_overrides: Further overrides of the configuration.
+  """
+
+  folder: pathlib.Path
+  num_scenes: int = 3000
+  seed: int = 1
+  encoder_steps: int = 1500
+  decoder_steps: int = 2000
+  fine_tuning_steps: int = 20
+  config_overrides: str = ""
+
+  @property
+  def model_dir(self) -> pathlib.Path:
+    """The folder of checkpoints and events."""
+    return self.folder / "model"
+
+  @property
+  def vocab_file(self) -> pathlib.Path:
+    """The words of the captions."""
+    return self.folder / "records" / "word_counts.txt"
+
+  def settings(self) -> dict[str, object]:
+    """All that the results depend on, for `stages.Journal`."""
+    values = dataclasses.asdict(self)
+    del values["folder"]
+    return values
+
+  def all_stages(self) -> list[stages.Stage]:
+    """The stages in their order."""
+    encoder_steps = f"{self.encoder_steps:,}"
+    return [
+        stages.Stage("draw", f"Drawing {self.num_scenes:,} scenes", self._draw),
+        stages.Stage("build", "Making TFRecords", self._build().run),
+        stages.Stage(
+            "pretrain",
+            f"Teaching the encoder to see, in {encoder_steps} steps",
+            self._pretrain().run,
+        ),
+        stages.Stage("cache", "Encoding each picture once", self._cache().run),
+        stages.Stage(
+            "train",
+            f"Phase 1: teaching the decoder, in {self.decoder_steps:,} steps",
+            self._train().run,
+        ),
+        stages.Stage(
+            "fine_tune",
+            f"Phase 2: training both, {self.fine_tuning_steps} steps",
+            self._fine_tune().run,
+        ),
+        stages.Stage(
+            "evaluate",
+            "Perplexity of the held-out scenes' captions",
+            self._evaluate().run,
+        ),
+        stages.Stage(
+            "caption", "Captioning the held-out scenes", self.caption().run
+        ),
+        stages.Stage("report", "Writing the report", self._report),
+    ]
+
+  def results(self) -> shapes_results.Results:
+    """Judges the captions of the held-out scenes."""
+    output = self.folder / "results" / "perplexity.txt"
+    return shapes_results.judge(
+        self._split().held_out,
+        self._captions(),
+        perplexity=shapes_results.read_perplexity(output.read_text()),
+    )
+
+  def caption(self, input_files: str = "") -> stages.Command:
+    """The command that captions pictures.
+
+    Args:
+      input_files: The pictures; the held-out scenes if empty.
+
+    Returns:
+      The command.
+    """
+    flags = {
+        "checkpoint_path": self.model_dir / "train",
+        "vocab_file": self.vocab_file,
+        "input_files": input_files or self._scenes / "val" / "held_out_*.jpg",
+    }
+    output_file = None if input_files else self._captions_file
+    return stages.Command("run_inference", flags, output_file)
+
+  @property
+  def _scenes(self) -> pathlib.Path:
+    return self.folder / "scenes"
+
+  @property
+  def _captions_file(self) -> pathlib.Path:
+    return self.folder / "results" / "captions.txt"
+
+  def _records(self, name: str) -> str:
+    return f"{self.folder}/records/{name}-?????-of-{_SHARDS[name]:05d}"
+
+  def _overrides(self, **values: object) -> str:
+    values = {**values, "seed": self.seed}
+    assignments = [f"{name}={value}" for name, value in values.items()]
+    return ",".join(filter(None, (*assignments, self.config_overrides)))
+
+  def _split(self) -> shapes_world.Split:
+    return shapes_world.make_split(self.num_scenes, seed=self.seed)
+
+  def _draw(self) -> None:
+    written = shapes_dataset.write(self._scenes, self._split(), seed=self.seed)
+    for _ in tqdm.tqdm(written, desc="Drawing", total=self.num_scenes):
+      pass
+
+  def _build(self) -> stages.Command:
+    return stages.Command(
+        "data.build_mscoco_data",
+        {
+            "train_image_dir": self._scenes / "train",
+            "val_image_dir": self._scenes / "val",
+            "train_captions_file": self._scenes / "captions_train.json",
+            "val_captions_file": self._scenes / "captions_val.json",
+            "output_dir": self.folder / "records",
+            "word_counts_output_file": self.vocab_file,
+            **{f"{name}_shards": count for name, count in _SHARDS.items()},
+            "num_threads": 2,
+        },
+    )
+
+  def _pretrain(self) -> stages.Command:
+    return stages.Command(
+        "pretrain_encoder",
+        {
+            "labels_file": self._scenes / "labels.json",
+            "output_dir": self.folder / "encoder",
+            "number_of_steps": self.encoder_steps,
+            "config_overrides": self._overrides(**presets.QUICKSTART_ENCODER),
+        },
+    )
+
+  def _cache(self) -> stages.Command:
+    return stages.Command(
+        "cache_image_features",
+        {
+            "input_file_pattern": self._records("train"),
+            "inception_checkpoint_file": self.folder / "encoder",
+            "output_dir": self.folder / "features",
+            "output_prefix": "train",
+            "output_shards": _SHARDS["train"],
+        },
+    )
+
+  def _train(self) -> stages.Command:
+    shards = f"train-?????-of-{_SHARDS['train']:05d}"
+    num_training = self.num_scenes - len(self._split().held_out)
+    return stages.Command(
+        "train",
+        {
+            "input_feature_pattern": self.folder / "features" / shards,
+            "inception_checkpoint_file": self.folder / "encoder",
+            "train_dir": self.model_dir / "train",
+            "number_of_steps": self.decoder_steps,
+            "log_every_n_steps": 100,
+            "preset": presets.quickstart.__name__,
+            "config_overrides": self._overrides(
+                num_examples_per_epoch=num_training * _CAPTIONS_PER_IMAGE,
+            ),
+        },
+    )
+
+  def _fine_tune(self) -> stages.Command:
+    return stages.Command(
+        "train",
+        {
+            "input_file_pattern": self._records("train"),
+            "train_dir": self.model_dir / "train",
+            "train_inception": "true",
+            "number_of_steps": self.decoder_steps + self.fine_tuning_steps,
+            # So few batches must not move the averages far.
+            "config_overrides": "batch_norm_decay=0.999",
+        },
+    )
+
+  def _evaluate(self) -> stages.Command:
+    # The builder's val and test splits are the held-out scenes.
+    return stages.Command(
+        "evaluate",
+        {
+            "input_file_pattern": ",".join(map(self._records, ("val", "test"))),
+            "checkpoint_dir": self.model_dir / "train",
+            "eval_dir": self.model_dir / "eval",
+            "min_global_step": 0,
+            "once": "true",
+        },
+        self.folder / "results" / "perplexity.txt",
+    )
+
+  def _captions(self):
+    with self._captions_file.open(encoding="utf-8") as lines:
+      return shapes_results.read_captions(lines)
+
+  def _report(self) -> None:
+    shapes_results.write_report(
+        self.folder / "report",
+        self._split().held_out,
+        self._captions(),
+        self.results(),
+        image_dir=self._scenes / "val",
+    )

@@ -1,0 +1,1 @@
+"""Training: a step, a run, and what it tells of itself."""

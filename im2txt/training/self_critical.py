@@ -1,0 +1,241 @@
+"""Self-critical sequence training (Rennie et al., arXiv 1612.00563).
+
+A trained model goes on with CIDEr itself as what to maximize. Of each image
+
+    features -> samples drawn from the model -> CIDEr r of each
+             -> greedy caption               -> CIDEr b, the baseline
+
+and a sample's words get likelier by r - b, or less likely if that is negative:
+the loss is the mean over all sampled words of (r - b) * -log p(word). With more
+than one sample an image, the mean reward of its other samples is the baseline
+(Luo, arXiv 2003.09971), and no greedy caption is needed.
+
+The reward counts the end word as a word, of samples and of references, as the
+paper's authors do: else captions learn to end in "on a". The unknown word is
+never right. There is no dropout in the decoder, neither while drawing nor in
+the loss, so that the gradient is that of the very distribution drawn from.
+"""
+
+import dataclasses
+from typing import Any
+
+from absl import logging
+import numpy as np
+import tensorflow as tf
+
+from im2txt import configuration
+from im2txt import show_and_tell_model
+from im2txt.inference_utils import vocabulary
+from im2txt.input_data import caption_data
+from im2txt.input_data import distinct_images
+from im2txt.ops import caption_sampling
+from im2txt.ops import image_batches
+from im2txt.ops import inputs
+from im2txt.training import cider_reward
+
+# Words at which samples are cut off; the search for captions stops there too.
+_MAX_LENGTH = 20
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ImageData(caption_data.CaptionData):
+  """Files as `CaptionData` has them, of which training takes images alone.
+
+  Attributes:
+    split: The distinct images, with their captions.
+  """
+
+  split: distinct_images.Split
+
+  def training_batches(
+      self, *, seed: int, start_step: int, feature_size: int
+  ) -> tf.data.Dataset:
+    """As `CaptionData`'s, but each image once an epoch: `ImageBatch`es."""
+    order = image_batches.Order(
+        files=self.files,
+        is_first=self.split.is_first,
+        batch_size=self.config.batch_size,
+        seed=seed,
+        start_step=start_step,
+        shuffle_buffer_size=self.config.shuffle_buffer_size,
+    )
+    if self.are_features:
+      return image_batches.training_feature_batches(
+          order, feature_size=feature_size
+      )
+    return image_batches.training_image_batches(
+        order,
+        num_preprocess_threads=self.config.num_preprocess_threads,
+        **self.image_arguments(),
+    )
+
+  def explain(
+      self,
+      error: tf.errors.OpError,
+      *,
+      batch: Any = None,
+      seed: int = 0,
+      start_step: int | None = None,
+  ) -> Exception:
+    """As `CaptionData`'s, which knows neither these batches nor their order."""
+    del batch, seed, start_step
+    return super().explain(error)
+
+
+def read_images(data: caption_data.CaptionData) -> ImageData:
+  """Finds the distinct images of records and their captions.
+
+  Args:
+    data: The records.
+
+  Returns:
+    The same records.
+
+  Raises:
+    ValueError: If a record can't be used, has a word beyond the vocabulary, or
+      there is none.
+  """
+  logging.info("Reading the captions of %d files.", len(data.files))
+  split = distinct_images.scan(data, None)
+  largest = max(
+      word_id
+      for captions in split.word_ids.values()
+      for caption in captions
+      for word_id in caption
+  )
+  error = data.unknown_word(largest)
+  if error:
+    raise error
+  logging.info("Found %d images.", len(split.image_ids))
+  return ImageData(
+      files=data.files,
+      config=data.config,
+      are_features=data.are_features,
+      split=split,
+  )
+
+
+class SelfCritical:
+  """The objective; see `step_options.Objective`.
+
+  Attributes:
+    name: See `step_options.Objective`.
+    learning_rate: As configured.
+  """
+
+  name = "self_critical"
+
+  def __init__(
+      self,
+      data: ImageData,
+      vocab: vocabulary.Vocabulary,
+      config: configuration.TrainingConfig,
+  ):
+    """Counts the n-grams of the references.
+
+    Args:
+      data: The images to train on.
+      vocab: Tells the ids of the special words.
+      config: The training configuration.
+    """
+    self.learning_rate = config.self_critical_learning_rate
+    self._num_samples = config.self_critical_samples
+    self._vocab = vocab
+    self._reward = cider_reward.CiderReward(
+        {
+            image_id: [caption[1:] for caption in captions]
+            for image_id, captions in data.split.word_ids.items()
+        },
+        vocab_size=data.config.vocab_size,
+        unknown_id=vocab.unk_id,
+    )
+
+  def losses(
+      self,
+      model: show_and_tell_model.ShowAndTellModel,
+      batch: image_batches.ImageBatch,
+      *,
+      seed: tf.Tensor,
+  ) -> show_and_tell_model.Losses:
+    """Draws captions and weighs their words' losses by what they are worth.
+
+    Args:
+      model: The model, in mode "train".
+      batch: Images, or features of theirs, with ids.
+      seed: Decides the samples; an integer Tensor of shape [2].
+
+    Returns:
+      The `Losses`; those of words are of all samples, row-major.
+    """
+    sample_seed, encoder_seed = tf.unstack(
+        tf.random.experimental.stateless_split(seed)
+    )
+    features = model.batch_features(batch.images, dropout_seed=encoder_seed)
+    # The samples of an image follow each other.
+    repeated = tf.repeat(features, self._num_samples, axis=0)
+    samples = self._draw(model, repeated, sample_seed)
+    image_ids = tf.repeat(batch.image_ids, self._num_samples)
+    rewards = self._rewards(image_ids, samples)
+    measures = {"reward": rewards}
+    if self._num_samples > 1:
+      baselines = self._means_of_others(rewards)
+    else:
+      greedy = self._draw(model, features, None)
+      baselines = self._rewards(image_ids, greedy)
+      measures["baseline"] = baselines
+    captions = self._to_batch(repeated, samples)
+    word_losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
+        tf.boolean_mask(captions.target_seqs, captions.input_mask > 0),
+        model.decoder.word_logits(
+            repeated, captions.input_seqs, captions.input_mask
+        ),
+    )
+    weighted = tf.repeat(rewards - baselines, samples.lengths) * word_losses
+    # The mean over words that were drawn of -log p: an estimate, in nats.
+    measures["entropy"] = word_losses
+    measures["length"] = tf.cast(samples.lengths, tf.float32)
+    return show_and_tell_model.Losses(
+        word_losses=weighted,
+        regularization_loss=model.regularization_loss(),
+        smoothed_losses=weighted,
+        measures={
+            f"self_critical/{name}": tf.reduce_mean(values)
+            for name, values in measures.items()
+        },
+    )
+
+  def _draw(self, model, features, seed):
+    """A caption of each row of features, without a gradient."""
+    return caption_sampling.draw_captions(
+        model.decode_step,
+        tf.stop_gradient(model.initial_state(features)),
+        start_id=self._vocab.start_id,
+        end_id=self._vocab.end_id,
+        max_length=_MAX_LENGTH,
+        seed=seed,
+    )
+
+  def _rewards(self, image_ids, captions) -> tf.Tensor:
+    """Of each caption; a float32 Tensor of shape [num_captions]."""
+    rewards = tf.numpy_function(
+        lambda *arguments: self._reward(*arguments).astype(np.float32),
+        [image_ids, captions.word_ids, captions.lengths],
+        tf.float32,
+        stateful=False,
+    )
+    return tf.ensure_shape(rewards, image_ids.shape)
+
+  def _means_of_others(self, rewards: tf.Tensor) -> tf.Tensor:
+    """Of each sample, the mean reward of the same image's others."""
+    by_image = tf.reshape(rewards, [-1, self._num_samples])
+    totals = tf.reduce_sum(by_image, axis=1, keepdims=True)
+    return tf.reshape((totals - by_image) / (self._num_samples - 1), [-1])
+
+  def _to_batch(self, features, samples) -> inputs.Batch:
+    """The samples as captions to learn."""
+    start_words = tf.fill([tf.shape(features)[0], 1], self._vocab.start_id)
+    return inputs.make_batch(
+        features,
+        tf.concat([start_words, samples.word_ids], axis=1),
+        samples.lengths + 1,
+    )

@@ -1,0 +1,280 @@
+"""One step of training, under any `tf.distribute` strategy."""
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from im2txt import configuration
+from im2txt import show_and_tell_model
+from im2txt.distributed import replicas
+from im2txt.ops import caption_decoder
+from im2txt.ops import optimizers
+from im2txt.ops import scheduled_sampling
+from im2txt.ops import weight_averages
+from im2txt.training import mixed_precision
+from im2txt.training import step_metrics
+from im2txt.training import step_options
+
+# Under which tag steps tell it, if there is scheduled sampling.
+SAMPLING_PROBABILITY = "scheduled_sampling/probability"
+
+_DEFAULT_OPTIONS = step_options.StepOptions()
+
+
+class Trainer(tf.Module):
+  """The model, its optimizer and the step that trains it.
+
+  Attributes:
+    model: The `ShowAndTellModel` in mode "train".
+    optimizer: The `optimizers.Optimizer`.
+    averages: The `weight_averages.WeightAverages`, of nothing unless the
+      configuration asks for them.
+    strategy: The strategy in whose scope the variables are.
+  """
+
+  def __init__(
+      self,
+      model_config: configuration.ModelConfig,
+      training_config: configuration.TrainingConfig,
+      options: step_options.StepOptions = _DEFAULT_OPTIONS,
+      *,
+      strategy: tf.distribute.Strategy | None = None,
+  ):
+    """Makes all variables, with initial values.
+
+    Args:
+      model_config: The model's configuration.
+      training_config: The training configuration.
+      options: What else there is to choose.
+      strategy: How to distribute steps; on one device if None.
+
+    Raises:
+      ValueError: If XLA is to compile the step of several replicas.
+    """
+    super().__init__()
+    self._config = training_config
+    self._objective = options.objective
+    self._jit_compile = options.jit_compile
+    self._batch_size = model_config.batch_size
+    self.strategy = strategy or tf.distribute.get_strategy()
+    if options.jit_compile and self.strategy.num_replicas_in_sync > 1:
+      raise ValueError(
+          "XLA compiles the step of one device only, not of"
+          f" {self.strategy.num_replicas_in_sync} replicas."
+      )
+    with self.strategy.scope():
+      self.model = show_and_tell_model.ShowAndTellModel(
+          model_config,
+          "train",
+          options.train_inception,
+          seed=training_config.seed,
+      )
+      self._trained = self.model.trainable_variables_by_name()
+      self.optimizer = optimizers.make_optimizer(
+          training_config.optimizer,
+          self._trained,
+          momentum=training_config.momentum,
+      )
+      self._loss_scale = (
+          mixed_precision.LossScale() if options.scale_loss else None
+      )
+      self.averages = weight_averages.WeightAverages(
+          self._trained, decay=training_config.ema_decay
+      )
+    if training_config.inception_learning_rate_factor != 1:
+      self.optimizer.rate_factors = dict.fromkeys(
+          self.model.encoder.variables_by_name,
+          training_config.inception_learning_rate_factor,
+      )
+    if training_config.decoder_weight_decay:
+      self.optimizer.weight_decays = dict.fromkeys(
+          caption_decoder.KERNEL_NAMES, training_config.decoder_weight_decay
+      )
+
+  @property
+  def global_step(self) -> int:
+    """The number of steps trained, earlier runs' included."""
+    return int(self.model.global_step.numpy())
+
+  def checkpoint_variables(self) -> dict[str, tf.Variable]:
+    """All that a resumed run needs, by checkpoint name."""
+    return {
+        **self.model.checkpoint_variables(),
+        **self.dispensable_variables(),
+    }
+
+  def dispensable_variables(self) -> dict[str, tf.Variable]:
+    """Those that checkpoints of another configuration may lack."""
+    scale = self._loss_scale.variables_by_name if self._loss_scale else {}
+    return {
+        **self.slots,
+        **self.averages.variables_by_name,
+        **scale,
+    }
+
+  @property
+  def slots(self) -> dict[str, tf.Variable]:
+    """The optimizer's variables by checkpoint name."""
+    prefix = f"{self._objective.name}/" if self._objective else ""
+    return {f"{prefix}{n}": slot for n, slot in self.optimizer.slots.items()}
+
+  def step_function(
+      self, batch_spec: Any
+  ) -> Callable[[Any], step_metrics.StepMetrics]:
+    """Compiles the step, which trains on a batch and counts the global step.
+
+    Args:
+      batch_spec: The `element_spec` of the batches' iterator, a distributed one
+        of the strategy; of `inputs.Batch`, or what the objective takes. A step
+        compiled for one length of captions only would be traced anew, seconds
+        each time, for every other.
+
+    Returns:
+      A function of a batch that returns the step's `StepMetrics`.
+    """
+    return tf.function(
+        self._distributed_step,
+        input_signature=[batch_spec],
+        autograph=False,
+        jit_compile=self._jit_compile or None,
+    )
+
+  def learning_rate(self, step: tf.Tensor) -> tf.Tensor:
+    """The learning rate of a step.
+
+    The decoder's alone decays in stairs; training everything, it is constant
+    (arXiv 1609.06647, section 4.3, and the released configuration).
+
+    Args:
+      step: The global step before the step; an int32 scalar.
+
+    Returns:
+      A float32 scalar.
+    """
+    config = self._config
+    if self._objective:
+      return tf.constant(self._objective.learning_rate)
+    if self.model.train_inception:
+      return tf.constant(config.train_inception_learning_rate)
+    steps_per_epoch = config.num_examples_per_epoch / self._batch_size
+    decay_steps = max(1, int(steps_per_epoch * config.num_epochs_per_decay))
+    decays = tf.cast(step // decay_steps, tf.float32)
+    return config.initial_learning_rate * tf.pow(
+        tf.constant(config.learning_rate_decay_factor), decays
+    )
+
+  def sampling_probability(self, step: tf.Tensor) -> tf.Tensor | None:
+    """How likely scheduled sampling replaces a word.
+
+    Args:
+      step: The global step before the step; an int32 scalar.
+
+    Returns:
+      A float32 scalar, or None if there is no scheduled sampling, as for any
+      objective of its own.
+    """
+    config = self._config
+    if config.scheduled_sampling == "off" or self._objective:
+      return None
+    return 1.0 - scheduled_sampling.teacher_probability(
+        config.scheduled_sampling,
+        step,
+        offset=config.scheduled_sampling_offset,
+        slope=config.scheduled_sampling_slope,
+        base=config.scheduled_sampling_base,
+        k=config.scheduled_sampling_k,
+        minimum=config.scheduled_sampling_minimum,
+    )
+
+  def _distributed_step(self, batch: Any) -> step_metrics.StepMetrics:
+    metrics = self.strategy.run(self._replica_step, args=(batch,))
+    # All replicas computed the same ones.
+    return tf.nest.map_structure(
+        lambda metric: replicas.local(self.strategy, metric), metrics
+    )
+
+  def _replica_step(self, batch: Any) -> step_metrics.StepMetrics:
+    replica = tf.distribute.get_replica_context()
+    step = self.model.global_step.read_value()
+    sampling_probability = self.sampling_probability(step)
+    with tf.GradientTape() as tape:
+      seed = self._seed(step, replica)
+      if self._objective:
+        losses = self._objective.losses(self.model, batch, seed=seed)
+      else:
+        losses = self.model.losses(
+            batch,
+            dropout_seed=seed,
+            label_smoothing=self._config.label_smoothing,
+            sampling_probability=sampling_probability,
+        )
+      num_words = _sum_over_replicas(
+          replica, tf.cast(tf.size(losses.word_losses), tf.float32)
+      )
+      # This replica's part of the means over the words of the whole batch.
+      batch_loss = tf.reduce_sum(losses.word_losses) / num_words
+      total_loss = tf.reduce_sum(losses.smoothed_losses) / num_words + (
+          losses.regularization_loss / replica.num_replicas_in_sync
+      )
+      # Inside the tape, so that all the way back nothing is too small.
+      scale = self._loss_scale.factor if self._loss_scale else None
+      minimized = total_loss if scale is None else total_loss * scale
+    gradients = tape.gradient(minimized, list(self._trained.values()))
+    gradients = [_sum_over_replicas(replica, g) for g in gradients]
+    if self._loss_scale:
+      gradients = [mixed_precision.divide(g, scale) for g in gradients]
+    clip_norm = self._config.clip_gradients
+    # The rows of a word embedding's gradient count one by one for the norm,
+    # however often their word is in the batch, as in the original.
+    clipped, norm = tf.clip_by_global_norm(gradients, clip_norm)
+    learning_rate = self.learning_rate(step)
+    norm = self._apply(clipped, norm, learning_rate)
+    self.averages.update(step)
+    tf.raw_ops.AssignAddVariableOp(
+        resource=self.model.global_step.handle, value=1
+    )
+    measures = {
+        tag: _sum_over_replicas(replica, value) / replica.num_replicas_in_sync
+        for tag, value in losses.measures.items()
+    }
+    if sampling_probability is not None:
+      measures[SAMPLING_PROBABILITY] = sampling_probability
+    return step_metrics.StepMetrics(
+        batch_loss=_sum_over_replicas(replica, batch_loss),
+        total_loss=_sum_over_replicas(replica, total_loss),
+        learning_rate=learning_rate,
+        gradient_norm=norm,
+        clipped_gradient_norm=tf.minimum(norm, clip_norm),
+        measures=measures,
+    )
+
+  def _apply(self, gradients, norm, learning_rate) -> tf.Tensor:
+    """Updates the variables, unless float16 overflowed; returns the norm."""
+    if not self._loss_scale:
+      self.optimizer.apply(gradients, learning_rate)
+      return norm
+    is_finite = tf.math.is_finite(norm)
+
+    def apply() -> tf.Tensor:
+      self.optimizer.apply(gradients, learning_rate)
+      return norm
+
+    applied = tf.cond(is_finite, apply, lambda: tf.zeros([]))
+    # Where no factor helps, the run has diverged.
+    return tf.where(self._loss_scale.update(is_finite), applied, norm)
+
+  def _seed(self, step: tf.Tensor, replica) -> tf.Tensor:
+    """Of dropout and sampling of a step on a replica; an integer [2]."""
+    # An int64 if it is too large for the step's type.
+    seed = tf.constant(self._config.seed)
+    return tf.random.experimental.stateless_fold_in(
+        tf.stack([seed, tf.cast(step, seed.dtype)]),
+        replica.replica_id_in_sync_group,
+    )
+
+
+def _sum_over_replicas(replica, value):
+  if replica.num_replicas_in_sync == 1:
+    return value
+  return replica.all_reduce(tf.distribute.ReduceOp.SUM, value)

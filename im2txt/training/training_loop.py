@@ -1,0 +1,293 @@
+"""Trains a model step by step: logs, checkpoints, summaries, stops, resumes."""
+
+from collections.abc import Iterator
+import contextlib
+import dataclasses
+import math
+import time
+
+from absl import logging
+import tensorflow as tf
+
+from im2txt import configuration
+from im2txt.checkpointing import best_checkpoint
+from im2txt.checkpointing import checkpoint_saver
+from im2txt.checkpointing import checkpoints
+from im2txt.checkpointing import encoder_weights
+from im2txt.checkpointing import readable_checkpoint
+from im2txt.distributed import distribution as distribution_lib
+from im2txt.distributed import replicas
+from im2txt.input_data import caption_data
+from im2txt.input_data import feature_metadata
+from im2txt.runtime import stop_signals
+from im2txt.training import step_metrics
+from im2txt.training import step_options
+from im2txt.training import trainers
+from im2txt.training import training_pace
+from im2txt.training import training_steps
+from im2txt.training import training_summaries
+
+# How often to look whether evaluation found that there is no gain any more.
+_STOP_LOOK_SECS = 10.0
+
+_DEFAULT_OPTIONS = step_options.StepOptions()
+
+
+class DivergedError(ValueError):
+  """The loss or its gradient is no longer a finite number."""
+
+
+class LostWorkerError(ValueError):
+  """Another process of the run died, or can't be reached."""
+
+
+class TrainingLoop:
+  """A run of training in a folder, from its newest checkpoint on.
+
+  Attributes:
+    trainer: The `trainers.Trainer`, as restored.
+  """
+
+  def __init__(
+      self,
+      *,
+      model_config: configuration.ModelConfig,
+      training_config: configuration.TrainingConfig,
+      train_dir: str,
+      options: step_options.StepOptions = _DEFAULT_OPTIONS,
+      inception_checkpoint_file: str = "",
+      distribution: distribution_lib.Distribution | None = None,
+  ):
+    """Makes the model, from `train_dir` if it has a checkpoint.
+
+    Args:
+      model_config: The model's configuration.
+      training_config: The training configuration.
+      train_dir: Where checkpoints, configuration and summaries are; made if
+        missing.
+      options: What else there is to choose of a step.
+      inception_checkpoint_file: The encoder's start, read only if `train_dir`
+        has no checkpoint; see `encoder_weights`. Random if empty.
+      distribution: The devices and processes; one device if None.
+
+    Raises:
+      ValueError: If the devices can't share a batch evenly, or a file does not
+        fit the configuration.
+    """
+    self._config = training_config
+    self._train_dir = train_dir
+    distribution = distribution or distribution_lib.Distribution()
+    distribution_lib.check_batch_size(model_config.batch_size, distribution)
+    self._distribution = distribution
+    strategy = distribution.strategy
+    if distribution.is_chief and not tf.io.gfile.isdir(train_dir):
+      logging.info("Creating training directory: %s", train_dir)
+      tf.io.gfile.makedirs(train_dir)
+    checkpoint = readable_checkpoint.find(train_dir)
+    self.trainer = trainers.Trainer(
+        model_config, training_config, options, strategy=strategy
+    )
+    if checkpoint:
+      self._resume(checkpoint)
+    elif inception_checkpoint_file:
+      self._start_encoder(inception_checkpoint_file)
+    variables = self.trainer.checkpoint_variables()
+    self._average = replicas.averaging(strategy, variables.values())
+    self._saver = None
+    if distribution.is_chief:
+      checkpoints.save_config(train_dir, model_config, training_config)
+      self._saver = checkpoint_saver.Saver(
+          replicas.local_variables(strategy, variables),
+          train_dir,
+          max_to_keep=training_config.max_checkpoints_to_keep,
+      )
+      if not checkpoint:
+        self._saver.save(0)
+    self._saved_step = self.trainer.global_step
+    self._steps: training_steps.Steps | None = None
+
+  def run(
+      self,
+      data: caption_data.CaptionData,
+      *,
+      number_of_steps: int,
+      log_every_n_steps: int = 1,
+  ) -> stop_signals.StopRequest:
+    """Trains until the global step is `number_of_steps`, or it is to stop.
+
+    A signal tells so, or a file that evaluation writes; see `best_checkpoint`.
+
+    Args:
+      data: What to train on.
+      number_of_steps: The global step to reach, earlier runs' included.
+      log_every_n_steps: How often to log the loss.
+
+    Returns:
+      The request that ended the run early, if one did.
+
+    Raises:
+      DivergedError: If the loss or its gradient is not finite. No checkpoint
+        is written then.
+      LostWorkerError: If another process of the run is lost.
+      ValueError: If the input can't be used; the message says which file.
+    """
+    with stop_signals.catch() as request:
+      try:
+        self._run(data, number_of_steps, log_every_n_steps, request)
+      except self._distribution.lost_errors as error:
+        logging.debug("%s", error)
+        raise LostWorkerError(
+            "Another process of the run is lost; its own last lines may say"
+            f" why. The last checkpoint, of step {self._saved_step}, is in"
+            f" {self._train_dir}: start all processes again to go on from it."
+        ) from error
+    return request
+
+  def _run(self, data, number_of_steps, log_every_n_steps, request) -> None:
+    step = self.trainer.global_step
+    if step < number_of_steps:
+      self._check(data)
+      with self._make_writer() as writer:
+        if writer:
+          writer.write_first_image(data, step=step)
+          text = configuration.to_markdown(data.config, self._config)
+          writer.write_text("config", text, step=step)
+        self._train(data, number_of_steps, log_every_n_steps, writer, request)
+    logging.info("Stopping Training.")
+    if self.trainer.global_step >= number_of_steps:
+      logging.info("Finished training! Saving model to disk.")
+    self._save()
+    self._distribution.agree(request)  # All wait for the chief's files.
+
+  def _check(self, data: caption_data.CaptionData) -> None:
+    if data.are_features:
+      with self._distribution.strategy.scope():
+        feature_metadata.check_encoder(
+            data.files, self.trainer.model.encoder, data.config
+        )
+    elif not self._distribution.is_synchronous:
+      raise ValueError(
+          "With parameter servers the chief reads all input, which is too much"
+          " for images: give --input_feature_pattern, or distribute by"
+          " multi_worker."
+      )
+
+  @contextlib.contextmanager
+  def _make_writer(
+      self,
+  ) -> Iterator[training_summaries.SummaryWriter | None]:
+    """Opens the chief's summary writer; the other processes write nothing."""
+    if not self._distribution.is_chief:
+      yield None
+      return
+    with self._distribution.strategy.scope():
+      writer = training_summaries.SummaryWriter(
+          self._train_dir, self.trainer.model
+      )
+    with contextlib.closing(writer):
+      yield writer
+
+  def _train(
+      self, data, number_of_steps, log_every_n_steps, writer, request
+  ) -> None:
+    """Steps until `number_of_steps` or `request`."""
+    is_chief = self._distribution.is_chief
+    step = self.trainer.global_step
+    pace = training_pace.Pace(step)
+    checkpoint_timer = training_pace.Timer(self._config.save_checkpoint_secs)
+    summary_timer = training_pace.Timer(
+        self._config.save_summaries_secs, due_at_once=True
+    )
+    stop_timer = training_pace.Timer(_STOP_LOOK_SECS, due_at_once=True)
+    self._steps = training_steps.make_steps(
+        self.trainer,
+        dataclasses.replace(data, shard=self._distribution.shard),
+        distribution=self._distribution,
+        seed=self._config.seed,
+    )
+    while step < number_of_steps:
+      start = time.monotonic()
+      # All processes stop and save at the same step.
+      is_told, is_save_due = self._distribution.agree(
+          request,
+          is_chief and stop_timer.is_due() and self._is_told_to_stop(),
+          is_chief and checkpoint_timer.is_due(),
+      )
+      if is_save_due:
+        self._save()
+      if is_told or request.signal:
+        break
+      batch, metrics = self._steps.run(number_of_steps - step)
+      step += 1
+      loss = self._check_finite(metrics, step)
+      if step % log_every_n_steps == 0:
+        logging.info(
+            "global step %d: loss = %.4f%s (%.3f sec/step)",
+            step,
+            loss,
+            metrics.measures_text(),
+            time.monotonic() - start,
+        )
+      pace.log(step, number_of_steps)
+      if writer and summary_timer.is_due():
+        self._summarize(writer, batch, metrics, pace, step)
+
+  def _is_told_to_stop(self) -> bool:
+    reason = best_checkpoint.stop_reason(self._train_dir)
+    if reason:
+      logging.info("%s", reason)
+    return bool(reason)
+
+  def _check_finite(
+      self, metrics: step_metrics.StepMetrics, step: int
+  ) -> float:
+    loss, norm = float(metrics.total_loss), float(metrics.gradient_norm)
+    if not math.isfinite(loss + norm):
+      raise DivergedError(
+          f"Training diverged at global step {step}: the loss is {loss}, the"
+          f" norm of its gradient {norm}. The last good checkpoint, of step"
+          f" {self._saved_step}, is in {self._train_dir}. Go on from there with"
+          " a lower learning rate."
+      )
+    return loss
+
+  def _summarize(self, writer, batch, metrics, pace, step: int) -> None:
+    logging.info("Recording summary at step %d.", step)
+    writer.write_metrics(
+        metrics, steps_per_second=pace.steps_per_second, step=step
+    )
+    writer.write_batch(batch, step=step)
+    writer.write_parameters(step=step)
+
+  def _start_encoder(self, inception_checkpoint_file: str) -> None:
+    """Gives the encoder, and averages of it, the values of a file."""
+    averages = self.trainer.averages
+    encoder_weights.restore(
+        self.trainer.model.encoder, inception_checkpoint_file
+    )
+    averages.restart(averages.variables_by_name)
+
+  def _resume(self, checkpoint: str) -> None:
+    """Restores all variables; the optimizer may be another one than before."""
+    logging.info("Restoring parameters from %s", checkpoint)
+    missing = checkpoints.restore(
+        self.trainer.checkpoint_variables(),
+        checkpoint,
+        optional=self.trainer.dispensable_variables(),
+    )
+    self.trainer.averages.restart(missing)
+    anew = set(missing).intersection(self.trainer.slots)
+    if anew:
+      logging.info("%d variables of the optimizer start anew.", len(anew))
+
+  def _save(self) -> None:
+    """Writes a checkpoint, unless there is one of this step."""
+    if self._steps:
+      self._steps.settle()
+    step = self.trainer.global_step
+    if step == self._saved_step:
+      return
+    self._average()
+    if self._saver:
+      self._saver.save(step)
+    self._saved_step = step

@@ -1,0 +1,163 @@
+"""A run of training as `train` is told of it, from its parts.
+
+configuration, files -> phases -> `TrainingLoop`s, one a phase
+cluster              -> distribution
+"""
+
+import contextlib
+import dataclasses
+
+from im2txt import configuration
+from im2txt.checkpointing import checkpoints
+from im2txt.distributed import clusters
+from im2txt.distributed import distribution as distribution_lib
+from im2txt.inference_utils import vocabulary
+from im2txt.input_data import caption_data
+from im2txt.ops import inputs
+from im2txt.runtime import folder_lock
+from im2txt.runtime import stop_signals
+from im2txt.training import mixed_precision as precision_lib
+from im2txt.training import run_configuration
+from im2txt.training import self_critical
+from im2txt.training import step_options
+from im2txt.training import training_loop
+from im2txt.training import training_phases
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Run:
+  """What there is to do; each field is `train`'s flag of that name."""
+
+  train_dir: str
+  input_file_pattern: str
+  input_feature_pattern: str
+  inception_checkpoint_file: str
+  train_inception: bool
+  train_inception_after_steps: int | None
+  number_of_steps: int
+  log_every_n_steps: int
+  objective: str
+  vocab_file: str
+  preset: str | None
+  config_overrides: str
+  mixed_precision: str
+  jit_compile: bool
+  distribution: str
+  shard_by_record: bool
+  cluster_timeout_secs: float
+  slurm_port: int
+
+
+def train(run: Run) -> int:
+  """Does a run, or this process' part of it.
+
+  Args:
+    run: The run.
+
+  Returns:
+    The exit status: 0, or 128 and the number of the signal that ended it.
+
+  Raises:
+    OSError: If a file can't be read or written.
+    ValueError: If the run can't be done as it is described.
+  """
+  cluster = None
+  if run.distribution in distribution_lib.CLUSTER_KINDS:
+    cluster = clusters.find(slurm_port=run.slurm_port)
+    if run.distribution == "parameter_server" and not cluster.is_chief:
+      distribution_lib.serve(cluster, timeout_secs=run.cluster_timeout_secs)
+      return 0
+  precision_lib.use(run.mixed_precision)
+  with contextlib.ExitStack() as stack:
+    if cluster is None or cluster.is_chief:
+      stack.enter_context(folder_lock.hold(run.train_dir))
+    return _train(run, cluster).exit_status
+
+
+def _train(
+    run: Run, cluster: clusters.Cluster | None
+) -> stop_signals.StopRequest:
+  model_config, training_config = run_configuration.load(
+      run.train_dir, preset=run.preset or "", overrides=run.config_overrides
+  )
+  phases = _phases(run, model_config)
+  objective = None
+  if run.objective == "self_critical":
+    phases, objective = _self_critical(run, phases[0], training_config)
+  distribution = distribution_lib.connect(
+      run.distribution,
+      cluster,
+      settings=_settings(run, model_config, training_config, phases),
+      shard_by_record=run.shard_by_record,
+      timeout_secs=run.cluster_timeout_secs,
+  )
+
+  def make_loop(train_inception: bool) -> training_loop.TrainingLoop:
+    return training_loop.TrainingLoop(
+        model_config=model_config,
+        training_config=training_config,
+        train_dir=run.train_dir,
+        options=step_options.StepOptions(
+            train_inception=train_inception,
+            objective=objective,
+            scale_loss=run.mixed_precision == "float16",
+            jit_compile=run.jit_compile,
+        ),
+        inception_checkpoint_file=run.inception_checkpoint_file,
+        distribution=distribution,
+    )
+
+  return training_phases.run(
+      phases,
+      make_loop,
+      train_dir=run.train_dir,
+      log_every_n_steps=run.log_every_n_steps,
+  )
+
+
+def _settings(run: Run, model_config, training_config, phases) -> dict:
+  """What must be the same in all processes."""
+  return {
+      **dataclasses.asdict(model_config),
+      **dataclasses.asdict(training_config),
+      "phases": [
+          [*phase[:2], phase.data.are_features, len(phase.data.files)]
+          for phase in phases
+      ],
+      "mixed_precision": run.mixed_precision,
+      "shard_by_record": run.shard_by_record,
+      "newest checkpoint": checkpoints.find_latest(run.train_dir),
+  }
+
+
+def _phases(
+    run: Run, model_config: configuration.ModelConfig
+) -> list[training_phases.Phase]:
+  def phase(steps: int, train_inception: bool) -> training_phases.Phase:
+    features = "" if train_inception else run.input_feature_pattern
+    data = caption_data.CaptionData(
+        files=inputs.input_files(run.input_file_pattern, features),
+        config=model_config,
+        are_features=bool(features),
+    )
+    return training_phases.Phase(steps, train_inception, data)
+
+  last, first = run.number_of_steps, run.train_inception_after_steps
+  if first is None:
+    return [phase(last, run.train_inception)]
+  if first >= last:
+    return [phase(last, False)]
+  return [phase(first, False), phase(last, True)]
+
+
+def _self_critical(
+    run: Run,
+    phase: training_phases.Phase,
+    training_config: configuration.TrainingConfig,
+) -> tuple[list[training_phases.Phase], step_options.Objective]:
+  """The phase with its images alone, as the only one, and the objective."""
+  checkpoints.find(run.train_dir)  # Or else an error.
+  vocab = vocabulary.Vocabulary(run.vocab_file)
+  data = self_critical.read_images(phase.data)
+  objective = self_critical.SelfCritical(data, vocab, training_config)
+  return [phase._replace(data=data)], objective

@@ -1,0 +1,225 @@
+"""Tests of what a run is put together from; nothing is trained here."""
+
+import json
+import os
+import signal
+from unittest import mock
+
+from absl.testing import parameterized
+import tensorflow as tf
+
+from im2txt import configuration
+from im2txt.checkpointing import checkpoints
+from im2txt.distributed import distribution
+from im2txt.runtime import folder_lock
+from im2txt.runtime import stop_signals
+from im2txt.testing import tiny
+from im2txt.training import training_loop
+from im2txt.training import training_phases
+from im2txt.training import training_run
+
+
+class TrainingRunTestCase(parameterized.TestCase, tf.test.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self.dir = self.create_tempdir().full_path
+    self.train_dir = os.path.join(self.dir, "train")
+    os.mkdir(self.train_dir)
+    self.training = configuration.TrainingConfig()
+    checkpoints.save_config(self.train_dir, tiny.CONFIG, self.training)
+    self.pairs = tiny.write_pairs(self.dir, "pairs-0", 4)
+    self.features = tiny.write_features(self.dir, "features-0", 4)
+    self.request = stop_signals.StopRequest()
+    self.phases = []
+    self.make_loop = None
+    self.enter_context(
+        mock.patch.object(training_phases, "run", self._run_phases)
+    )
+
+  def _run_phases(self, phases, make_loop, *, train_dir, log_every_n_steps):
+    self.assertEqual(self.train_dir, train_dir)
+    self.assertEqual(3, log_every_n_steps)
+    self.phases, self.make_loop = phases, make_loop
+    return self.request
+
+  def _run(self, **fields):
+    return training_run.Run(
+        **{
+            "train_dir": self.train_dir,
+            "input_file_pattern": "",
+            "input_feature_pattern": "",
+            "inception_checkpoint_file": "inception",
+            "train_inception": False,
+            "train_inception_after_steps": None,
+            "number_of_steps": 20,
+            "log_every_n_steps": 3,
+            "objective": "likelihood",
+            "vocab_file": "",
+            "preset": None,
+            "config_overrides": "",
+            "mixed_precision": "float32",
+            "jit_compile": False,
+            "distribution": "off",
+            "shard_by_record": False,
+            "cluster_timeout_secs": 9.0,
+            "slurm_port": 1,
+            **fields,
+        }
+    )
+
+  def _train(self, **fields):
+    return training_run.train(self._run(**fields))
+
+
+class TrainingRunTest(TrainingRunTestCase):
+
+  def _described(self):
+    """Each phase's last step, and whether for the encoder, from features."""
+    return [
+        (*phase[:2], phase.data.are_features, phase.data.files)
+        for phase in self.phases
+    ]
+
+  def test_one_phase(self):
+    self._train(input_feature_pattern=self.features)
+    self.assertEqual([(20, False, True, [self.features])], self._described())
+    self._train(input_file_pattern=self.pairs, train_inception=True)
+    self.assertEqual([(20, True, False, [self.pairs])], self._described())
+    self.assertEqual(tiny.CONFIG, self.phases[0].data.config)
+
+  def test_two_phases(self):
+    patterns = {
+        "input_feature_pattern": self.features,
+        "input_file_pattern": self.pairs,
+    }
+    self._train(train_inception_after_steps=5, **patterns)
+    self.assertEqual(
+        [(5, False, True, [self.features]), (20, True, False, [self.pairs])],
+        self._described(),
+    )
+    # Without features both are on images.
+    self._train(train_inception_after_steps=5, input_file_pattern=self.pairs)
+    self.assertEqual([False, False], [d[2] for d in self._described()])
+    # The second would begin after the last step.
+    self._train(train_inception_after_steps=20, **patterns)
+    self.assertEqual([(20, False, True, [self.features])], self._described())
+
+  def test_loops(self):
+    self._train(
+        input_file_pattern=self.pairs,
+        mixed_precision="float16",
+        jit_compile=True,
+    )
+    with mock.patch.object(training_loop, "TrainingLoop") as made:
+      self.make_loop(True)
+    arguments = made.call_args.kwargs
+    self.assertEqual(tiny.CONFIG, arguments["model_config"])
+    self.assertEqual(self.training, arguments["training_config"])
+    self.assertEqual("inception", arguments["inception_checkpoint_file"])
+    self.assertEqual("off", arguments["distribution"].kind)
+    options = arguments["options"]
+    self.assertTrue(options.train_inception)
+    self.assertTrue(options.scale_loss)
+    self.assertTrue(options.jit_compile)
+    self.assertIsNone(options.objective)
+
+  @parameterized.parameters((None, 0), (signal.SIGTERM, 143))
+  def test_exit_status(self, number, status):
+    self.request.signal = number
+    self.assertEqual(status, self._train(input_file_pattern=self.pairs))
+
+  def test_no_file(self):
+    for flag in ("input_file_pattern", "input_feature_pattern"):
+      with self.assertRaisesRegex(
+          FileNotFoundError, f"No TFRecord matches --{flag}. Got: '/nowhere/at"
+      ):
+        self._train(**{flag: "/nowhere/at-all"})
+
+  def test_self_critical_needs_a_checkpoint(self):
+    with self.assertRaisesRegex(OSError, self.train_dir):
+      self._train(input_file_pattern=self.pairs, objective="self_critical")
+
+  def test_self_critical_is_the_only_phase(self):
+    path = os.path.join(self.train_dir, "model.ckpt-0")
+    with mock.patch.object(checkpoints, "find", return_value=path):
+      self._train(
+          input_feature_pattern=self.features,
+          objective="self_critical",
+          vocab_file=tiny.write_vocabulary(self.dir),
+      )
+    (phase,) = self.phases
+    self.assertLen(phase.data.split.image_ids, 4)
+    with mock.patch.object(training_loop, "TrainingLoop") as made:
+      self.make_loop(False)
+    options = made.call_args.kwargs["options"]
+    self.assertEqual("self_critical", options.objective.name)
+
+
+class ClusterTest(TrainingRunTestCase):
+  """With processes, of which the others are not there."""
+
+  def _train_as(self, task_type, kind):
+    """Trains as a task of a cluster; returns the exit status."""
+    addresses = {"chief": ["a:1"], "worker": ["b:1"], "ps": ["c:1"]}
+    task = {"type": task_type, "index": 0}
+    config = json.dumps({"cluster": addresses, "task": task})
+    with mock.patch.dict(os.environ, TF_CONFIG=config):
+      return self._train(
+          input_feature_pattern=self.features, distribution=kind, **self.fields
+      )
+
+  def setUp(self):
+    super().setUp()
+    self.fields = {}
+    self.connect = self.enter_context(
+        mock.patch.object(
+            distribution, "connect", return_value=distribution.Distribution()
+        )
+    )
+
+  def _settings(self, **fields):
+    self.fields = fields
+    self._train_as("worker", "multi_worker")
+    return self.connect.call_args.kwargs["settings"]
+
+  def test_what_all_must_have_in_common(self):
+    settings = self._settings()
+    self.assertEqual(4, settings["batch_size"])
+    self.assertEqual(12345, settings["seed"])
+    self.assertIsNone(settings["newest checkpoint"])
+    json.dumps(settings)  # As it is sent.
+    for name, change in (
+        ("mixed_precision", {"mixed_precision": "bfloat16"}),
+        ("phases", {"number_of_steps": 21}),
+        ("shard_by_record", {"shard_by_record": True}),
+    ):
+      changed = self._settings(**change)
+      different = [n for n in settings if settings[n] != changed[n]]
+      self.assertEqual([name], different)
+
+  def test_connects(self):
+    self._train_as("worker", "multi_worker")
+    kind, cluster = self.connect.call_args.args
+    self.assertEqual("multi_worker", kind)
+    self.assertEqual("worker 0", cluster.task)
+    self.assertEqual(9.0, self.connect.call_args.kwargs["timeout_secs"])
+
+  def test_only_the_chief_holds_the_folder(self):
+    with folder_lock.hold(self.train_dir):
+      self._train_as("worker", "multi_worker")
+      with self.assertRaises(folder_lock.FolderInUseError):
+        self._train_as("chief", "multi_worker")
+
+  @parameterized.parameters("worker", "ps")
+  def test_servers_serve(self, task_type):
+    with mock.patch.object(distribution, "serve") as serve:
+      status = self._train_as(task_type, "parameter_server")
+    self.assertEqual(f"{task_type} 0", serve.call_args.args[0].task)
+    self.assertEqual({"timeout_secs": 9.0}, serve.call_args.kwargs)
+    self.assertEqual(0, status)
+    self.connect.assert_not_called()
+
+
+if __name__ == "__main__":
+  tf.test.main()

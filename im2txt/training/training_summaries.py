@@ -1,0 +1,177 @@
+"""What a training run writes for TensorBoard, under the original's tags."""
+
+import numpy as np
+from tensorboard.plugins.histogram import summary_v2 as histogram_summary
+import tensorflow as tf
+
+from im2txt import show_and_tell_model
+from im2txt.distributed import replicas
+from im2txt.input_data import caption_data
+from im2txt.ops import image_batches
+from im2txt.ops import image_processing
+from im2txt.ops import inputs
+from im2txt.training import step_metrics
+
+# Of the kinds of layers whose share of zeros is of interest.
+_CONVOLUTION = "Conv2d_"
+
+# Images of a batch whose activations are counted: millions of values each.
+_NUM_ACTIVATION_IMAGES = 4
+
+
+class SummaryWriter:
+  """Writes scalars, histograms and images of a run to an events file."""
+
+  def __init__(self, folder: str, model: show_and_tell_model.ShowAndTellModel):
+    """Opens an events file.
+
+    Args:
+      folder: Where to write it.
+      model: The model that is trained or evaluated.
+    """
+    self._writer = tf.summary.create_file_writer(folder)
+    self._model = model
+    # On this process' first replica, so that no other has to take part.
+    strategy = tf.distribute.get_strategy()
+
+    def end_points(images: tf.Tensor):
+      _, results = strategy.run(
+          model.encoder.features_and_end_points, args=(images,)
+      )
+      return {
+          name: replicas.local(strategy, result)
+          for name, result in results.items()
+      }
+
+    self._end_points = tf.function(end_points, autograph=False)
+
+  def close(self) -> None:
+    """Writes what is still in memory."""
+    self._writer.close()
+
+  def write_scalars(self, scalars: dict[str, float], *, step: int) -> None:
+    """Writes scalars by tag."""
+    with self._writer.as_default(step):
+      for tag, value in scalars.items():
+        tf.summary.scalar(tag, value)
+    self._writer.flush()
+
+  def write_text(self, tag: str, markdown: str, *, step: int) -> None:
+    """Writes a text in Markdown."""
+    with self._writer.as_default(step):
+      tf.summary.text(tag, markdown)
+    self._writer.flush()
+
+  def write_picture(self, tag: str, picture: np.ndarray, *, step: int) -> None:
+    """Writes a picture, a uint8 array of shape [1, height, width, 3]."""
+    with self._writer.as_default(step):
+      tf.summary.image(tag, picture)
+    self._writer.flush()
+
+  def write_metrics(
+      self,
+      metrics: step_metrics.StepMetrics,
+      *,
+      steps_per_second: float,
+      step: int,
+  ) -> None:
+    """Writes the scalars of a training step."""
+    norms = "OptimizeLoss/global_norm"
+    scalars = {
+        "losses/batch_loss": metrics.batch_loss,
+        "losses/total_loss": metrics.total_loss,
+        "OptimizeLoss/loss": metrics.total_loss,
+        f"{norms}/gradient_norm": metrics.gradient_norm,
+        f"{norms}/clipped_gradient_norm": metrics.clipped_gradient_norm,
+        "OptimizeLoss/learning_rate": metrics.learning_rate,
+        **metrics.measures,
+    }
+    if steps_per_second:
+      scalars["global_step/sec"] = steps_per_second
+      # How fast that is does not depend on the batch size, as steps do.
+      scalars["examples/sec"] = steps_per_second * self._model.config.batch_size
+    self.write_scalars(scalars, step=step)
+
+  def write_batch(
+      self, batch: inputs.Batch | image_batches.ImageBatch, *, step: int
+  ) -> None:
+    """Writes what a batch holds and what the encoder makes of it."""
+    with self._writer.as_default(step):
+      if isinstance(batch, inputs.Batch):
+        _write_lengths(tf.reduce_sum(batch.input_mask, axis=1))
+      if batch.images.shape.rank == 4:
+        _write_image("final_image", (batch.images[0] + 1) / 2)
+        self._write_activations(batch.images[:_NUM_ACTIVATION_IMAGES])
+    self._writer.flush()
+
+  def write_parameters(self, *, step: int) -> None:
+    """Writes a histogram of each variable that is trained."""
+    with self._writer.as_default(step):
+      for name, variable in self._model.trainable_variables_by_name().items():
+        _write_histogram(f"parameters/{name}", variable)
+    self._writer.flush()
+
+  def write_first_image(
+      self, data: caption_data.CaptionData, *, step: int
+  ) -> None:
+    """Writes the first image of the files, as it is and resized.
+
+    Args:
+      data: The files; of features nothing is written.
+      step: The global step.
+
+    Raises:
+      ValueError: If the image can't be used; the message says which it is.
+    """
+    if data.are_features:
+      return
+    config = self._model.config
+
+    @tf.autograph.experimental.do_not_convert
+    def decode(serialized: tf.Tensor) -> tf.Tensor:
+      encoded_image, _ = inputs.parse_sequence_example(
+          serialized,
+          image_feature=config.image_feature_name,
+          caption_feature=config.caption_feature_name,
+      )
+      return image_processing.decode_image(encoded_image, config.image_format)
+
+    # The first of the files may be empty, or all of them.
+    first = tf.data.TFRecordDataset(list(data.files)).take(1).map(decode)
+    image = next(data.explained(first), None)
+    if image is None:
+      return
+    with self._writer.as_default(step):
+      _write_image("original_image", image)
+      if config.resize_height and config.resize_width:
+        size = (config.resize_height, config.resize_width)
+        pixels = tf.image.convert_image_dtype(image, tf.float32)
+        _write_image("resized_image", tf.image.resize(pixels, size))
+    self._writer.flush()
+
+  def _write_activations(self, images: tf.Tensor) -> None:
+    """Of the encoder as it is in inference; 18 histograms and 5 scalars."""
+    for name, activations in self._end_points(images).items():
+      tag = f"InceptionV3/InceptionV3/{name}"
+      _write_histogram(f"{tag}/activation", activations)
+      if name.startswith(_CONVOLUTION):
+        tf.summary.scalar(f"{tag}/Relu/zeros", tf.nn.zero_fraction(activations))
+
+
+def _write_lengths(lengths: tf.Tensor) -> None:
+  tf.summary.scalar("caption_length/batch_min", tf.reduce_min(lengths))
+  tf.summary.scalar("caption_length/batch_max", tf.reduce_max(lengths))
+  tf.summary.scalar(
+      "caption_length/batch_mean", tf.reduce_mean(tf.cast(lengths, tf.float32))
+  )
+
+
+def _write_histogram(tag: str, values: tf.Tensor) -> None:
+  # By NumPy: `tf.summary.histogram` takes 240 bytes of memory a value.
+  summary = histogram_summary.histogram_pb(tag, values.numpy())
+  tf.summary.experimental.write_raw_pb(summary.SerializeToString())
+
+
+def _write_image(tag: str, image: tf.Tensor) -> None:
+  # TensorFlow 1 numbered the images of a summary.
+  tf.summary.image(f"{tag}/image/0", image[tf.newaxis])
