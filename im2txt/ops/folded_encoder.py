@@ -30,7 +30,7 @@ class FoldedEncoder:
 
   Attributes:
     feature_size: The number of features of an image; 2048 at full width.
-    variables: Kernels and offsets by name, if they are variables.
+    variables: Kernels and offsets, if they are variables, layer by layer.
     function: What a call of the encoder runs; its graph has all of the network
       but the values, which it captures.
   """
@@ -62,7 +62,11 @@ class FoldedEncoder:
       ValueError: If the images are too small for the network.
     """
     image_embedding.check_size(height, width)
-    get_folded = _folding_getter(value, dtype, as_variables)
+    # In the order of the layers; the function has them in another each time.
+    self.variables: list[tf.Variable] = []
+    get_folded = _folding_getter(
+        value, dtype, self.variables if as_variables else None
+    )
 
     def features(images: tf.Tensor) -> tf.Tensor:
       net, _ = image_embedding.apply_network(
@@ -76,10 +80,6 @@ class FoldedEncoder:
     self.function = tf.compat.v1.wrap_function(
         features, [tf.TensorSpec([None, height, width, 3])]
     )
-    # TensorFlow has them in another order each time.
-    self.variables: tuple[tf.Variable, ...] = tuple(
-        sorted(self.function.variables, key=lambda variable: variable.name)
-    )
     self.feature_size: int = self.function.output_shapes[-1]
 
   def __call__(self, images: tf.Tensor) -> tf.Tensor:
@@ -90,14 +90,14 @@ class FoldedEncoder:
 def _folding_getter(
     value: Callable[[str, Sequence[int]], tf.Tensor],
     dtype: tf.DType,
-    as_variables: bool,
+    variables: list[tf.Variable] | None,
 ) -> Callable[..., tf.Tensor | tf.Variable]:
   """A `custom_getter` of what TF-Slim takes for its weights and biases.
 
   Args:
     value: As of `FoldedEncoder`, as are the others.
     dtype: Of what comes after the stem.
-    as_variables: Whether to give variables.
+    variables: Where to put what is given, if it shall be variables.
 
   Returns:
     The getter, which is to be asked for a layer's weights before its biases.
@@ -119,9 +119,10 @@ def _folding_getter(
         folded -= mean * _scale(variances.pop(layer))
       if _AFTER_STEM in name:
         folded = tf.cast(folded, dtype)
-      if as_variables:
-        return tf.Variable(folded, trainable=False, name=name)
-      return folded
+      if variables is None:
+        return folded
+      variables.append(tf.Variable(folded, trainable=False, name=name))
+      return variables[-1]
 
   return get_folded
 

@@ -88,7 +88,7 @@ class TrainingLoop:
         model_config, training_config, options, strategy=strategy
     )
     if checkpoint:
-      self._resume(checkpoint)
+      self._resume(checkpoint, inception_checkpoint_file)
     elif inception_checkpoint_file:
       self._start_encoder(inception_checkpoint_file)
     variables = self.trainer.checkpoint_variables()
@@ -267,9 +267,14 @@ class TrainingLoop:
     )
     averages.restart(averages.variables_by_name)
 
-  def _resume(self, checkpoint: str) -> None:
+  def _resume(self, checkpoint: str, inception_checkpoint_file: str) -> None:
     """Restores all variables; the optimizer may be another one than before."""
     logging.info("Restoring parameters from %s", checkpoint)
+    if inception_checkpoint_file:
+      logging.info(
+          "The encoder's are there, too: %s was for the beginning of the run.",
+          inception_checkpoint_file,
+      )
     missing = checkpoints.restore(
         self.trainer.checkpoint_variables(),
         checkpoint,

@@ -123,7 +123,9 @@ class TrainingLoopTest(parameterized.TestCase, tf.test.TestCase):
     ).save(1)
     self._loop(inception_checkpoint_file=path)
     # Now there is a checkpoint, and the file need not even exist.
-    loop = self._loop(inception_checkpoint_file="missing")
+    with self.assertLogs("absl", "INFO") as logs:
+      loop = self._loop(inception_checkpoint_file="missing")
+    self.assertIn("missing was for the beginning of the run", str(logs.output))
     weights = loop.trainer.model.encoder.variables_by_name[name]
     self.assertAllEqual([7.0], weights)
 
