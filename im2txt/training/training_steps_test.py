@@ -32,7 +32,7 @@ class FakeTrainer:
     self.error: Exception | None = None
 
   def step_function(self, batch_spec):
-    """See `training.Trainer`."""
+    """See `trainers.Trainer`."""
     del batch_spec
 
     def step(batch):
