@@ -14,7 +14,7 @@ class StopRequest:
     signal: The signal that told so; None before.
   """
 
-  def __init__(self):
+  def __init__(self) -> None:
     self.signal: signal.Signals | None = None
 
   @property

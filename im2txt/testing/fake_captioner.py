@@ -31,7 +31,7 @@ class FakeCaptioner:
     failure: What to raise instead of captioning; None for nothing.
   """
 
-  def __init__(self):
+  def __init__(self) -> None:
     self.model = types.SimpleNamespace(vocab_size=12000)
     self.go = threading.Event()
     self.go.set()

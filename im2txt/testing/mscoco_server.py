@@ -52,7 +52,7 @@ class Server(http.server.ThreadingHTTPServer):
     requests: The method, path and range of each request.
   """
 
-  def __init__(self):
+  def __init__(self) -> None:
     super().__init__(("127.0.0.1", 0), _Handler)
     self.files: dict[str, bytes] = {
         TRAIN: images("train2014", 4),

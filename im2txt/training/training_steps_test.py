@@ -25,7 +25,7 @@ class FakeTrainer:
     error: What a step raises; None for nothing.
   """
 
-  def __init__(self, global_step=0):
+  def __init__(self, global_step: int = 0) -> None:
     self.global_step = global_step
     encoder = types.SimpleNamespace(feature_size=tiny.FEATURE_SIZE)
     self.model = types.SimpleNamespace(encoder=encoder)
