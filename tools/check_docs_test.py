@@ -1,6 +1,9 @@
 """Tests that the commands of the docs work, and of what checks that."""
 
 from pathlib import Path
+import shutil
+import subprocess
+from unittest import mock
 
 from absl.testing import absltest
 from absl.testing import parameterized
@@ -8,6 +11,7 @@ from absl.testing import parameterized
 from tools import check_docs
 from tools import docs_commands
 from tools import docs_program
+from tools import docs_world
 
 _PAGE = """\
 # Title
@@ -89,7 +93,19 @@ class CheckDocsTest(parameterized.TestCase):
     page.write_text("```sh\nbazel-bin/im2txt/trian --a=b\n```\n")
 
     with self.assertRaisesRegex(check_docs.DocsError, r"page.md:2: .*trian"):
-      check_docs.check(page, check_docs.docs_world.World(folder))
+      check_docs.check(page, docs_world.World(folder))
+
+  def test_curl_is_passed_over_only_where_it_is_missing(self):
+    world = docs_world.World(Path(self.create_tempdir().full_path))
+    script = "curl --silent http://127.0.0.1:0"
+
+    with mock.patch.object(shutil, "which", return_value=None):
+      world.run(script)
+    with (
+        mock.patch.object(shutil, "which", return_value="/usr/bin/curl"),
+        self.assertRaises(subprocess.CalledProcessError),
+    ):
+      world.run(script)
 
   def test_the_walkthroughs_have_the_same_commands(self):
     scripts = [
