@@ -48,3 +48,6 @@ class StepOptions:
   objective: Objective | None = None
   scale_loss: bool = False
   jit_compile: bool = False
+
+
+DEFAULT = StepOptions()

@@ -19,8 +19,6 @@ from im2txt.training import step_options
 # Under which tag steps tell it, if there is scheduled sampling.
 SAMPLING_PROBABILITY = "scheduled_sampling/probability"
 
-_DEFAULT_OPTIONS = step_options.StepOptions()
-
 
 class Trainer(tf.Module):
   """The model, its optimizer and the step that trains it.
@@ -37,7 +35,7 @@ class Trainer(tf.Module):
       self,
       model_config: configuration.ModelConfig,
       training_config: configuration.TrainingConfig,
-      options: step_options.StepOptions = _DEFAULT_OPTIONS,
+      options: step_options.StepOptions = step_options.DEFAULT,
       *,
       strategy: tf.distribute.Strategy | None = None,
   ):

@@ -30,8 +30,6 @@ from im2txt.training import training_summaries
 # How often to look whether evaluation found that there is no gain any more.
 _STOP_LOOK_SECS = 10.0
 
-_DEFAULT_OPTIONS = step_options.StepOptions()
-
 
 class DivergedError(ValueError):
   """The loss or its gradient is no longer a finite number."""
@@ -54,7 +52,7 @@ class TrainingLoop:
       model_config: configuration.ModelConfig,
       training_config: configuration.TrainingConfig,
       train_dir: str,
-      options: step_options.StepOptions = _DEFAULT_OPTIONS,
+      options: step_options.StepOptions = step_options.DEFAULT,
       inception_checkpoint_file: str = "",
       distribution: distribution_lib.Distribution | None = None,
   ):
