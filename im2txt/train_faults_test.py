@@ -9,11 +9,10 @@ from absl.testing import absltest
 from absl.testing import parameterized
 
 from im2txt import configuration
-from im2txt import encoders
 from im2txt.checkpointing import checkpoint_reader
 from im2txt.checkpointing import checkpoints
-from im2txt.input_data import feature_metadata
 from im2txt.testing import faults
+from im2txt.testing import made_up_features
 from im2txt.testing import tiny
 
 _STEPS = 12
@@ -61,12 +60,7 @@ class TrainFaultsTest(parameterized.TestCase):
     super().setUpClass()
     cls.dir = tempfile.mkdtemp(dir=absltest.TEST_TMPDIR.value)
     faults.call(_make_input, cls.dir)
-    # Features made up for the tests come from no encoder.
-    for module, name, fake in (
-        (encoders, "make_encoder", tiny.FeatureEncoder),
-        (feature_metadata, "check_encoder", mock.Mock()),
-    ):
-      cls.enterClassContext(mock.patch.object(module, name, fake))
+    cls.enterClassContext(made_up_features.accepted())
     cls.whole = os.path.join(cls.dir, "whole")
     _configure(cls.whole)
     ended = faults.run("train", *cls._arguments(cls.whole))

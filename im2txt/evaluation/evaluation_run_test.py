@@ -6,14 +6,13 @@ from unittest import mock
 import tensorflow as tf
 
 from im2txt import configuration
-from im2txt import encoders
 from im2txt import show_and_tell_model
 from im2txt.checkpointing import best_checkpoint
 from im2txt.checkpointing import checkpoint_saver
 from im2txt.checkpointing import checkpoints
 from im2txt.evaluation import evaluation_loop
 from im2txt.evaluation import evaluation_run
-from im2txt.input_data import feature_metadata
+from im2txt.testing import made_up_features
 from im2txt.testing import tiny
 
 
@@ -22,10 +21,7 @@ class EvaluationRunTest(tf.test.TestCase):
   def setUp(self):
     super().setUp()
     self.dir = self.create_tempdir().full_path
-    self.enter_context(mock.patch.object(feature_metadata, "check_encoder"))
-    self.enter_context(
-        mock.patch.object(encoders, "make_encoder", tiny.FeatureEncoder)
-    )
+    self.enter_context(made_up_features.accepted())
     self.features = tiny.write_features(self.dir, "val-0-of-1", 4)
 
   def _save(self, *steps):

@@ -9,12 +9,11 @@ from absl.testing import parameterized
 import tensorflow as tf
 
 from im2txt import configuration
-from im2txt import encoders
 from im2txt.checkpointing import best_checkpoint
 from im2txt.checkpointing import checkpoint_saver
 from im2txt.checkpointing import checkpoints
 from im2txt.input_data import caption_data
-from im2txt.input_data import feature_metadata
+from im2txt.testing import made_up_features
 from im2txt.testing import tiny
 from im2txt.training import step_options
 from im2txt.training import training_loop
@@ -30,11 +29,7 @@ class TrainingLoopTest(parameterized.TestCase, tf.test.TestCase):
     super().setUp()
     self.dir = self.create_tempdir().full_path
     self.train_dir = os.path.join(self.dir, "train")
-    # Features made up for the tests come from no encoder.
-    self.enter_context(mock.patch.object(feature_metadata, "check_encoder"))
-    self.enter_context(
-        mock.patch.object(encoders, "make_encoder", tiny.FeatureEncoder)
-    )
+    self.enter_context(made_up_features.accepted())
 
   def _data(self, config=tiny.CONFIG, **kwargs):
     return caption_data.CaptionData(
