@@ -167,7 +167,6 @@ function fillControls() {
       counts[radio.value] ?? pictures.length
     ).toLocaleString("en");
   }
-  byId("theme").value = rememberedTheme();
 }
 
 function listen() {
@@ -192,9 +191,6 @@ function listen() {
   );
   byId("show").addEventListener("change", ({target}) =>
     visit({show: target.value, page: 1}),
-  );
-  byId("theme").addEventListener("change", ({target}) =>
-    setTheme(target.value),
   );
   byId("show-all").addEventListener("click", () => {
     visit({q: "", show: "", page: 1});

@@ -18,8 +18,6 @@ from im2txt.evaluation import report_folder
 _SOURCES = pathlib.Path(__file__).parent
 _TEMPLATE = "html_report_template.html"
 _STYLE = "html_report.css"
-# Before the page is drawn, and when all of it is there.
-_FIRST_SCRIPT = "html_report_theme.js"
 _SCRIPTS = (
     "html_report_search.js",
     "html_report_cards.js",
@@ -50,9 +48,9 @@ def write(
     num_pictures: Their number.
     num_unreadable: How many of the pictures can't be read.
   """
-  style, first_script, *scripts = (
+  style, *scripts = (
       (_SOURCES / name).read_text(encoding="utf-8")
-      for name in (_STYLE, _FIRST_SCRIPT, *_SCRIPTS)
+      for name in (_STYLE, *_SCRIPTS)
   )
   environment = jinja2.Environment(
       loader=jinja2.FileSystemLoader(_SOURCES),
@@ -69,12 +67,11 @@ def write(
     page.writelines(
         environment.get_template(_TEMPLATE).generate(
             generator=report_folder.GENERATOR,
-            policy=_policy(style=style, scripts=[first_script, *scripts]),
+            policy=_policy(style=style, scripts=scripts),
             title=title,
             summary=summary,
             figures=figures,
             style=style,
-            first_script=first_script,
             scripts=scripts,
             entries=lines,
             num_pictures=num_pictures,
