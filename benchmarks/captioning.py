@@ -31,11 +31,12 @@ def make_plain(inputs: stand_ins.Inputs) -> measure.Run:
   """One image at a time, step by step."""
   from im2txt import inference_wrapper
   from im2txt.batch_captioning import input_files
-  from im2txt.checkpointing import checkpoints
+  from im2txt.checkpointing import checkpoint_paths
+  from im2txt.checkpointing import saved_config
   from im2txt.inference_utils import caption_generator
   from im2txt.inference_utils import vocabulary
 
-  config, _ = checkpoints.load_config(checkpoints.find(inputs.checkpoint))
+  config, _ = saved_config.load(checkpoint_paths.find(inputs.checkpoint))
   model = inference_wrapper.InferenceWrapper()
   model.build_graph_from_config(config, inputs.checkpoint)(None)
   generator = caption_generator.CaptionGenerator(
@@ -57,12 +58,13 @@ def make_encoder(
   import tensorflow as tf
 
   from im2txt.batch_captioning import input_files
-  from im2txt.checkpointing import checkpoints
+  from im2txt.checkpointing import checkpoint_paths
+  from im2txt.checkpointing import saved_config
   from im2txt.inference import inference_model
 
-  path = checkpoints.find(inputs.checkpoint)
+  path = checkpoint_paths.find(inputs.checkpoint)
   model = inference_model.InferenceModel(
-      checkpoints.load_config(path)[0], path, precision
+      saved_config.load(path)[0], path, precision
   )
   images = tf.stack(
       [model.prepare_image(input_files.read(file)) for file in inputs.files]

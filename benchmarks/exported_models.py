@@ -101,15 +101,16 @@ def make_counted(make: Callable[[], _Caption]) -> measure.Run:
 
 def export(inputs: stand_ins.Inputs, folder: str) -> Mapping[str, str]:
   """Exports the model to a folder, in all forms; returns paths by names."""
-  from im2txt.checkpointing import checkpoints
+  from im2txt.checkpointing import checkpoint_paths
+  from im2txt.checkpointing import saved_config
   from im2txt.export import saved_model_export
   from im2txt.export import tflite_model
   from im2txt.inference import inference_model
   from im2txt.inference_utils import vocabulary
 
-  path = checkpoints.find(inputs.checkpoint)
+  path = checkpoint_paths.find(inputs.checkpoint)
   model = inference_model.InferenceModel(
-      checkpoints.load_config(path)[0], path, as_variables=True
+      saved_config.load(path)[0], path, as_variables=True
   )
   vocab = vocabulary.Vocabulary(inputs.vocab_file)
   paths = {"saved_model": os.path.join(folder, "captioner")}

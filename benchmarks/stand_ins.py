@@ -91,7 +91,7 @@ def _make_model(folder: str, vocab_file: str) -> None:
   from im2txt import configuration
   from im2txt import show_and_tell_model
   from im2txt.checkpointing import checkpoint_saver
-  from im2txt.checkpointing import checkpoints
+  from im2txt.checkpointing import saved_config
 
   config, training_config = configuration.apply_overrides(
       configuration.ModelConfig(),
@@ -99,7 +99,7 @@ def _make_model(folder: str, vocab_file: str) -> None:
       _CONFIG_OVERRIDES.value,
   )
   model = show_and_tell_model.ShowAndTellModel(config, "inference")
-  checkpoints.save_config(folder, config, training_config)
+  saved_config.save(folder, config, training_config)
   variables = model.checkpoint_variables()
   checkpoint_saver.Saver(variables, folder, max_to_keep=1).save(0)
   with open(vocab_file, "w", encoding="utf-8") as file:

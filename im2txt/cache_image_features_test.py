@@ -12,7 +12,7 @@ from im2txt import cache_image_features
 from im2txt import configuration
 from im2txt import encoders
 from im2txt.checkpointing import checkpoint_saver
-from im2txt.checkpointing import checkpoints
+from im2txt.checkpointing import saved_config
 from im2txt.ops import feature_records
 from im2txt.testing import mean_encoder
 from im2txt.testing import programs
@@ -26,7 +26,7 @@ class CacheImageFeaturesTest(tf.test.TestCase):
     super().setUpClass()
     cls.dir = tf.compat.v1.test.get_temp_dir()
     tiny.write_pairs(cls.dir, "pairs-00000-of-00001", 6, captions_per_image=2)
-    checkpoints.save_config(
+    saved_config.save(
         cls.dir, tiny.CONFIG, configuration.TrainingConfig(seed=3)
     )
     for step, scale in ((1, 100.0), (2, 50.0)):

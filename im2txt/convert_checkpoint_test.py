@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from im2txt import convert_checkpoint
 from im2txt import show_and_tell_model
-from im2txt.checkpointing import checkpoints
+from im2txt.checkpointing import checkpoint_paths
 from im2txt.testing import old_checkpoints
 from im2txt.testing import programs
 from im2txt.testing import tiny
@@ -39,7 +39,7 @@ class ConvertCheckpointTest(tf.test.TestCase):
             f"Wrote 383 variables of global step 0 to {new}/model.ckpt-0",
         ],
     )
-    self.assertEqual(checkpoints.find(new), f"{new}/model.ckpt-0")
+    self.assertEqual(checkpoint_paths.find(new), f"{new}/model.ckpt-0")
     ran = self._run(old, new)
     self.assertEqual(ran.returncode, 1)
     self.assertRegex(

@@ -9,7 +9,7 @@ import tensorflow as tf
 from im2txt import configuration
 from im2txt import show_and_tell_model
 from im2txt.checkpointing import checkpoint_saver
-from im2txt.checkpointing import checkpoints
+from im2txt.checkpointing import saved_config
 from im2txt.evaluation import coco_results
 from im2txt.testing import programs
 from im2txt.testing import tiny
@@ -37,7 +37,7 @@ class EvaluateTest(parameterized.TestCase, tf.test.TestCase):
     """Saves a new model, the same at each step; returns its folder."""
     folder = self.create_tempdir().full_path
     model = show_and_tell_model.ShowAndTellModel(tiny.CONFIG, "eval")
-    checkpoints.save_config(folder, tiny.CONFIG, configuration.TrainingConfig())
+    saved_config.save(folder, tiny.CONFIG, configuration.TrainingConfig())
     saver = checkpoint_saver.Saver(
         model.checkpoint_variables(), folder, max_to_keep=len(steps)
     )

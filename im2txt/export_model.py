@@ -125,13 +125,11 @@ def main(argv: list[str]) -> None:
   _check_combination(_FORMAT.value)
 
   # Only now, as TensorFlow takes seconds to import.
-  from im2txt import configuration
-  from im2txt.checkpointing import checkpoints
+  from im2txt.checkpointing import checkpoint_paths
+  from im2txt.checkpointing import saved_config
 
-  path = checkpoints.find(_CHECKPOINT_PATH.value)
-  config, _ = configuration.apply_overrides(
-      *checkpoints.load_config(path), _CONFIG_OVERRIDES.value
-  )
+  path = checkpoint_paths.find(_CHECKPOINT_PATH.value)
+  config, _ = saved_config.load(path, _CONFIG_OVERRIDES.value)
   if _FORMAT.value == "frozen_graph":
     _write_frozen_graph(config, path)
   else:

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from im2txt import extend_vocabulary
 from im2txt import show_and_tell_model
-from im2txt.checkpointing import checkpoints
+from im2txt.checkpointing import checkpoint_paths
 from im2txt.testing import old_checkpoints
 from im2txt.testing import programs
 from im2txt.testing import tiny
@@ -39,7 +39,7 @@ class ExtendVocabularyTest(tf.test.TestCase):
       self.assertStartsWith(lines[1], f"vocab_size {more} {tiny.VOCAB_SIZE}")
       self.assertEqual(
           lines[2],
-          f"Wrote {checkpoints.find(new)} and {new}/word_counts.txt",
+          f"Wrote {checkpoint_paths.find(new)} and {new}/word_counts.txt",
       )
       new += "er"
 

@@ -13,7 +13,8 @@ import tensorflow as tf
 from im2txt import captioning
 from im2txt import configuration
 from im2txt import run_inference
-from im2txt.checkpointing import checkpoints
+from im2txt.checkpointing import checkpoint_paths
+from im2txt.checkpointing import saved_config
 from im2txt.evaluation import evaluation_loop
 from im2txt.input_data import feature_metadata
 from im2txt.testing import made_up_features
@@ -125,7 +126,7 @@ class GenerationsTest(parameterized.TestCase, tf.test.TestCase):
   def test_evaluation_and_training_go_on(self):
     train_dir = os.path.dirname(self._write("0.x", version=1))
     config, training = configuration.apply_overrides(
-        *checkpoints.load_config(train_dir),
+        *saved_config.load(train_dir),
         f"{_OVERRIDES},optimizer=adam,batch_size=2,initial_learning_rate=0",
     )
     data = made_up_features.write(train_dir, 2, config=config)
@@ -152,7 +153,7 @@ class GenerationsTest(parameterized.TestCase, tf.test.TestCase):
     self.assertAllClose(0.81, variables["beta1_power"])
     # The rate is 0, so what is written, with today's names, is the same model.
     loop.run(data, number_of_steps=_STEP + 1)
-    reader = tf.train.load_checkpoint(checkpoints.find(train_dir))
+    reader = tf.train.load_checkpoint(checkpoint_paths.find(train_dir))
     self.assertEqual(reader.get_tensor("global_step"), _STEP + 1)
     self.assertAllEqual(
         reader.get_tensor("lstm/basic_lstm_cell/kernel"),

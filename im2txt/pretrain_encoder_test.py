@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from im2txt import encoders
 from im2txt import pretrain_encoder
-from im2txt.checkpointing import checkpoints
+from im2txt.checkpointing import checkpoint_paths
 from im2txt.checkpointing import encoder_weights
 from im2txt.shapes import encoder_pretraining
 from im2txt.testing import programs
@@ -48,7 +48,7 @@ class PretrainEncoderTest(tf.test.TestCase):
     path = os.path.join(self.output_dir, "model.ckpt-2")
     self.assertIsNone(ran.returncode)
     self.assertEqual(f"Wrote the encoder to {path}.\n", ran.stdout)
-    self.assertEqual(path, checkpoints.find(self.output_dir))
+    self.assertEqual(path, checkpoint_paths.find(self.output_dir))
     config, training_config = encoder_weights.load_config(path)
     self.assertEqual(0.05, config.inception_depth_multiplier)
     self.assertEqual("SGD", training_config.optimizer)

@@ -15,7 +15,8 @@ import numpy as np
 import tensorflow as tf
 
 from im2txt import configuration
-from im2txt.checkpointing import checkpoints
+from im2txt.checkpointing import checkpoint_paths
+from im2txt.checkpointing import saved_config
 from im2txt.input_data import feature_metadata
 from im2txt.runtime import folder_lock
 from im2txt.testing import programs
@@ -105,7 +106,7 @@ class TrainClusterTest(tf.test.TestCase):
   def _make_train_dir(self, name):
     folder = os.path.join(self.dir, name)
     os.mkdir(folder)
-    checkpoints.save_config(folder, _CONFIG, _TRAINING)
+    saved_config.save(folder, _CONFIG, _TRAINING)
     return folder
 
   def _arguments(self, steps, train_dir=None):
@@ -141,7 +142,7 @@ class TrainClusterTest(tf.test.TestCase):
     )
     first = self._losses(text)
 
-    step = int(checkpoints.find_latest(self.train_dir).rpartition("-")[2])
+    step = int(checkpoint_paths.find_latest(self.train_dir).rpartition("-")[2])
     with Cluster({"worker": 2}, *arguments) as cluster:
       status, text = cluster.wait("worker 0")
       self.assertEqual(0, status, text)
@@ -155,7 +156,7 @@ class TrainClusterTest(tf.test.TestCase):
 
   def _check_equal(self, expected_dir, actual_dir):
     expected, actual = (
-        tf.train.load_checkpoint(checkpoints.find(folder))
+        tf.train.load_checkpoint(checkpoint_paths.find(folder))
         for folder in (expected_dir, actual_dir)
     )
     names = expected.get_variable_to_shape_map()
@@ -191,7 +192,7 @@ class TrainClusterTest(tf.test.TestCase):
     self.assertLen(losses, _STEPS)
     self.assertAllClose(np.log(tiny.VOCAB_SIZE), losses[1], atol=0.1)
     self.assertLess(losses[_STEPS], losses[1])
-    reader = tf.train.load_checkpoint(checkpoints.find(self.train_dir))
+    reader = tf.train.load_checkpoint(checkpoint_paths.find(self.train_dir))
     self.assertEqual(_STEPS, reader.get_tensor("global_step"))
 
   def test_wrong_cluster(self):

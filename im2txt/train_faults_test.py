@@ -9,8 +9,9 @@ from absl.testing import absltest
 from absl.testing import parameterized
 
 from im2txt import configuration
+from im2txt.checkpointing import checkpoint_paths
 from im2txt.checkpointing import checkpoint_reader
-from im2txt.checkpointing import checkpoints
+from im2txt.checkpointing import saved_config
 from im2txt.testing import faults
 from im2txt.testing import made_up_features
 from im2txt.testing import tiny
@@ -29,7 +30,7 @@ def _configure(train_dir):
       optimizer="adam", save_checkpoint_secs=0.0, save_summaries_secs=1e9
   )
   os.makedirs(train_dir)
-  checkpoints.save_config(train_dir, tiny.CONFIG, training)
+  saved_config.save(train_dir, tiny.CONFIG, training)
 
 
 def _values(checkpoint):
@@ -43,13 +44,13 @@ def _step(checkpoint):
 
 def _check_files(train_dir):
   """Checks that all that has its final name can be read; the newest step."""
-  checkpoints.load_config(train_dir)
+  saved_config.load(train_dir)
   for name in os.listdir(train_dir):
     checkpoint, suffix = os.path.splitext(os.path.join(train_dir, name))
     if suffix == ".index":
       values = _values(checkpoint)
       assert values["global_step"] == _step(checkpoint), name
-  newest = checkpoints.find_latest(train_dir)
+  newest = checkpoint_paths.find_latest(train_dir)
   return _step(newest) if newest else -1
 
 
@@ -90,7 +91,7 @@ class TrainFaultsTest(parameterized.TestCase):
   def _assert_equals_the_undisturbed_run(self):
     self.assertEqual(
         _values(os.path.join(self.whole, f"model.ckpt-{_STEPS}")),
-        _values(checkpoints.find_latest(self.train_dir)),
+        _values(checkpoint_paths.find_latest(self.train_dir)),
     )
 
   def test_killed_at_any_moment(self):
@@ -139,7 +140,7 @@ class TrainFaultsTest(parameterized.TestCase):
     self.assertEqual(1, ended.status)
     self.assertIn(f"{self._path('config.json')}", ended.said.splitlines()[-1])
     self.assertIn("File too large", ended.said.splitlines()[-1])
-    checkpoints.load_config(self.train_dir)
+    saved_config.load(self.train_dir)
 
   def test_a_file_in_place_of_the_folder(self):
     path = self.create_tempfile().full_path
@@ -182,7 +183,9 @@ class TrainFaultsTest(parameterized.TestCase):
       # Files on a disk of another clock, too.
       for name in os.listdir(self.train_dir):
         os.utime(self._path(name), (steps, 1e9 - steps))
-    self.assertEqual(_STEPS, _step(checkpoints.find_latest(self.train_dir)))
+    self.assertEqual(
+        _STEPS, _step(checkpoint_paths.find_latest(self.train_dir))
+    )
     self._assert_equals_the_undisturbed_run()
 
   def test_no_room_for_temporary_files(self):

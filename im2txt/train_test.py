@@ -8,7 +8,8 @@ from absl.testing import parameterized
 import tensorflow as tf
 
 from im2txt import configuration
-from im2txt.checkpointing import checkpoints
+from im2txt.checkpointing import checkpoint_paths
+from im2txt.checkpointing import saved_config
 from im2txt.testing import programs
 from im2txt.testing import tiny
 
@@ -21,7 +22,7 @@ class TrainTest(parameterized.TestCase, tf.test.TestCase):
     self.train_dir = os.path.join(self.dir, "train")
     os.mkdir(self.train_dir)
     training_config = configuration.TrainingConfig(save_checkpoint_secs=0.0)
-    checkpoints.save_config(self.train_dir, tiny.CONFIG, training_config)
+    saved_config.save(self.train_dir, tiny.CONFIG, training_config)
 
   def _arguments(self, steps, pattern=None):
     pattern = pattern or tiny.write_pairs(self.dir, "train-00000-of-00001", 6)
@@ -46,7 +47,7 @@ class TrainTest(parameterized.TestCase, tf.test.TestCase):
           break
     self.assertEqual(3, seen)
     self.assertEqual(-signal.SIGKILL, process.returncode)
-    step = int(checkpoints.find_latest(self.train_dir).rpartition("-")[2])
+    step = int(checkpoint_paths.find_latest(self.train_dir).rpartition("-")[2])
     # A checkpoint was written after every step but the one under way.
     self.assertGreaterEqual(step, 2)
     ran = programs.run("train", *self._arguments(step + 1))

@@ -22,7 +22,7 @@ from typing import NamedTuple
 from absl import logging
 import tensorflow as tf
 
-from im2txt.checkpointing import checkpoints
+from im2txt.checkpointing import checkpoint_paths
 from im2txt.runtime import cloud_file
 
 # By what is kept, whether less of it is better.
@@ -107,7 +107,7 @@ class BestCheckpoint:
           )
     except tf.errors.NotFoundError as error:
       raise FileNotFoundError(f"{checkpoint} was deleted meanwhile.") from error
-    if not checkpoints.exists(os.path.join(candidate, name)):
+    if not checkpoint_paths.exists(os.path.join(candidate, name)):
       raise FileNotFoundError(f"{checkpoint} was deleted meanwhile.")
 
   def offer(self, checkpoint: str, *, step: int, value: float) -> bool:

@@ -12,8 +12,10 @@ import tensorflow as tf
 
 from im2txt import configuration
 from im2txt.checkpointing import best_checkpoint
+from im2txt.checkpointing import checkpoint_paths
 from im2txt.checkpointing import checkpoint_saver
 from im2txt.checkpointing import checkpoints
+from im2txt.checkpointing import saved_config
 
 
 class BestCheckpointTest(parameterized.TestCase, tf.test.TestCase):
@@ -26,7 +28,7 @@ class BestCheckpointTest(parameterized.TestCase, tf.test.TestCase):
     self.saver = checkpoint_saver.Saver(
         {"global_step": self.step}, self.train_dir, max_to_keep=2
     )
-    checkpoints.save_config(
+    saved_config.save(
         self.train_dir,
         configuration.ModelConfig(),
         configuration.TrainingConfig(),
@@ -40,7 +42,7 @@ class BestCheckpointTest(parameterized.TestCase, tf.test.TestCase):
 
   def _kept_step(self):
     checkpoints.restore(
-        {"global_step": self.step}, checkpoints.find(self.folder)
+        {"global_step": self.step}, checkpoint_paths.find(self.folder)
     )
     return int(self.step)
 
@@ -88,9 +90,11 @@ class BestCheckpointTest(parameterized.TestCase, tf.test.TestCase):
     keeper.hold(checkpoint)
     self.saver.save(20)
     self.saver.save(30)
-    self.assertFalse(checkpoints.exists(checkpoint))
+    self.assertFalse(checkpoint_paths.exists(checkpoint))
     self.assertTrue(keeper.offer(checkpoint, step=10, value=0.5))
-    self.assertEqual(self._path("model.ckpt-10"), checkpoints.find(self.folder))
+    self.assertEqual(
+        self._path("model.ckpt-10"), checkpoint_paths.find(self.folder)
+    )
 
   def test_training_deletes_it_before(self):
     keeper = best_checkpoint.BestCheckpoint(self.folder, "CIDEr")

@@ -13,8 +13,9 @@ import tensorflow as tf
 
 from im2txt import configuration
 from im2txt.checkpointing import checkpoint_names
+from im2txt.checkpointing import checkpoint_paths
 from im2txt.checkpointing import checkpoint_reader
-from im2txt.checkpointing import checkpoints
+from im2txt.checkpointing import saved_config
 
 _NUM_ENCODER_NAMES = 376
 _INDEX, _DATA = ".index", ".data-00000-of-00001"
@@ -84,9 +85,9 @@ def convert(
       files already.
     ValueError: If the old checkpoint is damaged or not of an im2txt model.
   """
-  path = checkpoints.find(old)
+  path = checkpoint_paths.find(old)
   shapes = checkpoint_reader.shapes(path)
-  model, training = checkpoints.load_config(path)
+  model, training = saved_config.load(path)
   keep_averages = model.use_ema or (keep_slots and training.ema_decay > 0)
   names = {
       today: stored
@@ -176,7 +177,7 @@ def _write(folder: str, name: str, contents: Contents) -> None:
       # A name without a folder, so that the whole can be moved.
       file.write(f'model_checkpoint_path: "{name}"\n')
       file.write(f'all_model_checkpoint_paths: "{name}"\n')
-    checkpoints.save_config(staging, contents.model, contents.training)
+    saved_config.save(staging, contents.model, contents.training)
     for file, text in contents.texts.items():
       with tf.io.gfile.GFile(os.path.join(staging, file), "w") as opened:
         opened.write(text)

@@ -10,8 +10,9 @@ import tensorflow as tf
 from im2txt import configuration
 from im2txt.checkpointing import checkpoint_conversion
 from im2txt.checkpointing import checkpoint_names
+from im2txt.checkpointing import checkpoint_paths
 from im2txt.checkpointing import checkpoint_saver
-from im2txt.checkpointing import checkpoints
+from im2txt.checkpointing import saved_config
 from im2txt.testing import old_checkpoints
 from im2txt.testing import tiny
 
@@ -56,7 +57,7 @@ class CheckpointConversionTest(parameterized.TestCase, tf.test.TestCase):
             "model.ckpt-7.index",
         ],
     )
-    self._assert_converted(checkpoints.find(self.new))
+    self._assert_converted(checkpoint_paths.find(self.new))
     self.assertLen(done.kept, 383)
     names = old_checkpoints.GENERATIONS[generation]
     self.assertContainsSubset(
@@ -68,15 +69,15 @@ class CheckpointConversionTest(parameterized.TestCase, tf.test.TestCase):
   def test_configuration_by_shapes_and_as_saved(self):
     self._write("0.x")
     done = checkpoint_conversion.convert(self.old, self.new)
-    config, _ = checkpoints.load_config(done.checkpoint)
+    config, _ = saved_config.load(done.checkpoint)
     self.assertEqual(
         (config.vocab_size, config.embedding_size, config.num_lstm_units),
         (tiny.VOCAB_SIZE, 8, 6),
     )
     saved = tiny.CONFIG, configuration.TrainingConfig(optimizer="adam")
-    checkpoints.save_config(self.old, *saved)
+    saved_config.save(self.old, *saved)
     done = checkpoint_conversion.convert(self.old, self.new + "2")
-    self.assertEqual(checkpoints.load_config(done.checkpoint), saved)
+    self.assertEqual(saved_config.load(done.checkpoint), saved)
 
   def test_keeps_slots(self):
     self._write("1.0")
@@ -98,7 +99,7 @@ class CheckpointConversionTest(parameterized.TestCase, tf.test.TestCase):
       self, model, training, keep_slots, are_kept
   ):
     path = self._write("0.x", 2)
-    checkpoints.save_config(
+    saved_config.save(
         self.old,
         dataclasses.replace(tiny.CONFIG, **model),
         configuration.TrainingConfig(**training),

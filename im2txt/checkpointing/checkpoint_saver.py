@@ -9,7 +9,7 @@ import os
 from absl import logging
 import tensorflow as tf
 
-from im2txt.checkpointing import checkpoints
+from im2txt.checkpointing import checkpoint_paths
 
 _CHECKPOINT_NAME = "model.ckpt"
 
@@ -41,7 +41,9 @@ class Saver:
       )
     state = tf.train.get_checkpoint_state(folder)
     if state is not None:
-      earlier = filter(checkpoints.exists, state.all_model_checkpoint_paths)
+      earlier = filter(
+          checkpoint_paths.exists, state.all_model_checkpoint_paths
+      )
       # Their ages don't matter: none is kept for its age here.
       self._saver.set_last_checkpoints_with_time([(p, 0.0) for p in earlier])
     _remove_parts(folder)
@@ -85,7 +87,7 @@ def _remove_parts(folder: str) -> None:
     prefix, _, shard = name.partition(".data-")
     is_half = name.startswith(_CHECKPOINT_NAME) and (
         ".tempstate" in name
-        or (shard and not checkpoints.exists(os.path.join(folder, prefix)))
+        or (shard and not checkpoint_paths.exists(os.path.join(folder, prefix)))
     )
     if is_half or name.startswith("checkpoint.tmp"):
       tf.io.gfile.remove(os.path.join(folder, name))

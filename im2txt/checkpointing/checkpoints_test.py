@@ -1,12 +1,12 @@
-"""Tests of saving and restoring by name."""
+"""Tests of checkpoints."""
 
 import os
 
 from absl.testing import parameterized
 import tensorflow as tf
 
-from im2txt import configuration
 from im2txt.checkpointing import checkpoint_names
+from im2txt.checkpointing import checkpoint_paths
 from im2txt.checkpointing import checkpoint_saver
 from im2txt.checkpointing import checkpoints
 
@@ -25,7 +25,7 @@ def _write(path, values):
   return path
 
 
-class CheckpointsTestCase(parameterized.TestCase, tf.test.TestCase):
+class CheckpointsTest(parameterized.TestCase, tf.test.TestCase):
 
   def setUp(self):
     super().setUp()
@@ -38,89 +38,9 @@ class CheckpointsTestCase(parameterized.TestCase, tf.test.TestCase):
   def _path(self, name):
     return os.path.join(self.dir, name)
 
-  def _saver(self, max_to_keep=2):
-    return checkpoint_saver.Saver(
-        self.variables, self.dir, max_to_keep=max_to_keep
-    )
-
-
-class FindTest(CheckpointsTestCase):
-
-  def test_newest_of_a_folder(self):
-    saver = self._saver()
-    saver.save(1)
-    saver.save(2)
-    self.assertEqual(self._path("model.ckpt-2"), checkpoints.find(self.dir))
-
-  @parameterized.parameters("", ".index", ".data-00000-of-00001")
-  def test_prefix_or_one_of_the_files(self, suffix):
-    path = self._saver().save(1)
-    self.assertEqual(path, checkpoints.find(path + suffix))
-
-  def test_all_of_several_patterns(self):
-    saver = self._saver(max_to_keep=3)
-    paths = [saver.save(step) for step in (9, 10, 100)]
-    found = checkpoints.find_all(f"{paths[2]}, {self._path('model.ckpt-*')}")
-    self.assertEqual(
-        ["model.ckpt-100", "model.ckpt-9", "model.ckpt-10"], list(found)
-    )
-    self.assertEqual([paths[2], *paths[:2]], list(found.values()))
-
-  def test_names_that_need_their_folders(self):
-    path = self._saver().save(1)
-    other = _write(self._path("other/model.ckpt-1"), {"global_step": 1})
-    found = checkpoints.find_all(f"{self.dir},{other}")
-    self.assertEqual({path: path, other: other}, found)
-
-  @parameterized.parameters("model.ckpt-*", "", "model.ckpt-7")
-  def test_pattern_without_checkpoints(self, name):
-    with self.assertRaisesRegex(FileNotFoundError, "No checkpoint"):
-      checkpoints.find_all(self._path(name))
-
-  def test_moved_folder(self):
-    self._saver().save(1)
-    moved = self.dir + "_moved"
-    os.rename(self.dir, moved)
-    self.assertEqual(
-        os.path.join(moved, "model.ckpt-1"), checkpoints.find(moved)
-    )
-
-  def test_falls_back_to_an_older_one(self):
-    saver = self._saver()
-    saver.save(1)
-    saver.save(2)
-    os.remove(self._path("model.ckpt-2.index"))
-    self.assertEqual(self._path("model.ckpt-1"), checkpoints.find(self.dir))
-
-  def test_nothing_left(self):
-    self._saver().save(1)
-    os.remove(self._path("model.ckpt-1.index"))
-    with self.assertRaisesRegex(FileNotFoundError, "names .*model.ckpt-1"):
-      checkpoints.find(self.dir)
-
-  def test_without_the_file_checkpoint(self):
-    saver = self._saver()
-    saver.save(9)
-    saver.save(10)
-    os.remove(self._path("checkpoint"))
-    for name in ("model.ckpt-99.meta", "inception_v3.ckpt", "config.json"):
-      open(self._path(name), "w").close()
-    self.assertEqual(self._path("model.ckpt-10"), checkpoints.find(self.dir))
-    open(self._path("model.ckpt-11"), "w").close()  # As of 2016: one file.
-    self.assertEqual(self._path("model.ckpt-11"), checkpoints.find(self.dir))
-
-  def test_empty_folder(self):
-    self.assertIsNone(checkpoints.find_latest(self.dir))
-    with self.assertRaisesRegex(FileNotFoundError, "in folder"):
-      checkpoints.find(self.dir)
-
-  def test_missing_path(self):
-    self.assertIsNone(checkpoints.find_latest(self._path("missing")))
-    with self.assertRaisesRegex(FileNotFoundError, "found at: .*model.ckpt-9"):
-      checkpoints.find(self._path("model.ckpt-9"))
-
-
-class RestoreTest(CheckpointsTestCase):
+  def _save(self):
+    saver = checkpoint_saver.Saver(self.variables, self.dir, max_to_keep=1)
+    return saver.save(1)
 
   def test_values(self):
     path = _write(
@@ -171,7 +91,7 @@ class RestoreTest(CheckpointsTestCase):
   def test_another_file_says_what_it_is_for(self, name, message):
     path = self.create_tempfile(name, "HDF").full_path
     with self.assertRaisesRegex(ValueError, message):
-      checkpoints.restore(self.variables, checkpoints.find(path))
+      checkpoints.restore(self.variables, checkpoint_paths.find(path))
 
   def test_slots_of_older_names(self):
     slot = tf.Variable([[0.0, 0.0]])
@@ -204,7 +124,7 @@ class RestoreTest(CheckpointsTestCase):
     self.assertEqual(7, self.variables["global_step"].numpy())
 
   def test_no_averages(self):
-    path = self._saver().save(1)
+    path = self._save()
     with self.assertRaisesRegex(ValueError, "has no averages .*use_ema=false"):
       checkpoints.restore(self.variables, path, averaged=True)
 
@@ -219,57 +139,11 @@ class RestoreTest(CheckpointsTestCase):
 
   @parameterized.parameters(".index", ".data-00000-of-00001")
   def test_damaged_file(self, suffix):
-    path = self._saver().save(1)
+    path = self._save()
     with open(path + suffix, "r+b") as file:
       file.truncate(5)
     with self.assertRaisesRegex(ValueError, "model.ckpt-1 can't be read"):
       checkpoints.restore(self.variables, path)
-
-
-class ConfigTest(CheckpointsTestCase):
-
-  def test_round_trip_from_folder_and_checkpoint(self):
-    configs = (
-        configuration.ModelConfig(vocab_size=9),
-        configuration.TrainingConfig(optimizer="adam"),
-    )
-    checkpoints.save_config(self.dir, *configs)
-    self.assertEqual(configs, checkpoints.load_config(self.dir))
-    self.assertEqual(
-        configs, checkpoints.load_config(self._path("model.ckpt-1"))
-    )
-
-  def test_defaults_without_a_file(self):
-    self.assertEqual(
-        (configuration.ModelConfig(), configuration.TrainingConfig()),
-        checkpoints.load_config(self.dir),
-    )
-
-  @parameterized.parameters(
-      "lstm/basic_lstm_cell/kernel", "lstm/BasicLSTMCell/Linear/Matrix"
-  )
-  def test_sizes_by_shapes_without_a_file(self, kernel):
-    path = _write(
-        self._path("model.ckpt-3"),
-        {"seq_embedding/map": tf.zeros([9, 5]), kernel: tf.zeros([12, 28])},
-    )
-    tf.compat.v1.train.update_checkpoint_state(self.dir, path)
-    expected = configuration.ModelConfig(
-        vocab_size=9, embedding_size=5, num_lstm_units=7
-    )
-    for each in (path, self.dir):
-      self.assertEqual(expected, checkpoints.load_config(each)[0])
-
-  def test_damaged_checkpoint_without_a_file(self):
-    path = self.create_tempfile("model.ckpt", "damaged").full_path
-    with self.assertRaisesRegex(ValueError, "model.ckpt can't be read"):
-      checkpoints.load_config(path)
-
-  def test_error_names_the_file(self):
-    with open(self._path("config.json"), "w") as file:
-      file.write("{")
-    with self.assertRaisesRegex(ValueError, "config.json can't be used"):
-      checkpoints.load_config(self.dir)
 
 
 if __name__ == "__main__":

@@ -15,9 +15,11 @@ import numpy as np
 
 from im2txt import configuration
 from im2txt.checkpointing import checkpoint_names
+from im2txt.checkpointing import checkpoint_paths
 from im2txt.checkpointing import checkpoint_reader
 from im2txt.checkpointing import checkpoints
 from im2txt.checkpointing import keras_weights
+from im2txt.checkpointing import saved_config
 from im2txt.ops import image_embedding
 
 _FETCH = "keras"
@@ -40,7 +42,7 @@ def load_config(
   """
   if _is_of_keras(source):
     return configuration.ModelConfig(), configuration.TrainingConfig()
-  return checkpoints.load_config(checkpoints.find(source))
+  return saved_config.load(checkpoint_paths.find(source))
 
 
 def restore(encoder: image_embedding.ImageEncoder, source: str) -> None:
@@ -62,7 +64,7 @@ def restore(encoder: image_embedding.ImageEncoder, source: str) -> None:
   elif _is_of_keras(source):
     _assign(encoder, keras_weights.read(source), source)
   else:
-    checkpoint = checkpoints.find(source)
+    checkpoint = checkpoint_paths.find(source)
     if checkpoint_names.has_decoder(checkpoint_reader.shapes(checkpoint)):
       logging.info(
           "%s is of an im2txt model: only its encoder is taken.", checkpoint

@@ -7,8 +7,8 @@ short, or full of zeros under its name.
 
 from absl import logging
 
+from im2txt.checkpointing import checkpoint_paths
 from im2txt.checkpointing import checkpoint_reader
-from im2txt.checkpointing import checkpoints
 
 
 def find(folder: str) -> str | None:
@@ -18,7 +18,7 @@ def find(folder: str) -> str | None:
   lost. All of a checkpoint is read and compared with its checksums.
 
   Args:
-    folder: See `checkpoints.find_latest`.
+    folder: See `checkpoint_paths.find_latest`.
 
   Returns:
     The checkpoint's path, without suffix; None if the folder has no checkpoint.
@@ -28,7 +28,7 @@ def find(folder: str) -> str | None:
       is there.
     ValueError: If all are damaged.
   """
-  listed = checkpoints.find_listed(folder)
+  listed = checkpoint_paths.find_listed(folder)
   for checkpoint in listed:
     try:
       checkpoint_reader.check(checkpoint)

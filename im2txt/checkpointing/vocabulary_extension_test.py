@@ -9,7 +9,9 @@ import tensorflow as tf
 
 from im2txt import configuration
 from im2txt import show_and_tell_model
+from im2txt.checkpointing import checkpoint_paths
 from im2txt.checkpointing import checkpoints
+from im2txt.checkpointing import saved_config
 from im2txt.checkpointing import vocabulary_extension
 from im2txt.inference import caption_model
 from im2txt.inference_utils import vocabulary
@@ -77,7 +79,7 @@ class VocabularyExtensionTest(parameterized.TestCase, tf.test.TestCase):
         (done.old_size, done.new_size, done.new_words),
         (size, len(sources), words),
     )
-    config, _ = checkpoints.load_config(self.new)
+    config, _ = saved_config.load(self.new)
     self.assertEqual(config.vocab_size, len(sources))
     self.assertEqual(value("global_step"), 7)
     vocab = vocabulary.Vocabulary(done.vocab_file)
@@ -113,7 +115,7 @@ class VocabularyExtensionTest(parameterized.TestCase, tf.test.TestCase):
       )[0]
       model = show_and_tell_model.ShowAndTellModel(config, "inference")
       checkpoints.restore(
-          model.checkpoint_variables(), checkpoints.find(folder)
+          model.checkpoint_variables(), checkpoint_paths.find(folder)
       )
       features = tf.random.stateless_uniform((2, tiny.FEATURE_SIZE), (1, 2))
       state = model.initial_state(features)
@@ -143,7 +145,7 @@ class VocabularyExtensionTest(parameterized.TestCase, tf.test.TestCase):
     suffix = "/ExponentialMovingAverage"
     names = (_EMBEDDING, _WEIGHTS, _BIASES)
     config = dataclasses.replace(tiny.CONFIG, vocab_size=4, use_ema=True)
-    checkpoints.save_config(
+    saved_config.save(
         self.folder, config, configuration.TrainingConfig(ema_decay=0.9)
     )
 

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from im2txt import configuration
-from im2txt.checkpointing import checkpoints
+from im2txt.checkpointing import checkpoint_paths
 from im2txt.distributed import clusters
 from im2txt.distributed import distribution
 from im2txt.input_data import caption_data
@@ -68,7 +68,9 @@ class MirroredTest(tf.test.TestCase):
     # The log has four places.
     self.assertAllClose(expected, actual, rtol=0, atol=1.01e-4)
     values = [
-        tf.train.load_checkpoint(checkpoints.find(os.path.join(self.dir, name)))
+        tf.train.load_checkpoint(
+            checkpoint_paths.find(os.path.join(self.dir, name))
+        )
         for name in ("off", "mirrored")
     ]
     names, mirrored_names = (v.get_variable_to_shape_map() for v in values)
@@ -115,7 +117,7 @@ class AveragingTest(tf.test.TestCase):
       loop.run(data, number_of_steps=1)
     (own,) = seen
     self.assertNotAllClose(own[0], own[1], 1e-9, 1e-9)
-    reader = tf.train.load_checkpoint(checkpoints.find(folder + "/train"))
+    reader = tf.train.load_checkpoint(checkpoint_paths.find(folder + "/train"))
     self.assertAllClose(np.mean(own, axis=0), reader.get_tensor(name), 1e-6)
     for component in average.values:
       self.assertAllEqual(reader.get_tensor(name), component.numpy())

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from im2txt import show_and_tell_model
 from im2txt.checkpointing import best_checkpoint
+from im2txt.checkpointing import checkpoint_paths
 from im2txt.checkpointing import checkpoints
 from im2txt.evaluation import caption_evaluation
 from im2txt.evaluation import evaluation_results
@@ -103,7 +104,7 @@ class EvaluationLoop:
         "Starting evaluation at %s", time.strftime("%Y-%m-%d-%H:%M:%S")
     )
     try:
-      checkpoint = checkpoints.find_latest(self._checkpoint_dir)
+      checkpoint = checkpoint_paths.find_latest(self._checkpoint_dir)
       if checkpoint is None:
         logging.info(
             "Skipping evaluation. No checkpoint found in: %s",

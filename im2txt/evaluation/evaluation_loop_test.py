@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from im2txt import show_and_tell_model
 from im2txt.checkpointing import best_checkpoint
+from im2txt.checkpointing import checkpoint_paths
 from im2txt.checkpointing import checkpoint_saver
-from im2txt.checkpointing import checkpoints
 from im2txt.evaluation import evaluation_loop
 from im2txt.testing import made_up_features
 from im2txt.testing import tiny
@@ -119,7 +119,7 @@ class EvaluationLoopTest(parameterized.TestCase, tf.test.TestCase):
         os.remove(file)
       return path
 
-    with mock.patch.object(checkpoints, "find_latest", find_and_lose):
+    with mock.patch.object(checkpoint_paths, "find_latest", find_and_lose):
       self.assertIsNone(loop.run_once())
     self._save(2)
     self.assertIsNotNone(loop.run_once())
@@ -149,7 +149,7 @@ class EvaluationLoopTest(parameterized.TestCase, tf.test.TestCase):
     with mock.patch.object(time, "sleep", sleep):
       loop.run(interval_secs=0)
     self.assertEqual([1, 2, 3], steps)
-    self.assertEndsWith(checkpoints.find(best_dir), "model.ckpt-1")
+    self.assertEndsWith(checkpoint_paths.find(best_dir), "model.ckpt-1")
     self.assertStartsWith(
         best_checkpoint.stop_reason(self.dir),
         "No gain in perplexity for 2 evaluations (--stop_after=2) since step 1",

@@ -12,7 +12,8 @@ import pathlib
 from im2txt import captioning
 from im2txt import configuration
 from im2txt.checkpointing import best_checkpoint
-from im2txt.checkpointing import checkpoints
+from im2txt.checkpointing import checkpoint_paths
+from im2txt.checkpointing import saved_config
 from im2txt.evaluation import caption_evaluation
 from im2txt.evaluation import evaluation_loop
 from im2txt.evaluation import evaluation_results
@@ -72,7 +73,8 @@ def evaluate(run: Run) -> list[evaluation_results.Evaluation]:
   """
   if run.checkpoints:
     return list(_evaluate_all(run))
-  loop = _make_loop(run, _config(run, run.checkpoint_dir))
+  config, _ = saved_config.load(run.checkpoint_dir, run.config_overrides)
+  loop = _make_loop(run, config)
   if not run.once:
     loop.run(
         interval_secs=run.eval_interval_secs, timeout_secs=run.timeout_secs
@@ -89,18 +91,11 @@ def evaluate(run: Run) -> list[evaluation_results.Evaluation]:
 
 def _evaluate_all(run: Run) -> Iterator[evaluation_results.Evaluation]:
   made_for = None
-  for name, path in checkpoints.find_all(run.checkpoints).items():
-    config = _config(run, path)
+  for name, path in checkpoint_paths.find_all(run.checkpoints).items():
+    config, _ = saved_config.load(path, run.config_overrides)
     if config != made_for:  # One model for all that are made alike.
       loop, made_for = _make_loop(run, config), config
     yield loop.evaluate(path, name)
-
-
-def _config(run: Run, path: str) -> configuration.ModelConfig:
-  """The model's configuration, of a checkpoint or a folder."""
-  return configuration.apply_overrides(
-      *checkpoints.load_config(path), run.config_overrides
-  )[0]
 
 
 def _make_loop(

@@ -5,8 +5,8 @@ from typing import Protocol
 
 import tensorflow as tf
 
-from im2txt import configuration
-from im2txt.checkpointing import checkpoints
+from im2txt.checkpointing import checkpoint_paths
+from im2txt.checkpointing import saved_config
 from im2txt.inference import ensemble
 from im2txt.inference import frozen_graph
 from im2txt.inference import inference_model
@@ -56,7 +56,7 @@ def find(path: str) -> str:
 
   Args:
     path: A frozen graph, a file whose name ends in ".pb", the folder of a
-      SavedModel, or what `checkpoints.find` takes.
+      SavedModel, or what `checkpoint_paths.find` takes.
 
   Returns:
     The path of what was exported, or the checkpoint's, without suffix.
@@ -64,7 +64,7 @@ def find(path: str) -> str:
   Raises:
     FileNotFoundError: If there is no such checkpoint.
   """
-  return path if _is_exported(path) else checkpoints.find(path)
+  return path if _is_exported(path) else checkpoint_paths.find(path)
 
 
 def words_file(paths: Sequence[str]) -> str:
@@ -87,7 +87,11 @@ def find_all(paths: str) -> list[str]:
   Raises:
     FileNotFoundError: If there is no model, or not one of them.
   """
-  if "," not in paths or tf.io.gfile.exists(paths) or checkpoints.exists(paths):
+  if (
+      "," not in paths
+      or tf.io.gfile.exists(paths)
+      or checkpoint_paths.exists(paths)
+  ):
     return [find(paths)]
   separate = [find(p.strip()) for p in paths.split(",") if p.strip()]
   if not separate:
@@ -128,12 +132,7 @@ def load(
     )
   if exported:
     return _load_exported(exported[0], config_overrides, precision)
-  configs = [
-      configuration.apply_overrides(
-          *checkpoints.load_config(path), config_overrides
-      )[0]
-      for path in found
-  ]
+  configs = [saved_config.load(path, config_overrides)[0] for path in found]
   # Before a model is made, which takes a while.
   for config in configs:
     vocab.check_fits(config.vocab_size)

@@ -8,7 +8,7 @@ import tensorflow as tf
 from im2txt import configuration
 from im2txt import show_and_tell_model
 from im2txt.checkpointing import checkpoint_names
-from im2txt.checkpointing import checkpoints
+from im2txt.checkpointing import saved_config
 from im2txt.inference import inference_model
 from im2txt.testing import tiny_captioning
 
@@ -104,7 +104,7 @@ class InferenceModelTest(parameterized.TestCase, tf.test.TestCase):
   @parameterized.parameters("embedding_size=9", "inception_depth_multiplier=1")
   def test_another_configuration(self, overrides):
     config, _ = configuration.apply_overrides(
-        *checkpoints.load_config(self.folder), overrides
+        *saved_config.load(self.folder), overrides
     )
     with self.assertRaisesRegex(ValueError, "with shape .*config_overrides"):
       inference_model.InferenceModel(config, self.checkpoint)

@@ -22,6 +22,7 @@ import numpy as np
 import tensorflow as tf
 
 from im2txt import configuration
+from im2txt.checkpointing import checkpoint_paths
 from im2txt.checkpointing import checkpoints
 from im2txt.inference import frozen_graph
 
@@ -88,7 +89,7 @@ class InferenceWrapperBase(abc.ABC):
     Raises:
       FileNotFoundError: If there is no checkpoint.
     """
-    path = checkpoints.find(checkpoint_path)
+    path = checkpoint_paths.find(checkpoint_path)
     logging.info("Building model.")
     model = self.build_model(model_config)
     averaged = model_config.use_ema
@@ -118,7 +119,7 @@ class InferenceWrapperBase(abc.ABC):
       FileNotFoundError: If there is no checkpoint.
     """
     del saver_def_file
-    path = checkpoints.find(checkpoint_path) if checkpoint_path else None
+    path = checkpoint_paths.find(checkpoint_path) if checkpoint_path else None
     return lambda sess: self.use_graph(
         frozen_graph.FrozenGraph.load(graph_def_file, path)
     )

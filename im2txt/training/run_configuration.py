@@ -6,7 +6,8 @@ import os
 import tensorflow as tf
 
 from im2txt import configuration
-from im2txt.checkpointing import checkpoints
+from im2txt.checkpointing import checkpoint_paths
+from im2txt.checkpointing import saved_config
 from im2txt.config import presets
 
 _Configs = tuple[configuration.ModelConfig, configuration.TrainingConfig]
@@ -29,7 +30,7 @@ def load(train_dir: str, *, preset: str = "", overrides: str = "") -> _Configs:
     ValueError: If the folder's configuration can't be used or contradicts the
       preset, or the overrides are not right.
   """
-  saved = checkpoints.load_config(train_dir)
+  saved = saved_config.load(train_dir)
   if not preset:
     return configuration.apply_overrides(*saved, overrides)
   preset_overrides = presets.overrides(preset)
@@ -47,10 +48,10 @@ def load(train_dir: str, *, preset: str = "", overrides: str = "") -> _Configs:
 
 def _is_new(folder: str) -> bool:
   """Whether a folder has neither a configuration nor a checkpoint."""
-  config_file = os.path.join(folder, checkpoints.CONFIG_FILE)
+  config_file = os.path.join(folder, saved_config.CONFIG_FILE)
   if tf.io.gfile.exists(config_file):
     return False
-  return checkpoints.find_latest(folder) is None
+  return checkpoint_paths.find_latest(folder) is None
 
 
 def _check_same(

@@ -6,7 +6,7 @@ from absl.testing import parameterized
 import tensorflow as tf
 
 from im2txt import configuration
-from im2txt.checkpointing import checkpoints
+from im2txt.checkpointing import saved_config
 from im2txt.training import run_configuration
 
 
@@ -19,7 +19,7 @@ class RunConfigurationTest(parameterized.TestCase, tf.test.TestCase):
   def _begin(self, **arguments):
     configs = run_configuration.load(self.dir, **arguments)
     os.makedirs(self.dir, exist_ok=True)
-    checkpoints.save_config(self.dir, *configs)
+    saved_config.save(self.dir, *configs)
     return configs
 
   def test_default(self):

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from im2txt import configuration
 from im2txt import show_and_tell_model
-from im2txt.checkpointing import checkpoints
+from im2txt.checkpointing import checkpoint_paths
 from im2txt.inference_utils import vocabulary
 from im2txt.input_data import caption_data
 from im2txt.ops import image_batches
@@ -167,7 +167,7 @@ class TrainingTest(FakeEncoderTestCase):
     )
     data = self.data if is_self_critical else self._features()
     loop.run(data, number_of_steps=steps)
-    reader = tf.train.load_checkpoint(checkpoints.find(folder))
+    reader = tf.train.load_checkpoint(checkpoint_paths.find(folder))
     names = reader.get_variable_to_shape_map()
     return {name: reader.get_tensor(name) for name in names}
 

@@ -15,6 +15,7 @@ from im2txt.checkpointing import checkpoint_saver
 from im2txt.checkpointing import checkpoints
 from im2txt.checkpointing import encoder_weights
 from im2txt.checkpointing import readable_checkpoint
+from im2txt.checkpointing import saved_config
 from im2txt.distributed import distribution as distribution_lib
 from im2txt.distributed import replicas
 from im2txt.input_data import caption_data
@@ -93,7 +94,7 @@ class TrainingLoop:
     self._average = replicas.averaging(strategy, variables.values())
     self._saver = None
     if distribution.is_chief:
-      checkpoints.save_config(train_dir, model_config, training_config)
+      saved_config.save(train_dir, model_config, training_config)
       self._saver = checkpoint_saver.Saver(
           replicas.local_variables(strategy, variables),
           train_dir,

@@ -10,8 +10,9 @@ import tensorflow as tf
 
 from im2txt import configuration
 from im2txt.checkpointing import best_checkpoint
+from im2txt.checkpointing import checkpoint_paths
 from im2txt.checkpointing import checkpoint_saver
-from im2txt.checkpointing import checkpoints
+from im2txt.checkpointing import saved_config
 from im2txt.input_data import caption_data
 from im2txt.testing import made_up_features
 from im2txt.testing import tiny
@@ -47,7 +48,7 @@ class TrainingLoopTest(parameterized.TestCase, tf.test.TestCase):
     )
 
   def _values(self, train_dir):
-    reader = tf.train.load_checkpoint(checkpoints.find(train_dir))
+    reader = tf.train.load_checkpoint(checkpoint_paths.find(train_dir))
     names = reader.get_variable_to_shape_map()
     return {name: reader.get_tensor(name) for name in names}
 
@@ -64,7 +65,7 @@ class TrainingLoopTest(parameterized.TestCase, tf.test.TestCase):
         os.listdir(self.train_dir),
     )
     self.assertEqual(
-        (tiny.CONFIG, _TRAINING), checkpoints.load_config(self.train_dir)
+        (tiny.CONFIG, _TRAINING), saved_config.load(self.train_dir)
     )
     text = "\n".join(logs.output)
     self.assertRegex(text, r"Creating training directory: .*/train")
@@ -254,7 +255,7 @@ class TrainingOnImagesTest(tf.test.TestCase):
       )
       steps = loop.trainer.global_step + 2
       loop.run(data, number_of_steps=steps)
-    reader = tf.train.load_checkpoint(checkpoints.find(train_dir))
+    reader = tf.train.load_checkpoint(checkpoint_paths.find(train_dir))
     self.assertEqual(4, reader.get_tensor("global_step"))
     # SGD has no slots: the variables are those of the released checkpoints.
     self.assertLen(reader.get_variable_to_shape_map(), 383)

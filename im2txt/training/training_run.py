@@ -8,7 +8,7 @@ import contextlib
 import dataclasses
 
 from im2txt import configuration
-from im2txt.checkpointing import checkpoints
+from im2txt.checkpointing import checkpoint_paths
 from im2txt.distributed import clusters
 from im2txt.distributed import distribution as distribution_lib
 from im2txt.inference_utils import vocabulary
@@ -126,7 +126,7 @@ def _settings(run: Run, model_config, training_config, phases) -> dict:
       ],
       "mixed_precision": run.mixed_precision,
       "shard_by_record": run.shard_by_record,
-      "newest checkpoint": checkpoints.find_latest(run.train_dir),
+      "newest checkpoint": checkpoint_paths.find_latest(run.train_dir),
   }
 
 
@@ -156,7 +156,7 @@ def _self_critical(
     training_config: configuration.TrainingConfig,
 ) -> tuple[list[training_phases.Phase], step_options.Objective]:
   """The phase with its images alone, as the only one, and the objective."""
-  checkpoints.find(run.train_dir)  # Or else an error.
+  checkpoint_paths.find(run.train_dir)  # Or else an error.
   vocab = vocabulary.Vocabulary(run.vocab_file)
   data = self_critical.read_images(phase.data)
   objective = self_critical.SelfCritical(data, vocab, training_config)

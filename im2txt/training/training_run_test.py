@@ -9,7 +9,8 @@ from absl.testing import parameterized
 import tensorflow as tf
 
 from im2txt import configuration
-from im2txt.checkpointing import checkpoints
+from im2txt.checkpointing import checkpoint_paths
+from im2txt.checkpointing import saved_config
 from im2txt.distributed import distribution
 from im2txt.runtime import folder_lock
 from im2txt.runtime import stop_signals
@@ -27,7 +28,7 @@ class TrainingRunTestCase(parameterized.TestCase, tf.test.TestCase):
     self.train_dir = os.path.join(self.dir, "train")
     os.mkdir(self.train_dir)
     self.training = configuration.TrainingConfig()
-    checkpoints.save_config(self.train_dir, tiny.CONFIG, self.training)
+    saved_config.save(self.train_dir, tiny.CONFIG, self.training)
     self.pairs = tiny.write_pairs(self.dir, "pairs-0", 4)
     self.features = tiny.write_features(self.dir, "features-0", 4)
     self.request = stop_signals.StopRequest()
@@ -142,7 +143,7 @@ class TrainingRunTest(TrainingRunTestCase):
 
   def test_self_critical_is_the_only_phase(self):
     path = os.path.join(self.train_dir, "model.ckpt-0")
-    with mock.patch.object(checkpoints, "find", return_value=path):
+    with mock.patch.object(checkpoint_paths, "find", return_value=path):
       self._train(
           input_feature_pattern=self.features,
           objective="self_critical",
