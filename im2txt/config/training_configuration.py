@@ -84,6 +84,7 @@ class TrainingConfig:
     for name in (
         "num_examples_per_epoch",
         "num_epochs_per_decay",
+        "learning_rate_decay_factor",
         "clip_gradients",
         "max_checkpoints_to_keep",
         "scheduled_sampling_offset",
@@ -94,9 +95,17 @@ class TrainingConfig:
       raise ValueError(
           f"optimizer must be SGD, momentum or adam. Got: {self.optimizer!r}."
       )
-    for name in ("label_smoothing", "ema_decay"):
+    for name in ("momentum", "label_smoothing", "ema_decay"):
       config_fields.check_between(self, name, 0, 1)
-    for name in ("inception_learning_rate_factor", "decoder_weight_decay"):
+    for name in (
+        "initial_learning_rate",
+        "train_inception_learning_rate",
+        "inception_learning_rate_factor",
+        "self_critical_learning_rate",
+        "decoder_weight_decay",
+        "save_checkpoint_secs",
+        "save_summaries_secs",
+    ):
       config_fields.check_not_negative(self, name)
     self._check_sampling()
 

@@ -39,6 +39,9 @@ class TrainingConfigTest(parameterized.TestCase):
       ),
       {"scheduled_sampling_k": 1},
       {"inception_learning_rate_factor": 0.0},
+      {"initial_learning_rate": 0.0},
+      {"momentum": 0.0},
+      {"save_checkpoint_secs": 0.0},
   )
   def test_bounds_that_are_taken(self, **values):
     config = training_configuration.TrainingConfig(**values)
@@ -53,6 +56,17 @@ class TrainingConfigTest(parameterized.TestCase):
       ("self_critical_samples", 0, "must be positive. Got: 0."),
       ("seed", 1.0, "takes a value of type int. Got: 1.0."),
       ("optimizer", "lion", "must be SGD, momentum or adam. Got: 'lion'."),
+      ("momentum", 1.0, "must be in [0, 1). Got: 1.0."),
+      ("learning_rate_decay_factor", 0.0, "must be positive. Got: 0.0."),
+      ("initial_learning_rate", -2.0, "must not be negative. Got: -2.0."),
+      (
+          "train_inception_learning_rate",
+          float("nan"),
+          "must not be negative. Got: nan.",
+      ),
+      ("self_critical_learning_rate", -1.0, "must not be negative. Got: -1.0."),
+      ("save_checkpoint_secs", -1.0, "must not be negative. Got: -1.0."),
+      ("save_summaries_secs", -1.0, "must not be negative. Got: -1.0."),
       ("label_smoothing", 1.0, "must be in [0, 1). Got: 1.0."),
       ("ema_decay", -0.1, "must be in [0, 1). Got: -0.1."),
       ("decoder_weight_decay", -1.0, "must not be negative. Got: -1.0."),

@@ -172,6 +172,11 @@ class CaptionData:
     logging.info("Looking for the cause in the input: %s", error.message)
     if self.are_features:
       return cached_features.find_corrupt_record(self.files) or error
+    if feature_records.are_features(self.files):
+      return ValueError(
+          f"{self.files[0]} holds cached features instead of images; such files"
+          " are given as --input_feature_pattern."
+      )
     suspects = None
     if start_step is not None:
       suspects = training_records.training_records(

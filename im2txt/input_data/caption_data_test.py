@@ -1,5 +1,6 @@
 """Tests of choosing and explaining a run's input."""
 
+import dataclasses
 import os
 
 import numpy as np
@@ -84,6 +85,13 @@ class CaptionDataTest(tf.test.TestCase):
       writer.write(example.SerializeToString())
     explained = data.explain(self._error_of(data), seed=1, start_step=0)
     self.assertRegex(str(explained), f"Record 0 of {data.files[0]}")
+
+  def test_features_given_as_images_are_recognized(self):
+    data = self._data(are_features=True)
+    data = dataclasses.replace(data, are_features=False)
+    explained = data.explain(self._error_of(data), seed=1, start_step=0)
+    self.assertRegex(str(explained), f"{data.files[0]} holds cached features")
+    self.assertRegex(str(explained), "given as --input_feature_pattern")
 
   def test_unknown_word_is_named(self):
     data = self._data(are_features=True, word_ids=[1, 40, 2])

@@ -99,6 +99,22 @@ def read_layout(files: Sequence[str]) -> FeatureLayout:
   raise ValueError(f"These files hold no record: {', '.join(files)}.")
 
 
+def are_features(files: Sequence[str]) -> bool:
+  """Whether files hold cached features, by their first record.
+
+  Args:
+    files: Names of TFRecord files.
+
+  Returns:
+    False too if they have no record, or none that can be read.
+  """
+  try:
+    read_layout(files)
+  except ValueError:
+    return False
+  return True
+
+
 def parse_feature_examples(
     serialized: tf.Tensor, layout: FeatureLayout
 ) -> tuple[tf.Tensor, tf.RaggedTensor]:

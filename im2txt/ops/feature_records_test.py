@@ -132,6 +132,14 @@ class FeatureRecordsTest(tf.test.TestCase, parameterized.TestCase):
     with self.assertRaisesRegex(ValueError, "/features holds no cached feat"):
       feature_records.read_layout([self.write(example.SerializeToString())])
 
+  @parameterized.parameters(
+      ([_serialized()], True), ([b"no example"], False), ([], False)
+  )
+  def test_are_features(self, contents, expected):
+    self.assertEqual(
+        expected, feature_records.are_features([self.write(*contents)])
+    )
+
   def test_a_corrupt_first_record(self):
     path = Path(self.write(_serialized()))
     path.write_bytes(path.read_bytes()[:-1])
