@@ -8,7 +8,7 @@
 
 An optimizer's slots, and the averages of weights, have the name of their
 variable and a last part of their own; the original's training puts
-`OptimizeLoss/` before that of a slot.
+`OptimizeLoss/` before that of a slot, and an objective its own name.
 """
 
 from collections.abc import Collection
@@ -46,7 +46,7 @@ _ENCODER_NAME = re.compile(
     r"InceptionV3/(?!Logits/|AuxLogits/).*/"
     r"(weights|BatchNorm/(beta|moving_mean|moving_variance))"
 )
-_SLOT_NAME = re.compile(r"(.+/(Momentum|Adam|Adam_1)|beta[12]_power)")
+_SLOT_NAME = re.compile(r"(.+/(Momentum|Adam|Adam_1)|(.+/)?beta[12]_power)")
 
 
 def stored_name(

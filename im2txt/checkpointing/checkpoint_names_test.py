@@ -71,6 +71,8 @@ class CheckpointNamesTest(parameterized.TestCase):
       ("InceptionV3/Conv2d_1a_3x3/weights/Adam", False, True),
       (f"{_KERNEL}/Momentum", False, True),
       ("beta2_power", False, True),
+      (f"self_critical/{_KERNEL}/Adam", False, True),
+      ("self_critical/beta2_power", False, True),
       (f"{_KERNEL}/ExponentialMovingAverage", False, False),
       ("learning_rate", False, False),
   )

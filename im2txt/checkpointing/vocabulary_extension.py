@@ -20,6 +20,7 @@ they were, to the last bit.
 from collections.abc import Mapping
 import dataclasses
 import os
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +35,9 @@ _BIASES = "logits/biases"
 _EMBEDDING = "seq_embedding/map"
 # The variables that have values for each word, and along which axis.
 _WORD_AXES = {_EMBEDDING: 0, "logits/weights": 1, _BIASES: 0}
+# The variable that a name in a checkpoint is of, and what follows it. Slots may
+# have an objective's name before it.
+_OF_WORDS = re.compile(rf"(?:.+/)?({'|'.join(_WORD_AXES)})(|/[^/]+)")
 # What the names of weights and of their averages end with.
 _VALUES = ("", weight_averages.SUFFIX)
 # Of the standard deviation of the old words' embeddings.
@@ -143,25 +147,27 @@ def _grown(
 ) -> dict[str, np.ndarray]:
   """All values and slots, those of words in the order of the new ids."""
   grown = dict(values)
-  for name, axis in _WORD_AXES.items():
-    for slot in (*_VALUES, "/Momentum", "/Adam", "/Adam_1"):
-      if name + slot not in values:
-        continue
-      # With the words first.
-      old = np.moveaxis(values[name + slot], axis, 0)
-      new = old[sources]
-      known = old[:num_known]
-      is_new = sources < 0
-      if slot not in _VALUES:
-        new[is_new] = 0
-      else:
-        new[is_new] = known.mean(axis=0, dtype=np.float64)
-        if name == _EMBEDDING:
-          # The same for a weight and its average.
-          noise = np.random.default_rng(_SEED)
-          scale = _NOISE * known.std(dtype=np.float64)
-          new[is_new] += noise.normal(0, scale, new[is_new].shape)
-        elif name == _BIASES:
-          new[is_new] -= np.log(np.sum(is_new))
-      grown[name + slot] = np.ascontiguousarray(np.moveaxis(new, 0, axis))
+  is_new = sources < 0
+  for stored, value in values.items():
+    match = _OF_WORDS.fullmatch(stored)
+    if not match:
+      continue
+    name, slot = match.groups()
+    # With the words first.
+    old = np.moveaxis(value, _WORD_AXES[name], 0)
+    new = old[sources]
+    known = old[:num_known]
+    if slot not in _VALUES:
+      new[is_new] = 0
+    else:
+      new[is_new] = known.mean(axis=0, dtype=np.float64)
+      if name == _EMBEDDING:
+        # The same for a weight and its average.
+        noise = np.random.default_rng(_SEED)
+        scale = _NOISE * known.std(dtype=np.float64)
+        new[is_new] += noise.normal(0, scale, new[is_new].shape)
+      elif name == _BIASES:
+        new[is_new] -= np.log(np.sum(is_new))
+    new = np.moveaxis(new, 0, _WORD_AXES[name])
+    grown[stored] = np.ascontiguousarray(new)
   return grown

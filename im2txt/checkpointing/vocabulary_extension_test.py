@@ -134,12 +134,24 @@ class VocabularyExtensionTest(parameterized.TestCase, tf.test.TestCase):
         logits[0] - logits[0][:, :1], logits[1] - logits[1][:, :1], atol=1e-5
     )
 
-  def test_slots_grow(self):
-    _, value = self._extend(["b"], 4, change=old_checkpoints.with_extras)
-    self.assertAllEqual(value(f"{_BIASES}/Adam_1"), [2, 2, 2, 0, 2])
-    self.assertAllEqual(value(f"{_WEIGHTS}/Adam")[0], [1, 1, 1, 0, 1])
-    self.assertAllEqual(value(f"{_EMBEDDING}/Adam")[:, 0], [1, 1, 1, 0, 1])
-    self.assertAllClose(value("beta1_power"), 0.81)
+  @parameterized.parameters(
+      ("OptimizeLoss/", ""), ("self_critical/", "self_critical/")
+  )
+  def test_slots_grow(self, stored_scope, scope):
+    def with_slots(values):
+      values = old_checkpoints.with_extras(values)
+      return {
+          name.replace("OptimizeLoss/", stored_scope): value
+          for name, value in values.items()
+      }
+
+    _, value = self._extend(["b"], 4, change=with_slots)
+    self.assertAllEqual(value(f"{scope}{_BIASES}/Adam_1"), [2, 2, 2, 0, 2])
+    self.assertAllEqual(value(f"{scope}{_WEIGHTS}/Adam")[0], [1, 1, 1, 0, 1])
+    self.assertAllEqual(
+        value(f"{scope}{_EMBEDDING}/Adam")[:, 0], [1, 1, 1, 0, 1]
+    )
+    self.assertAllClose(value(f"{scope}beta1_power"), 0.81)
 
   def test_averages_grow_like_the_weights(self):
     suffix = "/ExponentialMovingAverage"
