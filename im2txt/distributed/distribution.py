@@ -169,9 +169,6 @@ def connect(
   Raises:
     ValueError: If the processes don't come or don't fit.
   """
-  for gpu in tf.config.list_physical_devices("GPU"):
-    # Otherwise a process takes all memory of all GPUs.
-    tf.config.experimental.set_memory_growth(gpu, True)
   # TensorFlow logs each variable that it sends to other replicas.
   tf.get_logger().setLevel("WARNING")
   if cluster:

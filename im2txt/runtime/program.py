@@ -24,6 +24,9 @@ from absl import logging
 
 # TensorFlow greets at length; whoever wants to read that sets the variable.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Otherwise a process takes all memory of all GPUs, and evaluate has none beside
+# train.
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 
 # How the original's lines look on stderr, which scripts may search for.
 _LOG_FORMAT = "%(levelname)s:tensorflow:%(message)s"

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 import subprocess
 import sys
+from unittest import mock
 
 from absl.testing import absltest
 from absl.testing import parameterized
@@ -61,6 +62,16 @@ class ProgramTest(parameterized.TestCase):
     self.assertEqual(
         (ran.returncode, ran.stdout, ran.stderr), (143, "up\ncleaned\n", "")
     )
+
+  @parameterized.parameters((None, "true"), ("false", "false"))
+  def test_takes_only_the_needed_memory_of_gpus(self, given, expected):
+    # TensorFlow's own variable, which the user's value goes before.
+    name = "TF_FORCE_GPU_ALLOW_GROWTH"
+    kept = {key: v for key, v in os.environ.items() if key != name}
+    given_values = {name: given} if given else {}
+    with mock.patch.dict(os.environ, kept | given_values, clear=True):
+      ran = self._run(f"import os; print(os.environ['{name}'])", "--thing=x")
+    self.assertEqual(ran.stdout, f"{expected}\n")
 
   def test_logs_as_the_original_does(self):
     ran = self._run(

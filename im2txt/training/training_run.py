@@ -6,6 +6,7 @@ cluster              -> distribution
 
 import contextlib
 import dataclasses
+from pathlib import Path
 
 from im2txt import configuration
 from im2txt.checkpointing import checkpoint_paths
@@ -116,14 +117,18 @@ def _train(
 
 
 def _settings(run: Run, model_config, training_config, phases) -> dict:
-  """What must be the same in all processes."""
+  """What must be the same in all processes, wherever they have their files."""
+
+  def describe(phase: training_phases.Phase) -> list:
+    names = [Path(file).name for file in phase.data.files]
+    of_files = [phase.data.are_features, len(names), names[0], names[-1]]
+    return [phase.number_of_steps, phase.train_inception, *of_files]
+
   return {
       **dataclasses.asdict(model_config),
       **dataclasses.asdict(training_config),
-      "phases": [
-          [*phase[:2], phase.data.are_features, len(phase.data.files)]
-          for phase in phases
-      ],
+      "phases": [describe(phase) for phase in phases],
+      "inception_checkpoint_file": Path(run.inception_checkpoint_file).name,
       "mixed_precision": run.mixed_precision,
       "shard_by_record": run.shard_by_record,
       "newest checkpoint": checkpoint_paths.find_latest(run.train_dir),

@@ -167,7 +167,8 @@ class ClusterTest(TrainingRunTestCase):
     config = json.dumps({"cluster": addresses, "task": task})
     with mock.patch.dict(os.environ, TF_CONFIG=config):
       return self._train(
-          input_feature_pattern=self.features, distribution=kind, **self.fields
+          distribution=kind,
+          **{"input_feature_pattern": self.features} | self.fields,
       )
 
   def setUp(self):
@@ -185,14 +186,21 @@ class ClusterTest(TrainingRunTestCase):
     return self.connect.call_args.kwargs["settings"]
 
   def test_what_all_must_have_in_common(self):
+    other_features = tiny.write_features(self.dir, "features-1", 4)
     settings = self._settings()
     self.assertEqual(4, settings["batch_size"])
     self.assertEqual(12345, settings["seed"])
     self.assertIsNone(settings["newest checkpoint"])
     json.dumps(settings)  # As it is sent.
+    # The same files, found by another way.
+    self.assertEqual(
+        settings, self._settings(inception_checkpoint_file="/x/inception")
+    )
     for name, change in (
+        ("inception_checkpoint_file", {"inception_checkpoint_file": "other"}),
         ("mixed_precision", {"mixed_precision": "bfloat16"}),
         ("phases", {"number_of_steps": 21}),
+        ("phases", {"input_feature_pattern": other_features}),
         ("shard_by_record", {"shard_by_record": True}),
     ):
       changed = self._settings(**change)
