@@ -188,6 +188,7 @@ class TrainClusterTest(tf.test.TestCase):
       self.assertEqual(0, status, text)
       self.assertEqual(0, cluster.wait("worker 0")[0])
       self.assertEqual(0, cluster.wait("ps 0")[0])
+    self.assertIn("Batch size: 4, each of them on one of 1 workers.", text)
     losses = self._losses(text)
     self.assertLen(losses, _STEPS)
     self.assertAllClose(np.log(tiny.VOCAB_SIZE), losses[1], atol=0.1)

@@ -235,6 +235,12 @@ def check_batch_size(batch_size: int, distribution: Distribution) -> None:
         part,
         distribution.num_replicas,
     )
+  elif not distribution.is_synchronous:
+    logging.info(
+        "Batch size: %d, each of them on one of %d workers.",
+        batch_size,
+        distribution.num_workers,
+    )
 
 
 def _make_strategy(
