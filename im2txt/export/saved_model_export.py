@@ -11,6 +11,7 @@ its graph, words too; see g3doc/exporting.md for the signatures.
 from collections.abc import Mapping
 import os
 import tempfile
+from typing import Any
 from typing import Unpack
 
 from absl import logging
@@ -37,6 +38,7 @@ class CaptioningModule(tf.Module):
     caption: The signature "serving_default".
     encode: The signature "encode".
     decode_step: The signature "decode_step".
+    search_options: The signature "search_options".
   """
 
   def __init__(
@@ -57,7 +59,11 @@ class CaptioningModule(tf.Module):
     super().__init__(name="im2txt")
     self._model = model
     self._vocab = vocab
-    self._search_options = search_options
+    defaults = beam_search.beam_search.__kwdefaults__ or {}
+    self._search_options: dict[str, Any] = {
+        name: search_options.get(name, defaults[name])
+        for name in captioning.SearchOptions.__annotations__
+    }
     self.weights = model.variables
     self._words = _table(words_file, vocab)
     config = model.config
@@ -72,6 +78,7 @@ class CaptioningModule(tf.Module):
     self.caption = _function(self._caption, files)
     self.encode = _function(self._encode, files)
     self.decode_step = _function(self._decode_step, ids, state)
+    self.search_options = _function(self._constants)
 
   def signatures(self) -> Mapping[str, tf.types.experimental.ConcreteFunction]:
     """The functions that TensorFlow Serving offers, by name."""
@@ -81,6 +88,7 @@ class CaptioningModule(tf.Module):
             ("serving_default", self.caption),
             ("encode", self.encode),
             ("decode_step", self.decode_step),
+            ("search_options", self.search_options),
         )
     }
 
@@ -140,6 +148,13 @@ class CaptioningModule(tf.Module):
   ) -> dict[str, tf.Tensor]:
     probabilities, state = self._model.decode_step(input_ids, state)
     return {"probabilities": probabilities, "state": state}
+
+  def _constants(self) -> dict[str, tf.Tensor]:
+    ids = {"start_id": self._vocab.start_id, "end_id": self._vocab.end_id}
+    return {
+        name: tf.constant(value)
+        for name, value in {**self._search_options, **ids}.items()
+    }
 
 
 def write(

@@ -148,6 +148,22 @@ class SavedModelExportTest(parameterized.TestCase, tf.test.TestCase):
         [0, 12],
     )
 
+  def _search_options(self, loaded):
+    found = loaded.signatures["search_options"]()
+    return {name: value.numpy() for name, value in found.items()}
+
+  def test_tells_the_search_that_is_in_it(self):
+    self.assertEqual(
+        {
+            "beam_size": 3,
+            "max_caption_length": 20,
+            "length_normalization_factor": 0.0,
+            "start_id": self.vocab.start_id,
+            "end_id": self.vocab.end_id,
+        },
+        self._search_options(self.loaded),
+    )
+
   def test_options_and_precision(self):
     model = inference_model.InferenceModel(
         tiny_captioning.CONFIG,
@@ -162,7 +178,9 @@ class SavedModelExportTest(parameterized.TestCase, tf.test.TestCase):
     }
     folder = os.path.join(self.create_tempdir().full_path, "x")
     saved_model_export.write(model, self.vocab, folder, **options)
-    found = tf.saved_model.load(folder).signatures["serving_default"](
+    loaded = tf.saved_model.load(folder)
+    self.assertLessEqual(options.items(), self._search_options(loaded).items())
+    found = loaded.signatures["serving_default"](
         image_bytes=tf.constant(self.images)
     )
     self.assertEqual(found["words"].shape, [5, 2, 5])
