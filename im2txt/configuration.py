@@ -9,7 +9,6 @@ training left beside its checkpoints, and then applies the user's overrides:
 The fields are in `model_configuration` and `training_configuration`.
 """
 
-from collections.abc import Mapping
 import dataclasses
 import json
 from typing import Any
@@ -20,6 +19,9 @@ from im2txt.config import training_configuration
 
 ModelConfig = model_configuration.ModelConfig
 TrainingConfig = training_configuration.TrainingConfig
+
+# Characters of a wrong text that its error shows.
+_MAX_SHOWN = 80
 
 
 def apply_overrides(
@@ -97,15 +99,23 @@ def from_json(text: str) -> tuple[ModelConfig, TrainingConfig]:
     ValueError: If the text is not such a JSON object or names unknown fields.
   """
   values = json.loads(text)
-  if not isinstance(values, dict):
-    raise ValueError(f"A configuration must be a JSON object. Got: {text!r}.")
+  if not isinstance(values, dict) or values.keys() - {"model", "training"}:
+    raise ValueError(
+        'A configuration is a JSON object with "model" and "training". Got:'
+        f" {text[:_MAX_SHOWN]!r}."
+    )
   return (
       _from_mapping(ModelConfig, values.get("model", {})),
       _from_mapping(TrainingConfig, values.get("training", {})),
   )
 
 
-def _from_mapping(config_class: type, values: Mapping[str, Any]) -> Any:
+def _from_mapping(config_class: type, values: Any) -> Any:
+  if not isinstance(values, dict):
+    raise ValueError(
+        f"The fields of {config_class.__name__} are a JSON object. Got:"
+        f" {values!r}."
+    )
   unknown = set(values) - set(config_fields.types(config_class))
   if unknown:
     raise ValueError(

@@ -58,7 +58,10 @@ class ConfigurationTest(parameterized.TestCase):
 
   @parameterized.named_parameters(
       ("no_json", "batch_size: 3", "Expecting value"),
-      ("no_object", "[]", "must be a JSON object"),
+      ("no_object", "[]", "is a JSON object with .* Got: .\\[\\]."),
+      ("of_others", '{"architectures": ["X"]}', "is a JSON object with .mod"),
+      ("no_fields", '{"model": []}', "fields of ModelConfig are .* Got: .."),
+      ("null", '{"training": null}', "TrainingConfig are .* Got: None"),
       ("unknown_field", '{"model": {"layers": 3}}', "called .'layers'."),
       ("wrong_type", '{"model": {"vocab_size": "9"}}', "type int. Got: '9'"),
   )

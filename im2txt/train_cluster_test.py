@@ -17,6 +17,7 @@ import tensorflow as tf
 from im2txt import configuration
 from im2txt.checkpointing import checkpoint_paths
 from im2txt.checkpointing import saved_config
+from im2txt.input_data import caption_data
 from im2txt.input_data import feature_metadata
 from im2txt.runtime import folder_lock
 from im2txt.testing import programs
@@ -176,6 +177,11 @@ class TrainClusterTest(tf.test.TestCase):
     encoder = loop.trainer.model.encoder
     feature_metadata.begin_set(self.dir, "features", encoder, _CONFIG, {})
     feature_metadata.end_set(self.dir, "features")
+    # So that the run has this very encoder.
+    data = caption_data.CaptionData(
+        files=[file], config=_CONFIG, are_features=True
+    )
+    loop.run(data, number_of_steps=0)
     arguments = (
         f"--input_feature_pattern={file}",
         f"--train_dir={self.train_dir}",

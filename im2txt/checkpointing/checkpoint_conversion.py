@@ -148,14 +148,16 @@ def _destination(new: str, step: int) -> tuple[str, str]:
   folder, name = os.path.split(new)
   if ".ckpt" not in name:
     folder, name = new, f"model.ckpt-{step}"
-  _refuse_to_replace(folder, ("checkpoint", name, name + _INDEX))
+  _refuse_to_replace(
+      folder, ("checkpoint", name, name + _INDEX, saved_config.CONFIG_FILE)
+  )
   return folder, name
 
 
 def _refuse_to_replace(folder: str, files: Iterable[str]) -> None:
   for file in files:
     if tf.io.gfile.exists(os.path.join(folder, file)):
-      what = file if file.endswith(".txt") else "checkpoint"
+      what = file if file.endswith((".json", ".txt")) else "checkpoint"
       raise FileExistsError(
           f"There is a {what} in {folder or '.'} already. Give another folder,"
           " which will be made."
@@ -181,12 +183,10 @@ def _write(folder: str, name: str, contents: Contents) -> None:
     for file, text in contents.texts.items():
       with tf.io.gfile.GFile(os.path.join(staging, file), "w") as opened:
         opened.write(text)
-    checkpoint = (name + _DATA, name + _INDEX, "config.json", "checkpoint")
-    for file in (*contents.texts, *checkpoint):
+    checkpoint = (name + _DATA, name + _INDEX, "checkpoint")
+    for file in (*contents.texts, saved_config.CONFIG_FILE, *checkpoint):
       tf.io.gfile.rename(
-          os.path.join(staging, file),
-          os.path.join(folder, file),
-          overwrite=file == "config.json",
+          os.path.join(staging, file), os.path.join(folder, file)
       )
   finally:
     tf.io.gfile.rmtree(staging)

@@ -161,6 +161,17 @@ class CheckpointConversionTest(parameterized.TestCase, tf.test.TestCase):
       ):
         checkpoint_conversion.convert(self.old, new)
 
+  def test_refuses_to_replace_a_configuration(self):
+    self._write("1.2")
+    folder = self.create_tempdir()
+    others = folder.create_file("config.json", "mine")
+    with self.assertRaisesRegex(FileExistsError, "a config.json in .* already"):
+      checkpoint_conversion.convert(
+          self.old, os.path.join(folder.full_path, "im2txt.ckpt")
+      )
+    self.assertEqual(others.read_text(), "mine")
+    self.assertEqual(os.listdir(folder.full_path), ["config.json"])
+
   @parameterized.parameters(
       ("lstm/", "lacks 2 variables of the model, such as lstm/basic"),
       ("InceptionV3/Mixed_7c/", "holds 340 of the 376 variables"),

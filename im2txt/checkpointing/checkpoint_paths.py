@@ -11,6 +11,7 @@ from absl import logging
 import tensorflow as tf
 
 _WILDCARDS = frozenset("*?[")
+_INDEX_FILE = "checkpoint"
 _FILE_SUFFIXES = (".index", ".meta", ".data-00000-of-00001")
 # A checkpoint by its index or, if it is of 2016's format, its only file.
 _NUMBERED_CHECKPOINT = re.compile(r"(.+\.ckpt-(\d+))(\.index)?")
@@ -21,7 +22,8 @@ def find(path: str) -> str:
 
   Args:
     path: A checkpoint (`.../model.ckpt-2000000`, or one of its files), or a
-      folder, whose newest checkpoint is taken; see `find_latest`.
+      folder or its index file, whose newest checkpoint is taken; see
+      `find_latest`.
 
   Returns:
     The checkpoint's path, without suffix.
@@ -29,6 +31,9 @@ def find(path: str) -> str:
   Raises:
     FileNotFoundError: If there is none.
   """
+  folder, name = os.path.split(path)
+  if name == _INDEX_FILE and not tf.io.gfile.isdir(path):
+    path = folder or "."
   if tf.io.gfile.isdir(path):
     checkpoint = find_latest(path)
     if checkpoint is None:
@@ -109,7 +114,7 @@ def find_listed(folder: str) -> list[str]:
   found = list(dict.fromkeys(filter(exists, paths)))
   if not found:
     raise FileNotFoundError(
-        f"The file {os.path.join(folder, 'checkpoint')} names {named[0]}, but"
+        f"The file {os.path.join(folder, _INDEX_FILE)} names {named[0]}, but"
         " no such checkpoint is there."
     )
   return found

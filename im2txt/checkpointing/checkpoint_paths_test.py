@@ -1,5 +1,6 @@
 """Tests of checkpoint_paths."""
 
+import contextlib
 import os
 
 from absl.testing import parameterized
@@ -37,6 +38,14 @@ class CheckpointPathsTest(parameterized.TestCase, tf.test.TestCase):
   def test_prefix_or_one_of_the_files(self, suffix):
     path = self._saver().save(1)
     self.assertEqual(path, checkpoint_paths.find(path + suffix))
+
+  def test_index_file_stands_for_its_folder(self):
+    path = self._saver().save(1)
+    self.assertEqual(path, checkpoint_paths.find(self._path("checkpoint")))
+    with contextlib.chdir(self.dir):
+      self.assertEqual(
+          os.path.join(".", "model.ckpt-1"), checkpoint_paths.find("checkpoint")
+      )
 
   def test_all_of_several_patterns(self):
     saver = self._saver()

@@ -197,7 +197,8 @@ class CaptionData:
       return None
     return ValueError(
         f"The captions hold word id {largest}, but the model has a vocab_size"
-        f" of {self.config.vocab_size}; see --config_overrides."
+        f" of {self.config.vocab_size}, which --config_overrides sets when a"
+        " run begins."
     )
 
   def image_arguments(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import functools
 from typing import NamedTuple
 
+from absl import logging
 import tensorflow as tf
 
 from im2txt.ops import records
@@ -73,6 +74,9 @@ def input_files(pattern: str, feature_pattern: str = "") -> list[str]:
   files = sorted({f for part in patterns for f in tf.io.gfile.glob(part)})
   if not files:
     raise FileNotFoundError(f"No TFRecord matches {flag}. Got: {pattern!r}.")
+  logging.info(
+      "Prefetching values from %d files matching %s", len(files), pattern
+  )
   return files
 
 

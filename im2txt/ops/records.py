@@ -54,6 +54,8 @@ class CorruptRecordError(ValueError):
   def __init__(self, file: str, number: int, reason: str | tf.errors.OpError):
     if isinstance(reason, tf.errors.OpError):
       reason = _reason(reason)
+    if reason == _UNREADABLE and number == 0:
+      reason += ", or it is no TFRecord file"
     super().__init__(
         f"Record {number} of {file} (the first is 0) can't be used: {reason}."
         " Make this file again, or leave it out."

@@ -51,6 +51,14 @@ class CountRecordsTest(RecordsTestCase):
     ):
       records.count_records([str(path)])
 
+  def test_another_kind_of_file(self):
+    path = Path(self.create_tempdir().full_path) / "dog.jpg"
+    path.write_bytes(b"\xff\xd8 a picture, or so it says")
+    with self.assertRaisesRegex(
+        records.CorruptRecordError, "Record 0 of .* or it is no TFRecord file"
+    ):
+      records.count_records([str(path)])
+
   def test_a_truncated_remote_file_is_named(self):
     contents = Path(self.write("cut", [b"first", b"second"])).read_bytes()
     with tf.io.gfile.GFile("ram://cut", "wb") as file:

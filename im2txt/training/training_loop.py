@@ -73,6 +73,7 @@ class TrainingLoop:
       ValueError: If the devices can't share a batch evenly, or a file does not
         fit the configuration.
     """
+    self._model_config = model_config
     self._config = training_config
     self._train_dir = train_dir
     distribution = distribution or distribution_lib.Distribution()
@@ -94,15 +95,12 @@ class TrainingLoop:
     self._average = replicas.averaging(strategy, variables.values())
     self._saver = None
     if distribution.is_chief:
-      saved_config.save(train_dir, model_config, training_config)
       self._saver = checkpoint_saver.Saver(
           replicas.local_variables(strategy, variables),
           train_dir,
           max_to_keep=training_config.max_checkpoints_to_keep,
       )
-      if not checkpoint:
-        self._saver.save(0)
-    self._saved_step = self.trainer.global_step
+    self._saved_step = self.trainer.global_step if checkpoint else None
     self._steps: training_steps.Steps | None = None
 
   def run(
@@ -151,6 +149,9 @@ class TrainingLoop:
           writer.write_first_image(data, step=step)
           text = configuration.to_markdown(data.config, self._config)
           writer.write_text("config", text, step=step)
+        # A new run's start: not before its input could be read, or what was
+        # wrong with the first command would be there for the next.
+        self._save()
         self._train(data, number_of_steps, log_every_n_steps, writer, request)
     logging.info("Stopping Training.")
     if self.trainer.global_step >= number_of_steps:
@@ -274,18 +275,23 @@ class TrainingLoop:
           "The encoder's are there, too: %s was for the beginning of the run.",
           inception_checkpoint_file,
       )
-    missing = checkpoints.restore(
-        self.trainer.checkpoint_variables(),
-        checkpoint,
-        optional=self.trainer.dispensable_variables(),
-    )
+    try:
+      missing = checkpoints.restore(
+          self.trainer.checkpoint_variables(),
+          checkpoint,
+          optional=self.trainer.dispensable_variables(),
+      )
+    except ValueError as error:
+      raise ValueError(
+          f"{error} A new run needs another --train_dir."
+      ) from error
     self.trainer.averages.restart(missing)
     anew = set(missing).intersection(self.trainer.slots)
     if anew:
       logging.info("%d variables of the optimizer start anew.", len(anew))
 
   def _save(self) -> None:
-    """Writes a checkpoint, unless there is one of this step."""
+    """Writes a checkpoint and its configuration, unless there is this step's."""
     if self._steps:
       self._steps.settle()
     step = self.trainer.global_step
@@ -293,5 +299,6 @@ class TrainingLoop:
       return
     self._average()
     if self._saver:
+      saved_config.save(self._train_dir, self._model_config, self._config)
       self._saver.save(step)
     self._saved_step = step

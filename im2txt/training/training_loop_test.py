@@ -117,7 +117,8 @@ class TrainingLoopTest(parameterized.TestCase, tf.test.TestCase):
     path = checkpoint_saver.Saver(
         encoder.variables_by_name, folder, max_to_keep=1
     ).save(1)
-    self._loop(inception_checkpoint_file=path)
+    loop = self._loop(inception_checkpoint_file=path)
+    loop.run(self._data(), number_of_steps=0)
     # Now there is a checkpoint, and the file need not even exist.
     with self.assertLogs("absl", "INFO") as logs:
       loop = self._loop(inception_checkpoint_file="missing")
@@ -227,6 +228,23 @@ class TrainingLoopTest(parameterized.TestCase, tf.test.TestCase):
     data = self._data(word_ids=[tiny.START_ID, 12, tiny.END_ID])
     with self.assertRaisesRegex(ValueError, "word id 12, .* vocab_size of 12"):
       self._loop().run(data, number_of_steps=1)
+
+  def test_a_run_that_can_not_begin_leaves_nothing(self):
+    data = dataclasses.replace(self._data(), are_features=False)
+    with self.assertRaisesRegex(ValueError, "features instead of images"):
+      self._loop().run(data, number_of_steps=1)
+    self.assertIsNone(checkpoint_paths.find_latest(self.train_dir))
+    self.assertNotIn("config.json", os.listdir(self.train_dir))
+
+  def test_another_model_needs_another_folder(self):
+    self._loop().run(self._data(), number_of_steps=0)
+    config = dataclasses.replace(tiny.CONFIG, vocab_size=13)
+    with self.assertRaisesRegex(ValueError, "needs another --train_dir"):
+      training_loop.TrainingLoop(
+          model_config=config,
+          training_config=_TRAINING,
+          train_dir=self.train_dir,
+      )
 
   def test_corrupt_record_names_its_file(self):
     data = self._data()
