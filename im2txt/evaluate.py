@@ -122,9 +122,9 @@ _BEST_DIR = flags.DEFINE_string(
 _STOP_AFTER = flags.DEFINE_integer(
     "stop_after",
     0,
-    "With --keep_best, end after so many evaluations without gain, and tell"
-    " train, by the file stop.json in --checkpoint_dir, to stop too; 0 means"
-    " never.",
+    "With --keep_best, end after so many evaluations without gain, those of"
+    " earlier calls included, and tell train, by the file stop.json in"
+    " --checkpoint_dir, to stop too; 0 means never.",
     lower_bound=0,
 )
 _RANKING = flags.DEFINE_boolean(

@@ -86,6 +86,7 @@ def evaluate(run: Run) -> list[evaluation_results.Evaluation]:
         f"No checkpoint of step {run.min_global_step} (--min_global_step) or"
         f" later to evaluate in {run.checkpoint_dir}."
     )
+  loop.stop_training()
   return [evaluation]
 
 

@@ -82,6 +82,17 @@ class EvaluationRunTest(tf.test.TestCase):
         os.path.exists(os.path.join(self.dir, "eval/captions_val_results.json"))
     )
 
+  def test_training_is_told_to_stop_by_one_evaluation_at_a_time(self):
+    options = {"keep_best": "perplexity", "stop_after": 1}
+    for step in (1, 2):  # The same weights: no gain.
+      self._save(step)
+      self.assertIsNone(best_checkpoint.stop_reason(self.dir))
+      self._evaluate(**options)
+    self.assertStartsWith(
+        best_checkpoint.stop_reason(self.dir),
+        "No gain in perplexity for 1 evaluation",
+    )
+
   def test_checkpoints_of_one_configuration_share_a_model(self):
     self._save(1, 2)
     loops = mock.patch.object(
