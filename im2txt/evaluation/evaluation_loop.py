@@ -137,13 +137,14 @@ class EvaluationLoop:
     return result
 
   def evaluate(
-      self, checkpoint: str, name: str
+      self, checkpoint: str, name: str, *, label: str
   ) -> evaluation_results.Evaluation:
-    """Evaluates a checkpoint, whatever its step; its files get its name.
+    """Evaluates a checkpoint, whatever its step.
 
     Args:
       checkpoint: The checkpoint's path, without suffix.
       name: What to call it.
+      label: See `CaptionOutputs.write`.
 
     Returns:
       What was found.
@@ -153,7 +154,7 @@ class EvaluationLoop:
       ValueError: If the checkpoint or the input can't be used.
     """
     step = self._load(checkpoint)
-    return self._evaluate(name, step, label=name.replace(os.sep, "_"))
+    return self._evaluate(name, step, label=label)
 
   def stop_training(self) -> bool:
     """Tells training to stop if there was no gain for long enough.

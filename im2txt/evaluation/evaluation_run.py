@@ -4,7 +4,6 @@ files, configuration -> data  -> EvaluationLoop <- captions, ranking, the best
 """
 
 from collections.abc import Collection
-from collections.abc import Iterator
 import dataclasses
 import os
 import pathlib
@@ -72,7 +71,8 @@ def evaluate(run: Run) -> list[evaluation_results.Evaluation]:
       checkpoint to evaluate once.
   """
   if run.checkpoints:
-    return list(_evaluate_all(run))
+    return _evaluate_all(run)
+  _check_report(run.report_dir)
   config, _ = saved_config.load(run.checkpoint_dir, run.config_overrides)
   loop = _make_loop(run, config)
   if not run.once:
@@ -90,20 +90,30 @@ def evaluate(run: Run) -> list[evaluation_results.Evaluation]:
   return [evaluation]
 
 
-def _evaluate_all(run: Run) -> Iterator[evaluation_results.Evaluation]:
+def _evaluate_all(run: Run) -> list[evaluation_results.Evaluation]:
+  found = checkpoint_paths.find_all(run.checkpoints)
+  labels = {name: name.replace(os.sep, "_") for name in found}
+  for label in labels.values():
+    _check_report(run.report_dir, label)
+  evaluations = []
   made_for = None
-  for name, path in checkpoint_paths.find_all(run.checkpoints).items():
+  for name, path in found.items():
     config, _ = saved_config.load(path, run.config_overrides)
     if config != made_for:  # One model for all that are made alike.
       loop, made_for = _make_loop(run, config), config
-    yield loop.evaluate(path, name)
+    evaluations.append(loop.evaluate(path, name, label=labels[name]))
+  return evaluations
+
+
+def _check_report(report_dir: str, label: str = "") -> None:
+  """Refuses a report's folder before hours of captioning, not after."""
+  if report_dir:
+    html_report.check(pathlib.Path(report_dir, label))
 
 
 def _make_loop(
     run: Run, config: configuration.ModelConfig
 ) -> evaluation_loop.EvaluationLoop:
-  if run.report_dir and not run.checkpoints:
-    html_report.check(pathlib.Path(run.report_dir))
   data = caption_data.CaptionData(
       files=inputs.input_files(
           run.input_file_pattern, run.input_feature_pattern

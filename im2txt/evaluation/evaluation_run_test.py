@@ -105,6 +105,21 @@ class EvaluationRunTest(tf.test.TestCase):
     make_loop.assert_called_once()
     self.assertEqual([1, 2], [evaluation.step for evaluation in found])
 
+  def test_folders_of_reports_are_checked_before_all_else(self):
+    self._save(1, 2)
+    reports = os.path.join(self.dir, "reports")
+    os.makedirs(os.path.join(reports, "model.ckpt-2", "mine"))
+    with (
+        mock.patch.object(evaluation_loop, "EvaluationLoop") as make_loop,
+        self.assertRaisesRegex(ValueError, "model.ckpt-2 holds mine"),
+    ):
+      self._evaluate(
+          checkpoint_dir="",
+          checkpoints=f"{self.dir}/model.ckpt-*",
+          report_dir=reports,
+      )
+    make_loop.assert_not_called()
+
   def test_again_and_again(self):
     self._save(1)
     # No news within a millionth of a second.
