@@ -8,6 +8,8 @@ import dataclasses
 import os
 import pathlib
 
+from absl import logging
+
 from im2txt import captioning
 from im2txt import configuration
 from im2txt.checkpointing import best_checkpoint
@@ -63,7 +65,8 @@ def evaluate(run: Run) -> list[evaluation_results.Evaluation]:
     run: The run.
 
   Returns:
-    What was found of each checkpoint; nothing of a run that goes on and on.
+    What was found of each checkpoint, those of `checkpoints` left out that were
+    deleted meanwhile; nothing of a run that goes on and on.
 
   Raises:
     OSError: If a file can't be read or written.
@@ -98,10 +101,20 @@ def _evaluate_all(run: Run) -> list[evaluation_results.Evaluation]:
   evaluations = []
   made_for = None
   for name, path in found.items():
-    config, _ = saved_config.load(path, run.config_overrides)
-    if config != made_for:  # One model for all that are made alike.
-      loop, made_for = _make_loop(run, config), config
-    evaluations.append(loop.evaluate(path, name, label=labels[name]))
+    try:
+      config, _ = saved_config.load(path, run.config_overrides)
+      if config != made_for:  # One model for all that are made alike.
+        loop, made_for = _make_loop(run, config), config
+      evaluations.append(loop.evaluate(path, name, label=labels[name]))
+    except FileNotFoundError as error:
+      # Training deletes old checkpoints, even while others are evaluated.
+      if checkpoint_paths.exists(path):
+        raise
+      logging.warning("Skipping evaluation. %s", error)
+  if not evaluations:
+    raise FileNotFoundError(
+        f"All checkpoints were deleted meanwhile: {', '.join(found.values())}."
+    )
   return evaluations
 
 
