@@ -122,9 +122,9 @@ _BEST_DIR = flags.DEFINE_string(
 _STOP_AFTER = flags.DEFINE_integer(
     "stop_after",
     0,
-    "With --keep_best, end after so many evaluations without gain, and tell"
-    " train, by the file stop.json in --checkpoint_dir, to stop too; 0 means"
-    " never.",
+    "With --keep_best, end after so many evaluations without gain, those of"
+    " earlier calls included, and tell train, by the file stop.json in"
+    " --checkpoint_dir, to stop too; 0 means never.",
     lower_bound=0,
 )
 _RANKING = flags.DEFINE_boolean(
@@ -132,8 +132,8 @@ _RANKING = flags.DEFINE_boolean(
     False,
     "With --once, whether to rank captions for images and images for captions"
     " by the likelihood that the model gives them: recall at 1, 5 and 10, and"
-    " the median rank. 1,000 images with 5,000 captions take some hours on two"
-    " cores.",
+    " the median rank. 1,000 images with 5,000 captions take about an hour on"
+    " two cores.",
 )
 _RANKING_IMAGES = flags.DEFINE_integer(
     "ranking_images",

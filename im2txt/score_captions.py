@@ -134,13 +134,27 @@ def _check_flags(results: list[str]) -> None:
     if len(results) > 1:
       raise app.UsageError("--report_dir shows a single results file.")
     html_report.check(Path(_REPORT_DIR.value))
+  if _IMAGE_DIR.value and not Path(_IMAGE_DIR.value).is_dir():
+    raise FileNotFoundError(f"--image_dir is no folder: {_IMAGE_DIR.value!r}.")
   for output in (_OUTPUT_JSON.value, _PER_IMAGE_SCORES.value):
     if output and not Path(output).parent.is_dir():
       raise FileNotFoundError(f"There is no folder for the file {output!r}.")
 
 
 def _load_images(path: str) -> list[captions_json.CaptionedImage]:
-  images = captions_json.load_captions(path, _IMAGE_DIR.value)
+  try:
+    images = captions_json.load_captions(path, _IMAGE_DIR.value)
+  except ValueError as error:
+    raise ValueError(
+        f"{error} The captions file comes first, results files after it."
+    ) from None
+  # With blank references alone, no caption could be right.
+  images = [
+      image
+      if any(map(str.strip, image.captions))
+      else image._replace(captions=[])
+      for image in images
+  ]
   bare = [image.image_id for image in images if not image.captions]
   if bare and not _ALLOW_MISSING.value:
     raise ValueError(

@@ -92,6 +92,31 @@ class ScoreCaptionsTest(parameterized.TestCase):
     ran = self._run(references, only, "--allow_missing")
     self.assertIn("None of the images of", ran.stderr)
 
+  def test_blank_references_are_none(self):
+    blank = {
+        "images": [{"id": i} for i in (1, 2, 3)],
+        "annotations": [
+            *_REFERENCES["annotations"],
+            *({"image_id": 3, "caption": text} for text in ("", " ")),
+        ],
+    }
+    references = self._write("blank.json", blank)
+    results = self._write_results("all.json", (1, "a"), (2, "a"), (3, "a"))
+    ran = self._run(references, results)
+    self.assertIn("no captions of 1 of its 3 images, such as 3;", ran.stderr)
+    ran = self._run(references, results, "--allow_missing")
+    self.assertIn("all.json: 1 images left out.", ran.stdout)
+
+  def test_arguments_the_wrong_way_round(self):
+    results = self._write_results("ours.json", (1, "a"), (2, "a"))
+    ran = self._run(results, self._references)
+    self.assertEqual(
+        ran.stderr.splitlines()[-1],
+        f"score_captions: {results} is no captions JSON: it must be an object"
+        ' with "images" and "annotations". Got: a list. The captions file comes'
+        " first, results files after it.",
+    )
+
   def test_report(self):
     with_names = {
         **_REFERENCES,
@@ -117,6 +142,12 @@ class ScoreCaptionsTest(parameterized.TestCase):
       ("metric", ["x", "y", "--metrics=Blue"], 1, "CIDEr, SPICE. Got: Blue"),
       ("folder", ["x", "y", "--output_json=/no/z"], 1, "folder for .*'/no/z'"),
       ("image_dir", ["x", "y", "--report_dir=z"], 2, "--image_dir is required"),
+      (
+          "no_image_dir",
+          ["x", "y", "--image_dir=/no/z"],
+          1,
+          "--image_dir is no folder: '/no/z'",
+      ),
       (
           "one_report_of_two",
           ["x", "y", "z", "--report_dir=z", "--image_dir=w"],

@@ -101,7 +101,7 @@ def int64(value: Any) -> int:
 
 
 def _captioned_images(
-    content: Any, image_dir: str | None
+    content: dict[str, Any], image_dir: str | None
 ) -> list[CaptionedImage]:
   images: dict[int, CaptionedImage] = {}
   for image in content["images"]:
@@ -134,13 +134,19 @@ def _explained(captions_file: str) -> Iterator[None]:
   raise ValueError(f"{captions_file} is no captions JSON: {problem}")
 
 
-def _load_json(path: str) -> Any:
+def _load_json(path: str) -> dict[str, Any]:
   if not Path(path).is_file():
     raise FileNotFoundError(f"There is no captions file {path!r}.")
   try:
-    return json.loads(Path(path).read_bytes())
+    content = json.loads(Path(path).read_bytes())
   except ValueError as error:  # Of the JSON or of its UTF-8.
     raise ValueError(f"{path} is no valid JSON: {error}.") from None
+  if not isinstance(content, dict):
+    raise ValueError(
+        f'{path} is no captions JSON: it must be an object with "images" and'
+        f' "annotations". Got: a {type(content).__name__}.'
+    )
+  return content
 
 
 def _text(value: Any, what: str) -> str:

@@ -49,7 +49,11 @@ class CaptionsJsonTest(parameterized.TestCase):
   @parameterized.named_parameters(
       ("no_json", b'{"images": [', "is no valid JSON: Expecting value"),
       ("no_utf8", b'["\xff"]', "is no valid JSON: .*can't decode"),
-      ("list", b"[]", "is no captions JSON: list indices"),
+      (
+          "list",
+          b"[]",
+          'must be an object with "images" and "annotations". Got: a list',
+      ),
       ("no_images", b"{}", "the field 'images' is missing"),
       (
           "no_annotations",

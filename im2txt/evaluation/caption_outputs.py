@@ -89,14 +89,16 @@ class CaptionOutputs:
       self, report_dir, found, scores, captioner, perplexity: float
   ) -> None:
     ((name, system),) = scores.systems.items()
+    summary = [
+        f"By {name}, with a perplexity of {perplexity:.3f}.",
+        f"Tokenizer: {scores.tokenizer}.",
+        *scores.notes,
+    ]
     with tempfile.TemporaryDirectory() as folder:
       page = scores_report.write(
           report_dir,
           title=f"Captions of the split {self.split_name}",
-          summary=(
-              f"By {name}, with a perplexity of {perplexity:.3f}. Tokenizer:"
-              f" {scores.tokenizer}."
-          ),
+          summary=" ".join(summary),
           scores=system,
           captions={
               image_id: [

@@ -134,7 +134,9 @@ class CaptionOutputsTest(absltest.TestCase):
     page = (report_dir / "ckpt-7" / "index.html").read_text()
     self.assertIn("<h1>Captions of the split val</h1>", page)
     self.assertIn(
-        "By model.ckpt-7, with a perplexity of 2.500. Tokenizer: python.", page
+        "By model.ckpt-7, with a perplexity of 2.500. Tokenizer: python."
+        " A note.",
+        page,
     )
     self.assertIn('"a sea"', page)
     for references in self.captioner.split.references.values():

@@ -1,10 +1,14 @@
 """A few fixed images with their captions, to follow them in TensorBoard."""
 
 from collections.abc import Iterator
+import contextlib
 import io
 import itertools
+import os
 from typing import NamedTuple
 
+import matplotlib
+from matplotlib import ft2font
 import numpy as np
 from PIL import Image
 from PIL import ImageDraw
@@ -16,6 +20,16 @@ from im2txt.input_data import distinct_images
 _WIDTH = 320
 _FONT_SIZE = 20
 _MARGIN = 8
+
+# Of Latin, Greek, Cyrillic, Arabic and more.
+_FONT = os.path.join(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf")
+# Looked for where the system keeps fonts, for what DejaVu lacks.
+_CJK_FONTS = (
+    "NotoSansCJK-Regular.ttc",
+    "wqy-zenhei.ttc",
+    "Arial Unicode.ttf",
+    "msyh.ttc",
+)
 
 
 class Sample(NamedTuple):
@@ -68,7 +82,7 @@ def with_caption(picture: Image.Image, text: str) -> np.ndarray:
   Returns:
     A uint8 array of shape [1, height, width, 3].
   """
-  font = ImageFont.load_default(_FONT_SIZE)
+  font = _font(text)
   lines = list(_wrap(text, font, picture.width - 2 * _MARGIN))
   line_height = round(1.4 * _FONT_SIZE)
   height = picture.height + len(lines) * line_height + 2 * _MARGIN
@@ -95,7 +109,7 @@ def table(
     cells = [str(image_id), *("", "")]
     if found[image_id]:
       best = found[image_id][0]
-      cells[1:] = best.sentence, f"{best.probability:.4f}"
+      cells[1:] = best.sentence, f"{best.probability:.2g}"
     cells.append(split.references[image_id][0])
     rows.append(
         f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
@@ -107,6 +121,15 @@ def _open(encoded_image: bytes) -> Image.Image:
   picture = Image.open(io.BytesIO(encoded_image)).convert("RGB")
   height = max(1, round(picture.height * _WIDTH / picture.width))
   return picture.resize((_WIDTH, height))
+
+
+def _font(text: str) -> ImageFont.FreeTypeFont:
+  charmap = ft2font.FT2Font(_FONT).get_charmap()
+  if not all(ord(character) in charmap for character in text):
+    for name in _CJK_FONTS:
+      with contextlib.suppress(OSError):
+        return ImageFont.truetype(name, _FONT_SIZE)
+  return ImageFont.truetype(_FONT, _FONT_SIZE)
 
 
 def _wrap(text: str, font, width: int) -> Iterator[str]:

@@ -1,7 +1,11 @@
 """Tests of the images that TensorBoard shows with their captions."""
 
+import os
+import shutil
 import types
+from unittest import mock
 
+import matplotlib
 import numpy as np
 from PIL import Image
 import tensorflow as tf
@@ -64,6 +68,30 @@ class CaptionSamplesTest(tf.test.TestCase):
     self.assertEqual(empty.shape, short.shape)
     self.assertGreater(long.shape[1], short.shape[1])
 
+  def test_each_letter_has_its_picture(self):
+    sky = Image.new("RGB", (320, 10), "blue")
+    first, *others = (
+        caption_samples.with_caption(sky, letter) for letter in "éжλ"
+    )
+    for other in others:
+      self.assertNotAllEqual(first, other)
+
+  def test_letters_that_only_a_font_of_the_system_has(self):
+    def pictures():
+      return [caption_samples.with_caption(sky, letter) for letter in "ᶁᶄ"]
+
+    sky = Image.new("RGB", (320, 10), "blue")
+    home = self.create_tempdir()
+    home.mkdir("fonts")
+    places = {"XDG_DATA_HOME": home.full_path, "XDG_DATA_DIRS": "/no"}
+    self.enter_context(mock.patch.dict(os.environ, places))
+    self.assertAllEqual(*pictures())  # Two boxes.
+    shutil.copy(
+        f"{matplotlib.get_data_path()}/fonts/ttf/STIXGeneral.ttf",
+        os.path.join(home.full_path, "fonts", "NotoSansCJK-Regular.ttc"),
+    )
+    self.assertNotAllEqual(*pictures())
+
   def test_table(self):
     samples = [caption_samples.Sample(3, None), caption_samples.Sample(9, None)]
     found = {3: [_caption("a | b")], 9: []}
@@ -71,7 +99,7 @@ class CaptionSamplesTest(tf.test.TestCase):
     self.assertEqual(
         "| image | caption | p | a person's |\n"
         "| ---: | --- | ---: | --- |\n"
-        "| 3 | a &#124; b | 0.2500 | a b |\n"
+        "| 3 | a &#124; b | 0.25 | a b |\n"
         "| 9 |  |  | c |",
         caption_samples.table(samples, found, split),
     )

@@ -28,8 +28,8 @@ class EvaluationLoop:
     captions: What evaluates its captions too; None, as at first, for nothing.
     ranker: What ranks images and captions too; None, as at first, for nothing.
     best: What keeps the best checkpoint; None, as at first, for nothing.
-    stop_after: After how many evaluations without gain `run` ends and tells
-      training to stop; 0, as at first, for never.
+    stop_after: After how many evaluations without gain `run` ends and training
+      is to stop; 0, as at first, for never.
   """
 
   def __init__(
@@ -82,7 +82,7 @@ class EvaluationLoop:
       start = time.monotonic()
       if self.run_once() is not None:
         deadline = time.monotonic() + (timeout_secs or math.inf)
-        if self._stop_training():
+        if self.stop_training():
           return
       next_look = min(start + interval_secs, deadline)
       time.sleep(max(next_look - time.monotonic(), 0))
@@ -137,13 +137,14 @@ class EvaluationLoop:
     return result
 
   def evaluate(
-      self, checkpoint: str, name: str
+      self, checkpoint: str, name: str, *, label: str
   ) -> evaluation_results.Evaluation:
-    """Evaluates a checkpoint, whatever its step; its files get its name.
+    """Evaluates a checkpoint, whatever its step.
 
     Args:
       checkpoint: The checkpoint's path, without suffix.
       name: What to call it.
+      label: See `CaptionOutputs.write`.
 
     Returns:
       What was found.
@@ -153,10 +154,14 @@ class EvaluationLoop:
       ValueError: If the checkpoint or the input can't be used.
     """
     step = self._load(checkpoint)
-    return self._evaluate(name, step, label=name.replace(os.sep, "_"))
+    return self._evaluate(name, step, label=label)
 
-  def _stop_training(self) -> bool:
-    """Tells training to stop if there was no gain for long enough."""
+  def stop_training(self) -> bool:
+    """Tells training to stop if there was no gain for long enough.
+
+    Returns:
+      Whether it did. Evaluations of earlier runs of the program count too.
+    """
     if not self.best or not self.stop_after:
       return False
     best = self.best.best

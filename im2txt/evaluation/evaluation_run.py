@@ -4,10 +4,11 @@ files, configuration -> data  -> EvaluationLoop <- captions, ranking, the best
 """
 
 from collections.abc import Collection
-from collections.abc import Iterator
 import dataclasses
 import os
 import pathlib
+
+from absl import logging
 
 from im2txt import captioning
 from im2txt import configuration
@@ -64,7 +65,8 @@ def evaluate(run: Run) -> list[evaluation_results.Evaluation]:
     run: The run.
 
   Returns:
-    What was found of each checkpoint; nothing of a run that goes on and on.
+    What was found of each checkpoint, those of `checkpoints` left out that were
+    deleted meanwhile; nothing of a run that goes on and on.
 
   Raises:
     OSError: If a file can't be read or written.
@@ -72,7 +74,8 @@ def evaluate(run: Run) -> list[evaluation_results.Evaluation]:
       checkpoint to evaluate once.
   """
   if run.checkpoints:
-    return list(_evaluate_all(run))
+    return _evaluate_all(run)
+  _check_report(run.report_dir)
   config, _ = saved_config.load(run.checkpoint_dir, run.config_overrides)
   loop = _make_loop(run, config)
   if not run.once:
@@ -86,23 +89,44 @@ def evaluate(run: Run) -> list[evaluation_results.Evaluation]:
         f"No checkpoint of step {run.min_global_step} (--min_global_step) or"
         f" later to evaluate in {run.checkpoint_dir}."
     )
+  loop.stop_training()
   return [evaluation]
 
 
-def _evaluate_all(run: Run) -> Iterator[evaluation_results.Evaluation]:
+def _evaluate_all(run: Run) -> list[evaluation_results.Evaluation]:
+  found = checkpoint_paths.find_all(run.checkpoints)
+  labels = {name: name.replace(os.sep, "_") for name in found}
+  for label in labels.values():
+    _check_report(run.report_dir, label)
+  evaluations = []
   made_for = None
-  for name, path in checkpoint_paths.find_all(run.checkpoints).items():
-    config, _ = saved_config.load(path, run.config_overrides)
-    if config != made_for:  # One model for all that are made alike.
-      loop, made_for = _make_loop(run, config), config
-    yield loop.evaluate(path, name)
+  for name, path in found.items():
+    try:
+      config, _ = saved_config.load(path, run.config_overrides)
+      if config != made_for:  # One model for all that are made alike.
+        loop, made_for = _make_loop(run, config), config
+      evaluations.append(loop.evaluate(path, name, label=labels[name]))
+    except FileNotFoundError as error:
+      # Training deletes old checkpoints, even while others are evaluated.
+      if checkpoint_paths.exists(path):
+        raise
+      logging.warning("Skipping evaluation. %s", error)
+  if not evaluations:
+    raise FileNotFoundError(
+        f"All checkpoints were deleted meanwhile: {', '.join(found.values())}."
+    )
+  return evaluations
+
+
+def _check_report(report_dir: str, label: str = "") -> None:
+  """Refuses a report's folder before hours of captioning, not after."""
+  if report_dir:
+    html_report.check(pathlib.Path(report_dir, label))
 
 
 def _make_loop(
     run: Run, config: configuration.ModelConfig
 ) -> evaluation_loop.EvaluationLoop:
-  if run.report_dir and not run.checkpoints:
-    html_report.check(pathlib.Path(run.report_dir))
   data = caption_data.CaptionData(
       files=inputs.input_files(
           run.input_file_pattern, run.input_feature_pattern

@@ -8,6 +8,7 @@ import tensorflow as tf
 from im2txt import configuration
 from im2txt import show_and_tell_model
 from im2txt.checkpointing import best_checkpoint
+from im2txt.checkpointing import checkpoint_paths
 from im2txt.checkpointing import checkpoint_saver
 from im2txt.checkpointing import saved_config
 from im2txt.evaluation import evaluation_loop
@@ -82,6 +83,17 @@ class EvaluationRunTest(tf.test.TestCase):
         os.path.exists(os.path.join(self.dir, "eval/captions_val_results.json"))
     )
 
+  def test_training_is_told_to_stop_by_one_evaluation_at_a_time(self):
+    options = {"keep_best": "perplexity", "stop_after": 1}
+    for step in (1, 2):  # The same weights: no gain.
+      self._save(step)
+      self.assertIsNone(best_checkpoint.stop_reason(self.dir))
+      self._evaluate(**options)
+    self.assertStartsWith(
+        best_checkpoint.stop_reason(self.dir),
+        "No gain in perplexity for 1 evaluation",
+    )
+
   def test_checkpoints_of_one_configuration_share_a_model(self):
     self._save(1, 2)
     loops = mock.patch.object(
@@ -93,6 +105,57 @@ class EvaluationRunTest(tf.test.TestCase):
       )
     make_loop.assert_called_once()
     self.assertEqual([1, 2], [evaluation.step for evaluation in found])
+
+  def _evaluate_after_loss(self, lost):
+    """Evaluates all checkpoints, some of which are deleted once found."""
+    self._save(1, 2)
+    find_all = checkpoint_paths.find_all
+
+    def find_and_lose(patterns):
+      found = find_all(patterns)
+      for file in tf.io.gfile.glob(os.path.join(self.dir, lost)):
+        os.remove(file)
+      return found
+
+    with mock.patch.object(checkpoint_paths, "find_all", find_and_lose):
+      return self._evaluate(
+          checkpoint_dir="", checkpoints=f"{self.dir}/model.ckpt-*"
+      )
+
+  def test_checkpoint_that_training_deletes_is_left_out(self):
+    with self.assertLogs("absl", "WARNING") as logs:
+      found = self._evaluate_after_loss("model.ckpt-1.*")
+    self.assertEqual([2], [evaluation.step for evaluation in found])
+    self.assertRegex(logs.output[0], "Skipping evaluation. .*model.ckpt-1")
+
+  def test_all_checkpoints_are_deleted(self):
+    with self.assertRaisesRegex(FileNotFoundError, "deleted .*ckpt-1, .*-2"):
+      self._evaluate_after_loss("model.ckpt-*")
+
+  def test_a_missing_file_is_no_deleted_checkpoint(self):
+    self._save(1)
+    with self.assertRaisesRegex(FileNotFoundError, "/no/words"):
+      self._evaluate(
+          checkpoint_dir="",
+          checkpoints=self.dir,
+          caption_metrics=True,
+          vocab_file="/no/words",
+      )
+
+  def test_folders_of_reports_are_checked_before_all_else(self):
+    self._save(1, 2)
+    reports = os.path.join(self.dir, "reports")
+    os.makedirs(os.path.join(reports, "model.ckpt-2", "mine"))
+    with (
+        mock.patch.object(evaluation_loop, "EvaluationLoop") as make_loop,
+        self.assertRaisesRegex(ValueError, "model.ckpt-2 holds mine"),
+    ):
+      self._evaluate(
+          checkpoint_dir="",
+          checkpoints=f"{self.dir}/model.ckpt-*",
+          report_dir=reports,
+      )
+    make_loop.assert_not_called()
 
   def test_again_and_again(self):
     self._save(1)

@@ -31,10 +31,11 @@ def check(path: pathlib.Path) -> None:
   Raises:
     ValueError: If it is something else.
   """
+  for place in (path, *path.parents):
+    if place.exists() and not place.is_dir():
+      raise ValueError(f"A report is a folder, but {place} is a file.")
   if not path.exists():
     return
-  if not path.is_dir():
-    raise ValueError(f"A report is a folder, but {path} is a file.")
   stranger = _stranger(path)
   if stranger:
     raise ValueError(

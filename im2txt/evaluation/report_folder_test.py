@@ -126,8 +126,9 @@ class ReportFolderTest(parameterized.TestCase):
 
   def test_file(self):
     self._report.touch()
-    with self.assertRaisesRegex(ValueError, "is a file"):
-      report_folder.check(self._report)
+    for path in (self._report, self._report / "a" / "b"):
+      with self.assertRaisesRegex(ValueError, "report is a file"):
+        report_folder.check(path)
 
 
 if __name__ == "__main__":

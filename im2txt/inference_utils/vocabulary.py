@@ -116,7 +116,7 @@ def read_counts(vocab_file: str) -> dict[str, str]:
           f"Line {number} of the vocabulary {vocab_file} has no word. It would"
           " be that of an id."
       )
-    word = _decoded(fields[0])
+    word = without_bytes_literal(fields[0])
     if word in counts:
       raise ValueError(
           f"The vocabulary {vocab_file} has {word!r} twice, in the lines"
@@ -124,6 +124,16 @@ def read_counts(vocab_file: str) -> dict[str, str]:
       )
     counts[word] = " ".join(fields[1:])
   return counts
+
+
+def without_bytes_literal(word: str) -> str:
+  """The word that Python 3 showed as bytes, as in b'word', or else as it is."""
+  if not _BYTES_LITERAL.fullmatch(word):
+    return word
+  try:
+    return ast.literal_eval(word).decode()
+  except (SyntaxError, UnicodeDecodeError):
+    return word
 
 
 def _read_lines(vocab_file: str) -> list[str]:
@@ -145,12 +155,3 @@ def _read_lines(vocab_file: str) -> list[str]:
   if lines == [""]:
     raise ValueError(f"The vocabulary {vocab_file} is empty.")
   return lines
-
-
-def _decoded(word: str) -> str:
-  if not _BYTES_LITERAL.fullmatch(word):
-    return word
-  try:
-    return ast.literal_eval(word).decode()
-  except (SyntaxError, UnicodeDecodeError):
-    return word

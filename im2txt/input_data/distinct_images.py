@@ -233,7 +233,10 @@ def _captions(
   """Of each pair its caption's words, if it has them, and word ids."""
   rows = zip(*(column.numpy().tolist() for column in columns), strict=True)
   for words, num_words, word_ids, num_ids in rows:
-    words = [word.decode(errors="replace") for word in words[:num_words]]
+    words = [
+        vocabulary.without_bytes_literal(word.decode(errors="replace"))
+        for word in words[:num_words]
+    ]
     yield [words] if words else [], [word_ids[:num_ids]]
 
 

@@ -18,14 +18,14 @@ def _sentence(word_ids):
   return " ".join(tiny.WORDS[i] for i in word_ids[1:-1])
 
 
-def _pair(image_id):
+def _pair(image_id, words=(b"a", b"b", b"c")):
   """A pair of the words "a" for the start, "b" and "c" for the end."""
   example = tf.train.SequenceExample()
   if image_id is not None:
     feature = example.context.feature["image/image_id"]
     feature.int64_list.value.append(image_id)
   lists = example.feature_lists.feature_list
-  for word_id, word in enumerate((b"a", b"b", b"c")):
+  for word_id, word in enumerate(words):
     lists["image/caption"].feature.add().bytes_list.value.append(word)
     lists["image/caption_ids"].feature.add().int64_list.value.append(word_id)
   return example
@@ -138,6 +138,11 @@ class DistinctImagesTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_any_number_is_an_id(self):
     self.assertEqual({-1: ["b"]}, self._scan(_pair(-1)).references)
+
+  def test_words_as_python_3_shows_bytes(self):
+    words = b"b'<S>'", b"b'caf\\xc3\\xa9'", b'b"\'s"', b"b'", b"b'</S>'"
+    split = self._scan(_pair(1, words))
+    self.assertEqual({1: ["café 's b'"]}, split.references)
 
   def test_captions_under_another_name(self):
     data = self._pairs()
