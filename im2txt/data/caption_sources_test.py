@@ -105,6 +105,25 @@ class CaptionSourcesTest(parameterized.TestCase):
           _TWO,
       ),
       (
+          "csv_of_flickr30k_as_published",
+          "image_name| comment_number| comment\r\n"
+          '7.jpg| 3| "Stop " is on the sign | and 2 dogs .\r\n'
+          "7.jpg| 4   A dog runs across the grass .\r\n"
+          '8.jpg| 0| " 4 men\r\n',
+          [
+              (
+                  "7.jpg",
+                  [
+                      '"Stop " is on the sign | and 2 dogs .',
+                      "A dog runs across the grass .",
+                  ],
+                  None,
+                  None,
+              ),
+              ("8.jpg", ['" 4 men'], None, None),
+          ],
+      ),
+      (
           "csv_with_more",
           'image_id,image,split,caption\n5,a.jpg,dev,"Big, ""red"" dog"\n',
           [("a.jpg", ['Big, "red" dog'], 5, "val")],
@@ -152,6 +171,11 @@ class CaptionSourcesTest(parameterized.TestCase):
       ("long_row", "image,caption\na,b,c\n", "line 2 has not the 2 columns"),
       ("open_quote", 'image,caption\na,"b\n', "as csv captions: "),
       ("flickr_line", "a#0\tb\nc\n", "line 2 is not NAME#NUMBER"),
+      (
+          "flickr30k_line",
+          "image_name| comment_number| comment\na| 0| b\na| b\n",
+          r"line 3 is not NAME\| NUMBER\| CAPTION. Got: 'a\| b",
+      ),
       ("json_line", '{"image": "a", "caption": "b"}\n{', "line 2: Expecting"),
       ("no_caption", '{"image": "a"}', "line 1: none of the columns captions"),
       ("no_object", "[1]", "an image must be an object. Got: 1"),
