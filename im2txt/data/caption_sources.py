@@ -99,7 +99,7 @@ def read(path: str, form: str = "auto") -> list[SourceImage]:
     raise ValueError(f"{path} is no UTF-8 text: {error}.") from None
   form = detect(text) if form == "auto" else form
   try:
-    images = FORMS[form](path, text)
+    images = [_normalized(image) for image in FORMS[form](path, text)]
   except (KeyError, TypeError, ValueError, csv.Error) as error:
     what = "it lacks the field " if isinstance(error, KeyError) else ""
     raise ValueError(
@@ -107,7 +107,7 @@ def read(path: str, form: str = "auto") -> list[SourceImage]:
     ) from None
   if not images:
     raise ValueError(f"{path} has no captions.")
-  return [_normalized(image) for image in images]
+  return images
 
 
 def detect(text: str) -> str:
@@ -275,10 +275,11 @@ def _merged(rows: Iterable[SourceImage]) -> list[SourceImage]:
 
 
 def _normalized(image: SourceImage) -> SourceImage:
-  texts = [image.file_name, *image.captions]
-  if not all(isinstance(text, str) for text in texts):
-    raise ValueError(
-        f"A file's name and its captions must be texts. Got: {texts!r}."
-    )
-  captions = [unicodedata.normalize("NFC", text) for text in image.captions]
+  name = captions_json.text(image.file_name, "a file name")
+  captions = [
+      unicodedata.normalize(
+          "NFC", captions_json.text(caption, f"a caption of {name}")
+      )
+      for caption in image.captions
+  ]
   return image._replace(captions=captions)

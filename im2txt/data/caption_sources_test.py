@@ -181,7 +181,21 @@ class CaptionSourcesTest(parameterized.TestCase):
       ("no_object", "[1]", "an image must be an object. Got: 1"),
       ("split", '[{"image":"a","caption":"b","split":"x"}]', "Got: 'x'"),
       ("number", '[{"image": "a", "caption": 5}]', "'int' object"),
-      ("null", '[{"image": "a", "captions": [null]}]', "must be texts. Got"),
+      (
+          "null",
+          '[{"image": "a", "captions": [null]}]',
+          "a caption of a must be a string. Got",
+      ),
+      (
+          "half_a_character",
+          '[{"image": "a.jpg", "caption": "a \\ud83d dog"}]',
+          r"jsonl captions: a caption of a.jpg has half a character, \\ud",
+      ),
+      (
+          "half_a_character_in_a_name",
+          '[{"image": "\\udc36.jpg", "caption": "a dog"}]',
+          "a file name has half a character",
+      ),
       (
           "two_splits",
           '[{"image": "a", "caption": "b", "split": "train"},'
