@@ -208,6 +208,7 @@ def _load() -> captioned_images.Datasets:
           fractions=_given(_FRACTIONS),
           seed=_SPLIT_SEED.value,
           restval_trains=_RESTVAL_TRAINS.value,
+          say=program.say,
       ),
       _IMAGE_DIR.value,
   )

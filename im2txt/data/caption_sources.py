@@ -6,7 +6,7 @@
 - flickr: lines `name.jpg#0<tab>caption`, as in `Flickr8k.token.txt` and
   `results_20130124.token`.
 - csv: a table with a head, its columns parted by commas, semicolons, tabs or
-  bars.
+  bars; or Flickr30k's `results.csv`, which looks like one.
 - jsonl: a JSON object on each line, or a JSON array of such objects.
 
 In a table, and in objects of JSON, the image's file is in a column called
@@ -44,6 +44,10 @@ _IMAGE_COLUMNS = (
 _CAPTION_COLUMNS = ("captions", "caption", "comment", "sentence", "text")
 _DELIMITERS = "|\t;,"
 _FLICKR_LINE = re.compile(r"(\S.*?)#\d+[a-z]*\t\s*(.*)")
+# No table: quotation marks are a caption's own, and image 2199200615 has a line
+# without the second bar.
+_FLICKR30K_HEAD = "image_name| comment_number| comment"
+_FLICKR30K_LINE = re.compile(r"(\S.*?)\|\s*\d+(?:\s*\||\s)\s*(.*)")
 _SPLITS = {
     "train": "train",
     "training": "train",
@@ -95,7 +99,7 @@ def read(path: str, form: str = "auto") -> list[SourceImage]:
     raise ValueError(f"{path} is no UTF-8 text: {error}.") from None
   form = detect(text) if form == "auto" else form
   try:
-    images = FORMS[form](path, text)
+    images = [_normalized(image) for image in FORMS[form](path, text)]
   except (KeyError, TypeError, ValueError, csv.Error) as error:
     what = "it lacks the field " if isinstance(error, KeyError) else ""
     raise ValueError(
@@ -103,7 +107,7 @@ def read(path: str, form: str = "auto") -> list[SourceImage]:
     ) from None
   if not images:
     raise ValueError(f"{path} has no captions.")
-  return [_normalized(image) for image in images]
+  return images
 
 
 def detect(text: str) -> str:
@@ -145,23 +149,16 @@ def _read_karpathy(path: str, text: str) -> list[SourceImage]:
 
 def _read_flickr(path: str, text: str) -> list[SourceImage]:
   del path
-  pairs = []
-  for number, line in enumerate(_lines(text), start=1):
-    if not line.strip():
-      continue
-    found = _FLICKR_LINE.fullmatch(line.rstrip("\r\n"))
-    if found is None:
-      raise ValueError(
-          f"line {number} is not NAME#NUMBER<tab>CAPTION. Got: {line[:60]!r}."
-      )
-    pairs.append(SourceImage(found[1], [found[2]]))
-  return _merged(pairs)
+  return _of_lines(text, _FLICKR_LINE, "NAME#NUMBER<tab>CAPTION")
 
 
 def _read_csv(path: str, text: str) -> list[SourceImage]:
   del path
   text = text.lstrip("\r\n")
   head = text.partition("\n")[0]
+  if head.rstrip() == _FLICKR30K_HEAD:
+    rest = text[len(head) :]
+    return _of_lines(rest, _FLICKR30K_LINE, "NAME| NUMBER| CAPTION")
   # The sign that parts names best; commas may be in captions, bars rarely are.
   delimiter = max(_DELIMITERS, key=head.count)
   rows = csv.DictReader(
@@ -224,6 +221,21 @@ def _of_row(row: Mapping[str, Any]) -> SourceImage:
   )
 
 
+def _of_lines(
+    text: str, pattern: re.Pattern[str], form: str
+) -> list[SourceImage]:
+  """The images of lines whose pattern has a group each of name and caption."""
+  pairs = []
+  for number, line in enumerate(_lines(text), start=1):
+    if not line.strip():
+      continue
+    found = pattern.fullmatch(line.rstrip("\r\n"))
+    if found is None:
+      raise ValueError(f"line {number} is not {form}. Got: {line[:60]!r}.")
+    pairs.append(SourceImage(found[1], [found[2]]))
+  return _merged(pairs)
+
+
 def _lines(text: str) -> Iterator[str]:
   """The lines with their ends; `str.splitlines` knows ends within captions."""
   return iter(io.StringIO(text, newline=""))
@@ -263,10 +275,11 @@ def _merged(rows: Iterable[SourceImage]) -> list[SourceImage]:
 
 
 def _normalized(image: SourceImage) -> SourceImage:
-  texts = [image.file_name, *image.captions]
-  if not all(isinstance(text, str) for text in texts):
-    raise ValueError(
-        f"A file's name and its captions must be texts. Got: {texts!r}."
-    )
-  captions = [unicodedata.normalize("NFC", text) for text in image.captions]
+  name = captions_json.text(image.file_name, "a file name")
+  captions = [
+      unicodedata.normalize(
+          "NFC", captions_json.text(caption, f"a caption of {name}")
+      )
+      for caption in image.captions
+  ]
   return image._replace(captions=captions)

@@ -105,6 +105,25 @@ class CaptionSourcesTest(parameterized.TestCase):
           _TWO,
       ),
       (
+          "csv_of_flickr30k_as_published",
+          "image_name| comment_number| comment\r\n"
+          '7.jpg| 3| "Stop " is on the sign | and 2 dogs .\r\n'
+          "7.jpg| 4   A dog runs across the grass .\r\n"
+          '8.jpg| 0| " 4 men\r\n',
+          [
+              (
+                  "7.jpg",
+                  [
+                      '"Stop " is on the sign | and 2 dogs .',
+                      "A dog runs across the grass .",
+                  ],
+                  None,
+                  None,
+              ),
+              ("8.jpg", ['" 4 men'], None, None),
+          ],
+      ),
+      (
           "csv_with_more",
           'image_id,image,split,caption\n5,a.jpg,dev,"Big, ""red"" dog"\n',
           [("a.jpg", ['Big, "red" dog'], 5, "val")],
@@ -152,12 +171,31 @@ class CaptionSourcesTest(parameterized.TestCase):
       ("long_row", "image,caption\na,b,c\n", "line 2 has not the 2 columns"),
       ("open_quote", 'image,caption\na,"b\n', "as csv captions: "),
       ("flickr_line", "a#0\tb\nc\n", "line 2 is not NAME#NUMBER"),
+      (
+          "flickr30k_line",
+          "image_name| comment_number| comment\na| 0| b\na| b\n",
+          r"line 3 is not NAME\| NUMBER\| CAPTION. Got: 'a\| b",
+      ),
       ("json_line", '{"image": "a", "caption": "b"}\n{', "line 2: Expecting"),
       ("no_caption", '{"image": "a"}', "line 1: none of the columns captions"),
       ("no_object", "[1]", "an image must be an object. Got: 1"),
       ("split", '[{"image":"a","caption":"b","split":"x"}]', "Got: 'x'"),
       ("number", '[{"image": "a", "caption": 5}]', "'int' object"),
-      ("null", '[{"image": "a", "captions": [null]}]', "must be texts. Got"),
+      (
+          "null",
+          '[{"image": "a", "captions": [null]}]',
+          "a caption of a must be a string. Got",
+      ),
+      (
+          "half_a_character",
+          '[{"image": "a.jpg", "caption": "a \\ud83d dog"}]',
+          r"jsonl captions: a caption of a.jpg has half a character, \\ud",
+      ),
+      (
+          "half_a_character_in_a_name",
+          '[{"image": "\\udc36.jpg", "caption": "a dog"}]',
+          "a file name has half a character",
+      ),
       (
           "two_splits",
           '[{"image": "a", "caption": "b", "split": "train"},'

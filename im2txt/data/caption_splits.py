@@ -1,5 +1,6 @@
 """Parts images into train, val and test, each image with all its captions."""
 
+from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 import os
@@ -23,6 +24,7 @@ def load(
     fractions: Mapping[str, float],
     seed: int,
     restval_trains: bool,
+    say: Callable[[str], None],
 ) -> Splits:
   """Reads captions and parts them in the way that the arguments tell.
 
@@ -35,6 +37,7 @@ def load(
       If empty, splits that the data know come first.
     seed: See `by_fractions`.
     restval_trains: See `by_data`.
+    say: Called with a line on images that are in no split, if there are any.
 
   Returns:
     The images of each split.
@@ -49,10 +52,15 @@ def load(
     }
   images = caption_sources.read(source, form)
   if lists:
-    return by_lists(images, lists)
-  if fractions or not any(image.split for image in images):
-    return by_fractions(images, _FRACTIONS | {**fractions}, seed=seed)
-  return by_data(images, restval_trains=restval_trains)
+    splits = by_lists(images, lists)
+  elif fractions or not any(image.split for image in images):
+    splits = by_fractions(images, _FRACTIONS | {**fractions}, seed=seed)
+  else:
+    splits = by_data(images, restval_trains=restval_trains)
+  left_out = len(images) - sum(map(len, splits.values()))
+  if left_out:
+    say(f"Leaving out {left_out} images that are in no split.")
+  return splits
 
 
 def by_data(

@@ -101,6 +101,7 @@ class CaptionSplitsTest(parameterized.TestCase):
         for i, split in enumerate(splits)
     ]
     path = self.create_tempfile("rows.json", json.dumps(rows)).full_path
+    self.lines = []
     return _names(
         caption_splits.load(
             path,
@@ -109,6 +110,7 @@ class CaptionSplitsTest(parameterized.TestCase):
             fractions=dict(fractions),
             seed=0,
             restval_trains=True,
+            say=self.lines.append,
         )
     )
 
@@ -120,6 +122,18 @@ class CaptionSplitsTest(parameterized.TestCase):
     self.assertLen(self._load(known, (), {"val": 0.4})["val"], 4)
     self.assertLen(self._load(known, (), {"val": 0.4})["test"], 1)
     self.assertLen(self._load([None] * 10)["train"], 8)
+
+  def test_says_what_is_in_no_split(self):
+    self.assertEqual(
+        self._load(["val", None, "restval", None]),
+        {"train": "2", "val": "0", "test": ""},
+    )
+    line = "Leaving out {} images that are in no split."
+    self.assertEqual(self.lines, [line.format(2)])
+    self._load(["val"] * 4, {"train": self._list("3")})
+    self.assertEqual(self.lines, [line.format(3)])
+    self._load([None] * 4)
+    self.assertEmpty(self.lines)
 
   def test_a_file_for_each_split(self):
     one, two = (
@@ -133,6 +147,7 @@ class CaptionSplitsTest(parameterized.TestCase):
         fractions={},
         seed=0,
         restval_trains=True,
+        say=self.fail,
     )
     self.assertEqual(_names(splits), {"train": "1", "test": "2"})
 

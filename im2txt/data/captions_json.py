@@ -11,8 +11,11 @@ from collections.abc import Sequence
 import contextlib
 import json
 from pathlib import Path
+import re
 from typing import Any
 from typing import NamedTuple
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class CaptionedImage(NamedTuple):
@@ -64,7 +67,7 @@ def load_image_ids(captions_file: str) -> dict[str, int]:
   with _explained(captions_file):
     image_ids: dict[str, int] = {}
     for image in content["images"]:
-      name = _text(image["file_name"], "a file name")
+      name = text(image["file_name"], "a file name")
       if name in image_ids:
         raise ValueError(f"it lists the file {name!r} more than once.")
       image_ids[name] = int64(image["id"])
@@ -100,6 +103,30 @@ def int64(value: Any) -> int:
   return value
 
 
+def text(value: Any, what: str) -> str:
+  """A text that can be written.
+
+  Args:
+    value: What should be one.
+    what: What it is, for the message.
+
+  Returns:
+    The value.
+
+  Raises:
+    ValueError: If it is no string, or has half a surrogate pair, which JSON can
+      hold and UTF-8 can't.
+  """
+  if not isinstance(value, str):
+    raise ValueError(f"{what} must be a string. Got: {value!r}.")
+  if _SURROGATE.search(value):
+    raise ValueError(
+        f"{what} has half a character, \\ud800 to \\udfff; take it out. Got:"
+        f" {value!r}."
+    )
+  return value
+
+
 def _captioned_images(
     content: dict[str, Any], image_dir: str | None
 ) -> list[CaptionedImage]:
@@ -110,13 +137,15 @@ def _captioned_images(
       raise ValueError(f"it lists the image {image_id} more than once.")
     path = ""
     if image_dir is not None:
-      path = str(Path(image_dir, image["file_name"]))
+      path = str(Path(image_dir, text(image["file_name"], "a file name")))
     images[image_id] = CaptionedImage(image_id, path, [])
   for annotation in content["annotations"]:
     image_id = int64(annotation["image_id"])
     if image_id not in images:
       raise ValueError(f"it has a caption of image {image_id}, but no image.")
-    images[image_id].captions.append(_text(annotation["caption"], "a caption"))
+    images[image_id].captions.append(
+        text(annotation["caption"], f"a caption of image {image_id}")
+    )
   return list(images.values())
 
 
@@ -147,9 +176,3 @@ def _load_json(path: str) -> dict[str, Any]:
         f' "annotations". Got: a {type(content).__name__}.'
     )
   return content
-
-
-def _text(value: Any, what: str) -> str:
-  if not isinstance(value, str):
-    raise ValueError(f"{what} must be a string. Got: {value!r}.")
-  return value

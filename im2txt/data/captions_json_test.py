@@ -78,7 +78,18 @@ class CaptionsJsonTest(parameterized.TestCase):
       (
           "file_name_is_a_number",
           b'{"images": [{"id": 1, "file_name": 1}]}',
-          "is no captions JSON: ",
+          "a file name must be a string. Got: 1",
+      ),
+      (
+          "half_a_character",
+          b'{"images": [{"id": 5, "file_name": "x"}],'
+          b' "annotations": [{"image_id": 5, "caption": "a \\ud83d dog"}]}',
+          r"a caption of image 5 has half a character.* Got: 'a \\ud83d dog'",
+      ),
+      (
+          "half_a_character_in_a_name",
+          b'{"images": [{"id": 5, "file_name": "\\udc36"}]}',
+          r"a file name has half a character.* Got: '\\udc36'",
       ),
       (
           "image_twice",
@@ -95,7 +106,7 @@ class CaptionsJsonTest(parameterized.TestCase):
           "caption_is_no_text",
           b'{"images": [{"id": 1, "file_name": "x"}],'
           b' "annotations": [{"image_id": 1, "caption": null}]}',
-          "a caption must be a string. Got: None",
+          "a caption of image 1 must be a string. Got: None",
       ),
   )
   def test_refuses(self, content, message):

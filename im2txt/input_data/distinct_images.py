@@ -23,10 +23,12 @@ from im2txt.input_data import caption_data
 from im2txt.ops import cached_features
 from im2txt.ops import feature_records
 from im2txt.ops import inputs
+from im2txt.ops import records
 
 _IMAGE_ID = "image/image_id"
 _WORDS = "image/caption"
 _NO_ID = tf.int64.min
+_NUM_FINGERPRINTS = tf.int64.max
 
 _RECORDS_AT_ONCE = 64
 _SHARD = re.compile(r"(.+)-\d+-of-\d+")
@@ -80,21 +82,29 @@ def scan(
     The split.
 
   Raises:
-    ValueError: If a record can't be used, or there is none.
+    ValueError: If a record can't be used, or there is none, or two images have
+      the same id.
   """
   captions_of = _captions_of_features if data.are_features else _captions
   split = Split({}, {}, [])
+  fingerprint_of: dict[int, int] = {}
   batches = (
       tf.data.TFRecordDataset(list(data.files))
       .batch(_RECORDS_AT_ONCE)
       .map(_parser(data))
       .prefetch(tf.data.AUTOTUNE)
   )
-  for image_ids, *columns in data.explained(batches):
-    records = captions_of(*columns)
-    for image_id, (words, word_ids) in zip(
-        image_ids.numpy().tolist(), records, strict=True
+  for columns in data.explained(batches):
+    image_ids, fingerprints = (c.numpy().tolist() for c in columns[:2])
+    if _NO_ID in image_ids:
+      raise ValueError(
+          f"A record has no {_IMAGE_ID}, which tells the images apart."
+      )
+    for image_id, fingerprint, (words, word_ids) in zip(
+        image_ids, fingerprints, captions_of(*columns[2:]), strict=True
     ):
+      if fingerprint_of.setdefault(image_id, fingerprint) != fingerprint:
+        raise _two_images(data, split, image_id)
       split.is_first.append(image_id not in split.references)
       said = split.references.setdefault(image_id, [])
       if vocab and not words:
@@ -104,10 +114,6 @@ def scan(
     progress(len(image_ids))
   if not split.is_first:
     raise ValueError(f"The input holds no caption: {', '.join(data.files)}.")
-  if _NO_ID in split.references:
-    raise ValueError(
-        f"A record has no {_IMAGE_ID}, which tells the images apart."
-    )
   return split
 
 
@@ -126,13 +132,13 @@ def image_batches(
     [batch_size, feature_size] if the records hold features.
   """
   config = data.config
-  records = first_records(data, split)
+  first = first_records(data, split)
   if data.are_features:
     decode = cached_features.first_view_decoder(data.files, feature_size)
-    images = records.map(lambda _, record: decode(record))
+    images = first.map(lambda _, record: decode(record))
   else:
     process = caption_data.process_image(config)
-    images = records.map(
+    images = first.map(
         lambda _, record: process(
             encoded_image(record, data), is_training=False
         ),
@@ -192,15 +198,17 @@ def encoded_image(
 def _parser(
     data: caption_data.CaptionData,
 ) -> Callable[[tf.Tensor], tuple[Any, ...]]:
-  """What reads of serialized records the image ids, and what names captions."""
+  """What reads of serialized records ids, fingerprints of images, captions."""
   features = {_IMAGE_ID: tf.io.FixedLenFeature([], tf.int64, _NO_ID)}
   name = data.config.caption_feature_name
+  image_name = data.config.image_feature_name
+  image = {image_name: tf.io.FixedLenFeature([], tf.string, "")}
 
   @tf.autograph.experimental.do_not_convert
   def parse_pairs(serialized: tf.Tensor) -> tuple[Any, ...]:
     context, captions, lengths = tf.io.parse_sequence_example(
         serialized,
-        context_features=features,
+        context_features=features | image,
         # The builder keeps each word in a list of its own.
         sequence_features={
             _WORDS: tf.io.FixedLenSequenceFeature(
@@ -210,7 +218,9 @@ def _parser(
         },
     )
     words = captions[_WORDS], lengths[_WORDS]
-    return context[_IMAGE_ID], *words, captions[name], lengths[name]
+    fingerprints = _fingerprints(context[image_name])
+    said = captions[name], lengths[name]
+    return context[_IMAGE_ID], fingerprints, *words, *said
 
   if not data.are_features:
     return parse_pairs
@@ -221,10 +231,36 @@ def _parser(
     context, _, _ = tf.io.parse_sequence_example(
         serialized, context_features=features
     )
-    _, captions = feature_records.parse_feature_examples(serialized, layout)
-    return context[_IMAGE_ID], captions
+    views, captions = feature_records.parse_feature_examples(serialized, layout)
+    return context[_IMAGE_ID], _fingerprints(views[:, 0]), captions
 
   return parse_features
+
+
+def _fingerprints(images: tf.Tensor) -> tf.Tensor:
+  """Numbers that tell images apart; an int64 Tensor of the same shape.
+
+  Args:
+    images: A string Tensor of any shape, of files or features.
+  """
+  return tf.strings.to_hash_bucket_fast(images, _NUM_FINGERPRINTS)
+
+
+def _two_images(
+    data: caption_data.CaptionData, split: Split, image_id: int
+) -> ValueError:
+  """What is wrong if the record after `split` is another image of that id."""
+  first = np.flatnonzero(split.is_first)[split.image_ids.index(image_id)]
+  ends = np.cumsum([records.count_records([file]) for file in data.files])
+  files = [
+      data.files[number]
+      for number in np.searchsorted(ends, [first, len(split.is_first)], "right")
+  ]
+  return ValueError(
+      f"Two images have the number {image_id}, one in {files[0]}, one in"
+      f" {files[1]}. Build one of the data sets again with numbers of its own;"
+      " its captions may give them, as image_id or as MSCOCO's id."
+  )
 
 
 def _captions(

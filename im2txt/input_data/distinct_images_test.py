@@ -4,31 +4,46 @@ import dataclasses
 import os
 
 from absl.testing import parameterized
+import numpy as np
 import tensorflow as tf
 
 from im2txt.inference_utils import vocabulary
 from im2txt.input_data import caption_data
 from im2txt.input_data import distinct_images
+from im2txt.ops import feature_records
 from im2txt.ops import records
 from im2txt.testing import made_up_features
 from im2txt.testing import tiny
+
+_CHANCE = np.random.default_rng(1)
 
 
 def _sentence(word_ids):
   return " ".join(tiny.WORDS[i] for i in word_ids[1:-1])
 
 
-def _pair(image_id, words=(b"a", b"b", b"c")):
+def _pair(image_id, words=(b"a", b"b", b"c"), *, image=b""):
   """A pair of the words "a" for the start, "b" and "c" for the end."""
   example = tf.train.SequenceExample()
   if image_id is not None:
     feature = example.context.feature["image/image_id"]
     feature.int64_list.value.append(image_id)
+  example.context.feature["image/data"].bytes_list.value.append(image)
   lists = example.feature_lists.feature_list
   for word_id, word in enumerate(words):
     lists["image/caption"].feature.add().bytes_list.value.append(word)
     lists["image/caption_ids"].feature.add().int64_list.value.append(word_id)
   return example
+
+
+def _of_features(image_id, image):
+  """A record of two views, the second distorted by chance."""
+  views = np.array([[*image], _CHANCE.normal(size=len(image))])
+  return tf.train.SequenceExample.FromString(
+      feature_records.serialize_feature_example(
+          image_id, views.astype(np.float16), [[1, 3, 2]]
+      )
+  )
 
 
 class DistinctImagesTest(parameterized.TestCase, tf.test.TestCase):
@@ -120,12 +135,17 @@ class DistinctImagesTest(parameterized.TestCase, tf.test.TestCase):
   def test_name(self, files, expected):
     self.assertEqual(expected, distinct_images.split_name(files))
 
-  def _scan(self, *examples):
-    path = os.path.join(self.dir, "records")
+  def _write(self, name, *examples):
+    path = os.path.join(self.dir, name)
     with tf.io.TFRecordWriter(path) as writer:
       for example in examples:
         writer.write(example.SerializeToString())
-    data = caption_data.CaptionData(files=[path], config=tiny.CONFIG)
+    return path
+
+  def _scan(self, *examples):
+    data = caption_data.CaptionData(
+        files=[self._write("records", *examples)], config=tiny.CONFIG
+    )
     return distinct_images.scan(data, self.vocab)
 
   def test_nothing_to_evaluate(self):
@@ -135,6 +155,24 @@ class DistinctImagesTest(parameterized.TestCase, tf.test.TestCase):
   def test_record_without_image_id(self):
     with self.assertRaisesRegex(ValueError, "no image/image_id"):
       self._scan(_pair(None))
+
+  @parameterized.named_parameters(
+      ("pairs", _pair, False), ("features", _of_features, True)
+  )
+  def test_two_images_of_a_number(self, example, are_features):
+    files = [
+        self._write("a-0", example(7, b"x"), example(8, b"y")),
+        self._write("a-1", example(9, b"z"), example(7, b"x")),
+        self._write("b-0", example(1, b"u"), example(9, b"v")),
+    ]
+    data = caption_data.CaptionData(
+        files=files[:2], config=tiny.CONFIG, are_features=are_features
+    )
+    self.assertEqual([7, 8, 9], distinct_images.scan(data).image_ids)
+    with self.assertRaisesRegex(
+        ValueError, "the number 9, one in .*a-1, one in .*b-0. Build one of"
+    ):
+      distinct_images.scan(dataclasses.replace(data, files=files))
 
   def test_any_number_is_an_id(self):
     self.assertEqual({-1: ["b"]}, self._scan(_pair(-1)).references)

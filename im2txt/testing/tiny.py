@@ -81,8 +81,9 @@ def write_pairs(
   rng = np.random.default_rng(8)
   examples = []
   for number, caption in enumerate(captions(count)):
-    image_id = number // captions_per_image
-    pixels = rng.integers(0, 256, [1, 1, 3]) * np.ones([90, 80, 1])
+    image_id, is_another = divmod(number, captions_per_image)
+    if not is_another:
+      pixels = rng.integers(0, 256, [1, 1, 3]) * np.ones([90, 80, 1])
     example = tf.train.SequenceExample()
     feature = example.context.feature
     feature["image/image_id"].int64_list.value.append(image_id)
