@@ -20,6 +20,26 @@ from im2txt.input_data import feature_metadata
 from im2txt.training import training_summaries
 
 
+def wait_for_checkpoint(
+    checkpoint_dir: str, *, interval_secs: float, timeout_secs: float = 0
+) -> bool:
+  """Waits until a folder has a checkpoint, and so the model's configuration.
+
+  Args:
+    checkpoint_dir: The folder, which need not be there yet.
+    interval_secs: From one look for it to the next.
+    timeout_secs: How long to wait; 0 means for ever.
+
+  Returns:
+    Whether there is one.
+  """
+  looks = _Looks(interval_secs, timeout_secs)
+  while looks.go_on():
+    if _find(checkpoint_dir):
+      return True
+  return False
+
+
 class EvaluationLoop:
   """Evaluates the newest checkpoint of a folder, again and again.
 
@@ -77,18 +97,12 @@ class EvaluationLoop:
     Raises:
       ValueError: If a checkpoint or the input can't be used.
     """
-    deadline = time.monotonic() + (timeout_secs or math.inf)
-    while True:
-      start = time.monotonic()
+    looks = _Looks(interval_secs, timeout_secs)
+    while looks.go_on():
       if self.run_once() is not None:
-        deadline = time.monotonic() + (timeout_secs or math.inf)
+        looks.found()
         if self.stop_training():
           return
-      next_look = min(start + interval_secs, deadline)
-      time.sleep(max(next_look - time.monotonic(), 0))
-      if time.monotonic() >= deadline:
-        logging.info("No new checkpoint for %d seconds.", timeout_secs)
-        return
 
   def run_once(self) -> evaluation_results.Evaluation | None:
     """Evaluates the newest checkpoint unless that has been done.
@@ -103,14 +117,10 @@ class EvaluationLoop:
     logging.info(
         "Starting evaluation at %s", time.strftime("%Y-%m-%d-%H:%M:%S")
     )
+    checkpoint = _find(self._checkpoint_dir)
+    if checkpoint is None:
+      return None
     try:
-      checkpoint = checkpoint_paths.find_latest(self._checkpoint_dir)
-      if checkpoint is None:
-        logging.info(
-            "Skipping evaluation. No checkpoint found in: %s",
-            self._checkpoint_dir,
-        )
-        return None
       if checkpoint == self._evaluated:
         logging.info("Skipping evaluation. No new checkpoint: %s", checkpoint)
         return None
@@ -209,6 +219,7 @@ class EvaluationLoop:
         "losses/total_loss": loss,
     }
     self._writer.write_scalars(scalars, step=step)
+    self._writer.write_first_image(self._data, step=step)
     self._writer.write_batch(result.last_batch, step=step)
     self._writer.write_parameters(step=step)
     scores = None
@@ -222,3 +233,43 @@ class EvaluationLoop:
       self._writer.write_scalars(ranks.scalars(), step=step)
     logging.info("Finished processing evaluation at global step %d.", step)
     return evaluation_results.Evaluation(name, step, value, scores, ranks)
+
+
+class _Looks:
+  """When to look for checkpoints: every so often, until none comes for long."""
+
+  def __init__(self, interval_secs: float, timeout_secs: float):
+    self._interval_secs = interval_secs
+    self._timeout_secs = timeout_secs
+    self._next_look: float | None = None
+    self.found()
+
+  def found(self) -> None:
+    """Notes that there was a checkpoint."""
+    self._deadline = time.monotonic() + (self._timeout_secs or math.inf)
+
+  def go_on(self) -> bool:
+    """Sleeps until the next look is due, if any is; the first is at once."""
+    if self._next_look is not None:
+      wake_up = min(self._next_look, self._deadline)
+      time.sleep(max(wake_up - time.monotonic(), 0))
+      if time.monotonic() >= self._deadline:
+        logging.info("No new checkpoint for %d seconds.", self._timeout_secs)
+        return False
+    self._next_look = time.monotonic() + self._interval_secs
+    return True
+
+
+def _find(checkpoint_dir: str) -> str | None:
+  """The newest checkpoint of a folder; if there is none, the log says so."""
+  try:
+    checkpoint = checkpoint_paths.find_latest(checkpoint_dir)
+  except FileNotFoundError as error:
+    # Training deletes old checkpoints, even while they are looked for.
+    logging.info("Skipping evaluation. %s", error)
+    return None
+  if checkpoint is None:
+    logging.info(
+        "Skipping evaluation. No checkpoint found in: %s", checkpoint_dir
+    )
+  return checkpoint

@@ -155,21 +155,34 @@ class EvaluationLoopTest(parameterized.TestCase, tf.test.TestCase):
         "No gain in perplexity for 2 evaluations (--stop_after=2) since step 1",
     )
 
-  def test_loop_ends_without_new_checkpoints(self):
-    loop = self._loop()
+  def _naps(self, save_after):
+    """Has the time go on by naps of 10 seconds, and a checkpoint come."""
     naps = []
 
     def sleep(seconds):
       naps.append(seconds)
-      if len(naps) == 2:
+      if len(naps) == save_after:
         self._save(3)
 
     clock = lambda: 10.0 * len(naps)
-    with (
-        mock.patch.object(time, "sleep", sleep),
-        mock.patch.object(time, "monotonic", clock),
-    ):
-      loop.run(interval_secs=10, timeout_secs=35)
+    self.enter_context(mock.patch.object(time, "sleep", sleep))
+    self.enter_context(mock.patch.object(time, "monotonic", clock))
+    return naps
+
+  @parameterized.parameters(
+      (0, [10, 10], True), (35, [10, 10], True), (15, [10, 5], False)
+  )
+  def test_waits_for_a_checkpoint(self, timeout_secs, expected, is_found):
+    naps = self._naps(save_after=2)
+    found = evaluation_loop.wait_for_checkpoint(
+        self.dir, interval_secs=10, timeout_secs=timeout_secs
+    )
+    self.assertEqual((expected, is_found), (naps, found))
+
+  def test_loop_ends_without_new_checkpoints(self):
+    loop = self._loop()
+    naps = self._naps(save_after=2)
+    loop.run(interval_secs=10, timeout_secs=35)
     # Looks at 0, 10 and 20, where a checkpoint is; then at 30, 40, 50, and
     # gives up at 55, the last nap being shorter.
     self.assertEqual([10, 10, 10, 10, 10, 5], naps)

@@ -76,13 +76,17 @@ def evaluate(run: Run) -> list[evaluation_results.Evaluation]:
   if run.checkpoints:
     return _evaluate_all(run)
   _check_report(run.report_dir)
+  path = run.checkpoint_dir
+  if checkpoint_paths.exists(path) or os.path.isfile(path):
+    raise ValueError(
+        "--checkpoint_dir is a folder, whose newest checkpoint is evaluated."
+        f" For {path} alone give --checkpoints instead, with --once."
+    )
+  if not run.once:
+    _evaluate_new(run)
+    return []
   config, _ = saved_config.load(run.checkpoint_dir, run.config_overrides)
   loop = _make_loop(run, config)
-  if not run.once:
-    loop.run(
-        interval_secs=run.eval_interval_secs, timeout_secs=run.timeout_secs
-    )
-    return []
   evaluation = loop.run_once()
   if evaluation is None:
     raise ValueError(
@@ -91,6 +95,18 @@ def evaluate(run: Run) -> list[evaluation_results.Evaluation]:
     )
   loop.stop_training()
   return [evaluation]
+
+
+def _evaluate_new(run: Run) -> None:
+  """Evaluates each new checkpoint of a folder."""
+  pace = {
+      "interval_secs": run.eval_interval_secs,
+      "timeout_secs": run.timeout_secs,
+  }
+  # Of a run that is about to begin, the configuration comes with a checkpoint.
+  if evaluation_loop.wait_for_checkpoint(run.checkpoint_dir, **pace):
+    config, _ = saved_config.load(run.checkpoint_dir, run.config_overrides)
+    _make_loop(run, config).run(**pace)
 
 
 def _evaluate_all(run: Run) -> list[evaluation_results.Evaluation]:

@@ -163,6 +163,23 @@ class EvaluationRunTest(tf.test.TestCase):
     self.assertEmpty(self._evaluate(once=False, timeout_secs=1e-6))
     self.assertNotEmpty(tf.io.gfile.glob(f"{self.dir}/eval/events*"))
 
+  def test_the_configuration_comes_with_the_first_checkpoint(self):
+    def wait(checkpoint_dir, **pace):
+      self.assertEqual((self.dir, 1e-6), (checkpoint_dir, pace["timeout_secs"]))
+      self._save(1)
+      return True
+
+    with mock.patch.object(evaluation_loop, "wait_for_checkpoint", wait):
+      self._evaluate(once=False, timeout_secs=1e-6)
+    self.assertNotEmpty(tf.io.gfile.glob(f"{self.dir}/eval/events*"))
+
+  def test_a_checkpoint_is_no_folder_of_checkpoints(self):
+    self._save(1)
+    for name in ("model.ckpt-1", "model.ckpt-1.index"):
+      path = os.path.join(self.dir, name)
+      with self.assertRaisesRegex(ValueError, f"For {path} alone give --check"):
+        self._evaluate(checkpoint_dir=path)
+
   def test_overrides(self):
     self._save(1)
     with self.assertRaisesRegex(ValueError, "no_field"):

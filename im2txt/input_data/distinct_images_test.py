@@ -22,7 +22,7 @@ def _sentence(word_ids):
   return " ".join(tiny.WORDS[i] for i in word_ids[1:-1])
 
 
-def _pair(image_id, words=(b"a", b"b", b"c"), *, image=b""):
+def _pair(image_id, image=b"", *, words=(b"a", b"b", b"c")):
   """A pair of the words "a" for the start, "b" and "c" for the end."""
   example = tf.train.SequenceExample()
   if image_id is not None:
@@ -179,7 +179,7 @@ class DistinctImagesTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_words_as_python_3_shows_bytes(self):
     words = b"b'<S>'", b"b'caf\\xc3\\xa9'", b'b"\'s"', b"b'", b"b'</S>'"
-    split = self._scan(_pair(1, words))
+    split = self._scan(_pair(1, words=words))
     self.assertEqual({1: ["café 's b'"]}, split.references)
 
   def test_captions_under_another_name(self):

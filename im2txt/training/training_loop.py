@@ -291,7 +291,7 @@ class TrainingLoop:
       logging.info("%d variables of the optimizer start anew.", len(anew))
 
   def _save(self) -> None:
-    """Writes a checkpoint and the configuration, unless this step's is there."""
+    """Writes checkpoint and configuration, unless this step's is there."""
     if self._steps:
       self._steps.settle()
     step = self.trainer.global_step
