@@ -165,7 +165,8 @@ class SelfCritical:
       seed: Decides the samples; an integer Tensor of shape [2].
 
     Returns:
-      The `Losses`; those of words are of all samples, row-major.
+      The `Losses`; those of words are of all samples, row-major, and the
+      smoothed ones are weighed.
     """
     sample_seed, encoder_seed = tf.unstack(
         tf.random.experimental.stateless_split(seed)
@@ -195,7 +196,7 @@ class SelfCritical:
     measures["entropy"] = word_losses
     measures["length"] = tf.cast(samples.lengths, tf.float32)
     return show_and_tell_model.Losses(
-        word_losses=weighted,
+        word_losses=word_losses,
         regularization_loss=model.regularization_loss(),
         smoothed_losses=weighted,
         measures={

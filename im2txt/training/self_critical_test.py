@@ -119,13 +119,13 @@ class LossesTest(FakeEncoderTestCase):
     # An untrained model's words are all about as likely.
     word_loss = np.log(tiny.VOCAB_SIZE)
     self.assertAllClose(word_loss, entropy, atol=0.1)
-    self.assertLen(losses.word_losses, sum(asked[0][2]))
+    self.assertLen(losses.smoothed_losses, sum(asked[0][2]))
     self.assertAllClose(
-        [0.25 * word_loss] * length, losses.word_losses[:length], atol=0.1
+        [0.25 * word_loss] * length, losses.smoothed_losses[:length], atol=0.1
     )
     self.assertAllClose(
         [-1.0 * word_loss] * asked[0][2][1],
-        losses.word_losses[length:],
+        losses.smoothed_losses[length:],
         atol=0.1,
     )
     self.assertAllClose(1.25, losses.measures["self_critical/reward"])
@@ -137,9 +137,13 @@ class LossesTest(FakeEncoderTestCase):
     ((ids, _, lengths),) = asked
     self.assertEqual([4, 4, 4, 2, 2, 2], ids)
     advantages = np.repeat([-3.0, -1.5, 4.5, 0, 0, 0], lengths)
+    self.assertAllClose(advantages * losses.word_losses, losses.smoothed_losses)
     self.assertAllClose(
-        advantages * np.log(tiny.VOCAB_SIZE), losses.word_losses, atol=0.5
+        [np.log(tiny.VOCAB_SIZE)] * sum(lengths), losses.word_losses, atol=0.2
     )
+    # What the step tells as losses/batch_loss.
+    self.assertAllClose(np.mean(losses.word_losses), losses.batch_loss)
+    self.assertAllClose(np.mean(losses.smoothed_losses), losses.total_loss)
     self.assertNotIn("self_critical/baseline", losses.measures)
     self.assertAllClose(
         np.mean(lengths), losses.measures["self_critical/length"]
@@ -241,11 +245,12 @@ class ImagesTest(SelfCriticalTestCase):
   @parameterized.parameters(False, True)
   def test_trains_on_images(self, train_inception):
     data = self_critical.read_images(self._pairs())
+    objective = self._objective(data)
     trainer = trainers.Trainer(
         tiny.CONFIG,
         _TRAINING,
         step_options.StepOptions(
-            train_inception=train_inception, objective=self._objective(data)
+            train_inception=train_inception, objective=objective
         ),
     )
     variables = trainer.model.checkpoint_variables()
@@ -254,8 +259,13 @@ class ImagesTest(SelfCriticalTestCase):
         seed=1, start_step=0, feature_size=tiny.FEATURE_SIZE
     )
     step = trainer.step_function(batches.element_spec)
-    metrics = step(next(iter(batches)))
-    self.assertEqual(train_inception, metrics.total_loss != metrics.batch_loss)
+    batch = next(iter(batches))
+    metrics = step(batch)
+    self.assertAllClose(
+        metrics.measures["self_critical/entropy"], metrics.batch_loss
+    )
+    losses = objective.losses(trainer.model, batch, seed=tf.constant([3, 4]))
+    self.assertEqual(train_inception, losses.regularization_loss > 0)
     changed = {
         name
         for name, value in earlier.items()
