@@ -60,7 +60,7 @@ class ReadImagesTest(SelfCriticalTestCase):
 
   @parameterized.parameters("_features", "_pairs")
   def test_references_and_batches(self, make):
-    data = self_critical.read_images(getattr(self, make)())
+    data = self_critical.read_images(getattr(self, make)(), self.vocab)
     captions = tiny.captions(12)
     self.assertEqual(
         {i: captions[2 * i : 2 * i + 2] for i in range(6)}, data.split.word_ids
@@ -71,10 +71,28 @@ class ReadImagesTest(SelfCriticalTestCase):
     ids = [batch.image_ids for batch in batches.take(3)]
     self.assertAllEqual([2] * 6, np.bincount(np.concatenate(ids)))
 
-  def test_word_beyond_the_vocabulary(self):
-    data = self._features(word_ids=[tiny.START_ID, 12, tiny.END_ID])
-    with self.assertRaisesRegex(ValueError, "word id 12, .* vocab_size of 12"):
-      self_critical.read_images(data)
+  @parameterized.named_parameters(
+      # The eleven words' ids are 0 to 10.
+      ("word_beyond_it", [1, 11, 2]),
+      ("start_word", [0, 3, 2]),
+      ("end_word", [1, 3, 0]),
+  )
+  def test_vocabulary_of_other_captions(self, word_ids):
+    data = self._features(word_ids=word_ids)
+    with self.assertRaisesRegex(
+        ValueError,
+        rf"{self.vocab.vocab_file} is not that of the captions: one of image 0"
+        rf" has the word ids \{word_ids}, but it has 11 words, captions begin"
+        " with 1 and end with 2. Give as --vocab_file",
+    ):
+      self_critical.read_images(data, self.vocab)
+
+  def test_vocabulary_larger_than_the_model(self):
+    data = self._features()
+    config = dataclasses.replace(tiny.CONFIG, vocab_size=10)
+    data = dataclasses.replace(data, config=config)
+    with self.assertRaisesRegex(ValueError, "has 11 words.* vocab_size=10"):
+      self_critical.read_images(data, self.vocab)
 
 
 class FakeEncoderTestCase(SelfCriticalTestCase):
@@ -82,7 +100,7 @@ class FakeEncoderTestCase(SelfCriticalTestCase):
   def setUp(self):
     super().setUp()
     self.enter_context(made_up_features.accepted())
-    self.data = self_critical.read_images(self._features())
+    self.data = self_critical.read_images(self._features(), self.vocab)
 
 
 class LossesTest(FakeEncoderTestCase):
@@ -244,7 +262,7 @@ class ImagesTest(SelfCriticalTestCase):
 
   @parameterized.parameters(False, True)
   def test_trains_on_images(self, train_inception):
-    data = self_critical.read_images(self._pairs())
+    data = self_critical.read_images(self._pairs(), self.vocab)
     objective = self._objective(data)
     trainer = trainers.Trainer(
         tiny.CONFIG,

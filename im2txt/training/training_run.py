@@ -158,6 +158,6 @@ def _self_critical(
   """The phase with its images alone, as the only one, and the objective."""
   checkpoint_paths.find(run.train_dir)  # Or else an error.
   vocab = vocabulary.Vocabulary(run.vocab_file)
-  data = self_critical.read_images(phase.data)
+  data = self_critical.read_images(phase.data, vocab)
   objective = self_critical.SelfCritical(data, vocab, training_config)
   return [phase._replace(data=data)], objective
