@@ -7,6 +7,8 @@ cluster              -> distribution
 import contextlib
 import dataclasses
 
+from absl import logging
+
 from im2txt import configuration
 from im2txt.checkpointing import checkpoint_paths
 from im2txt.distributed import clusters
@@ -157,6 +159,13 @@ def _self_critical(
 ) -> tuple[list[training_phases.Phase], step_options.Objective]:
   """The phase with its images alone, as the only one, and the objective."""
   checkpoint_paths.find(run.train_dir)  # Or else an error.
+  if training_config.optimizer.lower() != "adam":
+    logging.warning(
+        "The optimizer is %s, which hardly moves at a rate like the default of"
+        " self-critical training, made for Adam: give"
+        " --config_overrides=optimizer=adam.",
+        training_config.optimizer,
+    )
   vocab = vocabulary.Vocabulary(run.vocab_file)
   data = self_critical.read_images(phase.data, vocab)
   objective = self_critical.SelfCritical(data, vocab, training_config)
