@@ -37,7 +37,8 @@ class Losses(NamedTuple):
       times the weight decay while the encoder is trained, else 0; a float32
       scalar.
     smoothed_losses: What training minimizes for each target word: its
-      `word_losses`, unless there is label smoothing; of the same shape.
+      `word_losses`, unless there is label smoothing or an objective that
+      weighs them; of the same shape.
     measures: What else to tell of the batch: float32 scalars by TensorBoard
       tag, means over its captions or words.
   """

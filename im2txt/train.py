@@ -24,7 +24,8 @@ many times faster:
       --train_inception_after_steps=1000000 \
       --number_of_steps=3000000
 
-And then for a better CIDEr (see g3doc/self_critical.md), with
+And then for a better CIDEr, from a copy of the best checkpoint in a --train_dir
+of its own (see g3doc/self_critical.md), with
 
       --objective=self_critical --vocab_file="${MSCOCO_DIR}/word_counts.txt"
 

@@ -23,6 +23,7 @@ class Vocabulary:
   """Maps words to ids and back.
 
   Attributes:
+    vocab_file: The file that it was read from.
     vocab: A dict from words to ids.
     reverse_vocab: A list of words, by id.
     start_id: Id of the word that begins each caption.
@@ -52,6 +53,7 @@ class Vocabulary:
         the start or the end word.
     """
     logging.info("Initializing vocabulary from file: %s", vocab_file)
+    self.vocab_file = vocab_file
     words = list(read_counts(vocab_file))
     self.vocab = {word: word_id for word_id, word in enumerate(words)}
     self.reverse_vocab = words
@@ -86,9 +88,9 @@ class Vocabulary:
     num_words = len(self.reverse_vocab)
     if num_words > vocab_size:
       raise ValueError(
-          f"The vocabulary has {num_words} words, the unknown word included,"
-          f" but the model has vocab_size={vocab_size}. Use the vocabulary that"
-          " the model was trained with."
+          f"The vocabulary {self.vocab_file} has {num_words} words, the unknown"
+          f" word included, but the model has vocab_size={vocab_size}. Use the"
+          " vocabulary that the model was trained with."
       )
 
 

@@ -78,7 +78,9 @@ class VocabularyTest(parameterized.TestCase):
   def test_has_no_more_words_than_the_model(self):
     vocab = self._vocabulary(b"a 9\n<S> 5\n</S> 5")
     vocab.check_fits(4)
-    with self.assertRaisesRegex(ValueError, "has 4 words.* vocab_size=3"):
+    with self.assertRaisesRegex(
+        ValueError, f"{vocab.vocab_file} has 4 words.* vocab_size=3"
+    ):
       vocab.check_fits(3)
 
   @parameterized.named_parameters(

@@ -16,6 +16,7 @@ never right. There is no dropout in the decoder, neither while drawing nor in
 the loss, so that the gradient is that of the very distribution drawn from.
 """
 
+from collections.abc import Sequence
 import dataclasses
 from typing import Any
 
@@ -82,30 +83,28 @@ class ImageData(caption_data.CaptionData):
     return super().explain(error)
 
 
-def read_images(data: caption_data.CaptionData) -> ImageData:
+def read_images(
+    data: caption_data.CaptionData, vocab: vocabulary.Vocabulary
+) -> ImageData:
   """Finds the distinct images of records and their captions.
 
   Args:
     data: The records.
+    vocab: The vocabulary that they were written with.
 
   Returns:
     The same records.
 
   Raises:
-    ValueError: If a record can't be used, has a word beyond the vocabulary, or
-      there is none.
+    ValueError: If the vocabulary has more words than the model or is not that
+      of the captions, a record can't be used, or there is none.
   """
+  vocab.check_fits(data.config.vocab_size)
   logging.info("Reading the captions of %d files.", len(data.files))
   split = distinct_images.scan(data, None)
-  largest = max(
-      word_id
-      for captions in split.word_ids.values()
-      for caption in captions
-      for word_id in caption
-  )
-  error = data.unknown_word(largest)
-  if error:
-    raise error
+  for image_id, captions in split.word_ids.items():
+    for caption in captions:
+      _check_caption(caption, image_id, vocab)
   logging.info("Found %d images.", len(split.image_ids))
   return ImageData(
       files=data.files,
@@ -113,6 +112,22 @@ def read_images(data: caption_data.CaptionData) -> ImageData:
       are_features=data.are_features,
       split=split,
   )
+
+
+def _check_caption(
+    caption: Sequence[int], image_id: int, vocab: vocabulary.Vocabulary
+) -> None:
+  """Raises a ValueError if word ids are not those of a vocabulary."""
+  num_words = len(vocab.reverse_vocab)
+  is_whole = [*caption[:1], *caption[-1:]] == [vocab.start_id, vocab.end_id]
+  if not is_whole or max(caption) >= num_words:
+    raise ValueError(
+        f"The vocabulary {vocab.vocab_file} is not that of the captions: one of"
+        f" image {image_id} has the word ids {list(caption)}, but it has"
+        f" {num_words} words, captions begin with {vocab.start_id} and end with"
+        f" {vocab.end_id}. Give as --vocab_file the word_counts.txt that was"
+        " written with the records."
+    )
 
 
 class SelfCritical:
@@ -165,7 +180,8 @@ class SelfCritical:
       seed: Decides the samples; an integer Tensor of shape [2].
 
     Returns:
-      The `Losses`; those of words are of all samples, row-major.
+      The `Losses`; those of words are of all samples, row-major, and the
+      smoothed ones are weighed.
     """
     sample_seed, encoder_seed = tf.unstack(
         tf.random.experimental.stateless_split(seed)
@@ -195,7 +211,7 @@ class SelfCritical:
     measures["entropy"] = word_losses
     measures["length"] = tf.cast(samples.lengths, tf.float32)
     return show_and_tell_model.Losses(
-        word_losses=weighted,
+        word_losses=word_losses,
         regularization_loss=model.regularization_loss(),
         smoothed_losses=weighted,
         measures={

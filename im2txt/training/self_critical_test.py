@@ -60,7 +60,7 @@ class ReadImagesTest(SelfCriticalTestCase):
 
   @parameterized.parameters("_features", "_pairs")
   def test_references_and_batches(self, make):
-    data = self_critical.read_images(getattr(self, make)())
+    data = self_critical.read_images(getattr(self, make)(), self.vocab)
     captions = tiny.captions(12)
     self.assertEqual(
         {i: captions[2 * i : 2 * i + 2] for i in range(6)}, data.split.word_ids
@@ -71,10 +71,28 @@ class ReadImagesTest(SelfCriticalTestCase):
     ids = [batch.image_ids for batch in batches.take(3)]
     self.assertAllEqual([2] * 6, np.bincount(np.concatenate(ids)))
 
-  def test_word_beyond_the_vocabulary(self):
-    data = self._features(word_ids=[tiny.START_ID, 12, tiny.END_ID])
-    with self.assertRaisesRegex(ValueError, "word id 12, .* vocab_size of 12"):
-      self_critical.read_images(data)
+  @parameterized.named_parameters(
+      # The eleven words' ids are 0 to 10.
+      ("word_beyond_it", [1, 11, 2]),
+      ("start_word", [0, 3, 2]),
+      ("end_word", [1, 3, 0]),
+  )
+  def test_vocabulary_of_other_captions(self, word_ids):
+    data = self._features(word_ids=word_ids)
+    with self.assertRaisesRegex(
+        ValueError,
+        rf"{self.vocab.vocab_file} is not that of the captions: one of image 0"
+        rf" has the word ids \{word_ids}, but it has 11 words, captions begin"
+        " with 1 and end with 2. Give as --vocab_file",
+    ):
+      self_critical.read_images(data, self.vocab)
+
+  def test_vocabulary_larger_than_the_model(self):
+    data = self._features()
+    config = dataclasses.replace(tiny.CONFIG, vocab_size=10)
+    data = dataclasses.replace(data, config=config)
+    with self.assertRaisesRegex(ValueError, "has 11 words.* vocab_size=10"):
+      self_critical.read_images(data, self.vocab)
 
 
 class FakeEncoderTestCase(SelfCriticalTestCase):
@@ -82,7 +100,7 @@ class FakeEncoderTestCase(SelfCriticalTestCase):
   def setUp(self):
     super().setUp()
     self.enter_context(made_up_features.accepted())
-    self.data = self_critical.read_images(self._features())
+    self.data = self_critical.read_images(self._features(), self.vocab)
 
 
 class LossesTest(FakeEncoderTestCase):
@@ -119,13 +137,13 @@ class LossesTest(FakeEncoderTestCase):
     # An untrained model's words are all about as likely.
     word_loss = np.log(tiny.VOCAB_SIZE)
     self.assertAllClose(word_loss, entropy, atol=0.1)
-    self.assertLen(losses.word_losses, sum(asked[0][2]))
+    self.assertLen(losses.smoothed_losses, sum(asked[0][2]))
     self.assertAllClose(
-        [0.25 * word_loss] * length, losses.word_losses[:length], atol=0.1
+        [0.25 * word_loss] * length, losses.smoothed_losses[:length], atol=0.1
     )
     self.assertAllClose(
         [-1.0 * word_loss] * asked[0][2][1],
-        losses.word_losses[length:],
+        losses.smoothed_losses[length:],
         atol=0.1,
     )
     self.assertAllClose(1.25, losses.measures["self_critical/reward"])
@@ -137,9 +155,13 @@ class LossesTest(FakeEncoderTestCase):
     ((ids, _, lengths),) = asked
     self.assertEqual([4, 4, 4, 2, 2, 2], ids)
     advantages = np.repeat([-3.0, -1.5, 4.5, 0, 0, 0], lengths)
+    self.assertAllClose(advantages * losses.word_losses, losses.smoothed_losses)
     self.assertAllClose(
-        advantages * np.log(tiny.VOCAB_SIZE), losses.word_losses, atol=0.5
+        [np.log(tiny.VOCAB_SIZE)] * sum(lengths), losses.word_losses, atol=0.2
     )
+    # What the step tells as losses/batch_loss.
+    self.assertAllClose(np.mean(losses.word_losses), losses.batch_loss)
+    self.assertAllClose(np.mean(losses.smoothed_losses), losses.total_loss)
     self.assertNotIn("self_critical/baseline", losses.measures)
     self.assertAllClose(
         np.mean(lengths), losses.measures["self_critical/length"]
@@ -240,12 +262,13 @@ class ImagesTest(SelfCriticalTestCase):
 
   @parameterized.parameters(False, True)
   def test_trains_on_images(self, train_inception):
-    data = self_critical.read_images(self._pairs())
+    data = self_critical.read_images(self._pairs(), self.vocab)
+    objective = self._objective(data)
     trainer = trainers.Trainer(
         tiny.CONFIG,
         _TRAINING,
         step_options.StepOptions(
-            train_inception=train_inception, objective=self._objective(data)
+            train_inception=train_inception, objective=objective
         ),
     )
     variables = trainer.model.checkpoint_variables()
@@ -254,8 +277,13 @@ class ImagesTest(SelfCriticalTestCase):
         seed=1, start_step=0, feature_size=tiny.FEATURE_SIZE
     )
     step = trainer.step_function(batches.element_spec)
-    metrics = step(next(iter(batches)))
-    self.assertEqual(train_inception, metrics.total_loss != metrics.batch_loss)
+    batch = next(iter(batches))
+    metrics = step(batch)
+    self.assertAllClose(
+        metrics.measures["self_critical/entropy"], metrics.batch_loss
+    )
+    losses = objective.losses(trainer.model, batch, seed=tf.constant([3, 4]))
+    self.assertEqual(train_inception, losses.regularization_loss > 0)
     changed = {
         name
         for name, value in earlier.items()

@@ -8,6 +8,8 @@ import contextlib
 import dataclasses
 from pathlib import Path
 
+from absl import logging
+
 from im2txt import configuration
 from im2txt.checkpointing import checkpoint_paths
 from im2txt.distributed import clusters
@@ -162,7 +164,14 @@ def _self_critical(
 ) -> tuple[list[training_phases.Phase], step_options.Objective]:
   """The phase with its images alone, as the only one, and the objective."""
   checkpoint_paths.find(run.train_dir)  # Or else an error.
+  if training_config.optimizer.lower() != "adam":
+    logging.warning(
+        "The optimizer is %s, which hardly moves at a rate like the default of"
+        " self-critical training, made for Adam: give"
+        " --config_overrides=optimizer=adam.",
+        training_config.optimizer,
+    )
   vocab = vocabulary.Vocabulary(run.vocab_file)
-  data = self_critical.read_images(phase.data)
+  data = self_critical.read_images(phase.data, vocab)
   objective = self_critical.SelfCritical(data, vocab, training_config)
   return [phase._replace(data=data)], objective

@@ -5,6 +5,7 @@ import os
 import signal
 from unittest import mock
 
+from absl import logging
 from absl.testing import parameterized
 import tensorflow as tf
 
@@ -155,6 +156,26 @@ class TrainingRunTest(TrainingRunTestCase):
       self.make_loop(False)
     options = made.call_args.kwargs["options"]
     self.assertEqual("self_critical", options.objective.name)
+
+  @parameterized.parameters(("SGD", 1), ("momentum", 1), ("Adam", 0))
+  def test_self_critical_wants_adam(self, optimizer, num_warnings):
+    path = os.path.join(self.train_dir, "model.ckpt-0")
+    with (
+        mock.patch.object(checkpoint_paths, "find", return_value=path),
+        mock.patch.object(logging, "warning") as warning,
+    ):
+      self._train(
+          input_feature_pattern=self.features,
+          objective="self_critical",
+          vocab_file=tiny.write_vocabulary(self.dir),
+          config_overrides=f"optimizer={optimizer}",
+      )
+    texts = [call.args[0] % call.args[1:] for call in warning.mock_calls]
+    found = [text for text in texts if text.startswith("The optimizer is ")]
+    self.assertLen(found, num_warnings)
+    for text in found:
+      self.assertIn(optimizer, text)
+      self.assertIn("--config_overrides=optimizer=adam", text)
 
 
 class ClusterTest(TrainingRunTestCase):
