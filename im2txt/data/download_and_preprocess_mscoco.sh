@@ -171,6 +171,7 @@ find_builder() {
     "${BUILD_MSCOCO_DATA:-}" \
     "$0.runfiles/im2txt/im2txt/build_mscoco_data" \
     "${RUNFILES_DIR:-}/im2txt/im2txt/build_mscoco_data" \
+    "${0%/*}/im2txt-build-mscoco-data" \
     "$(command -v im2txt-build-mscoco-data || true)"; do
     if [[ -x $builder ]]; then
       echo "$builder"

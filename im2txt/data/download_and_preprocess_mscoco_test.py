@@ -51,6 +51,7 @@ class DownloadAndPreprocessMscocoTest(parameterized.TestCase):
       self,
       *arguments: str,
       without: tuple[str, ...] = (),
+      script: Path = _SCRIPT,
       builder: str = _ECHO,
       **environment: str,
   ) -> tuple[int, str, str]:
@@ -64,7 +65,7 @@ class DownloadAndPreprocessMscocoTest(parameterized.TestCase):
       if found and tool not in without:
         place.symlink_to(found)
     ran = subprocess.run(
-        [shutil.which("bash") or "bash", str(_SCRIPT), *arguments],
+        [shutil.which("bash") or "bash", str(script), *arguments],
         capture_output=True,
         check=False,
         env={
@@ -265,6 +266,13 @@ class DownloadAndPreprocessMscocoTest(parameterized.TestCase):
     self.assertFalse(self.raw.exists())
 
   @unittest.skipUnless(_DOWNLOADERS, "Neither curl nor wget is here.")
+  @unittest.skipUnless(_DOWNLOADERS, "Neither curl nor wget is here.")
+  def test_calls_the_builder_that_pip_put_beside_it(self):
+    echo = self._command("bin/im2txt-build-mscoco-data", _ECHO)
+    script = Path(shutil.copy(_SCRIPT, echo.parent))
+    ran = self._run(self._dir(), "-x", script=script, BUILD_MSCOCO_DATA="")
+    self.assertEqual((0, "-x"), (ran[0], ran[1].split()[-1]), ran[2])
+
   def test_names_a_missing_builder(self):
     status, _, stderr = self._run(self._dir(), BUILD_MSCOCO_DATA="")
     self.assertEqual(status, 1)
