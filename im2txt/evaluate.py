@@ -132,8 +132,8 @@ _RANKING = flags.DEFINE_boolean(
     False,
     "With --once, whether to rank captions for images and images for captions"
     " by the likelihood that the model gives them: recall at 1, 5 and 10, and"
-    " the median rank. 1,000 images with 5,000 captions take some hours on two"
-    " cores.",
+    " the median rank. 1,000 images with 5,000 captions take about an hour on"
+    " two cores.",
 )
 _RANKING_IMAGES = flags.DEFINE_integer(
     "ranking_images",
