@@ -32,7 +32,7 @@ _NUM_SAMPLES = 8
 
 _FEATURES_NOTE = (
     "The references are those of cached features, which hold rare words as the"
-    " unknown word; scores differ a little from those of image records."
+    " unknown word; scores differ from those of image records."
 )
 
 
