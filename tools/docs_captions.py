@@ -33,6 +33,8 @@ def write(home: Path, folder: Path) -> None:
   _write_karpathy(home, images)
   _write_flickr(home, images)
   names = {path.name for path in (home / "pictures").iterdir()}
+  listed = [{"id": i, "file_name": name} for i, name in enumerate(names)]
+  (home / "pictures.json").write_text(json.dumps({"images": listed}))
   rows = [
       f'{image.path},"{caption} {_NEW_WORDS}"\n'
       for image in images["train"] + images["val"] + images["test"]
