@@ -32,11 +32,13 @@ def find(patterns: str) -> tuple[list[str], dict[str, str]]:
   files: dict[str, None] = {}
   problems = {}
   separate = [p.strip() for p in patterns.split(",") if p.strip()]
-  for pattern in [patterns] if tf.io.gfile.exists(patterns) else separate:
+  for pattern in [patterns] if _is_name(patterns) else separate:
     try:
       files.update(dict.fromkeys(_matches(pattern)))
     except FileNotFoundError as error:
       problems[pattern] = str(error)
+    except tf.errors.OpError as error:
+      problems[pattern] = f"It can't be read: {error.message}."
   if not files:
     reasons = "".join(f" {why}" for why in dict.fromkeys(problems.values()))
     raise FileNotFoundError(
@@ -49,6 +51,13 @@ def read(file: str) -> bytes:
   """The content of a file."""
   with tf.io.gfile.GFile(file, "rb") as opened:
     return opened.read()
+
+
+def _is_name(patterns: str) -> bool:
+  try:
+    return tf.io.gfile.exists(patterns)
+  except tf.errors.OpError:  # To be met again with the pattern of which it is.
+    return False
 
 
 def _matches(pattern: str) -> list[str]:

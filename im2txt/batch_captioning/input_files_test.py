@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from unittest import mock
 
 from absl.testing import parameterized
 import tensorflow as tf
@@ -76,6 +77,23 @@ class InputFilesTest(parameterized.TestCase, tf.test.TestCase):
             marked[3]: "There is no such list.",
         },
     )
+
+  @parameterized.parameters(
+      ("isdir", "ram://locked"), ("exists", "@ram://locked")
+  )
+  def test_what_may_not_be_read_spoils_no_other(self, method, locked):
+    unpatched = getattr(tf.io.gfile, method)
+
+    def refuse(path):
+      if path.startswith("ram:"):
+        raise tf.errors.PermissionDeniedError(None, None, "Permission denied")
+      return unpatched(path)
+
+    (image,) = self._given("a.jpg")
+    with mock.patch.object(tf.io.gfile, method, refuse):
+      files, problems = input_files.find(f"{locked},{image}")
+    self.assertEqual(files, [image])
+    self.assertEqual(problems, {locked: "It can't be read: Permission denied."})
 
   def test_a_name_that_looks_like_a_list(self):
     os.chdir(self.folder)
