@@ -1,5 +1,6 @@
 """Tests of input_files."""
 
+import errno
 import os
 from pathlib import Path
 from unittest import mock
@@ -94,6 +95,34 @@ class InputFilesTest(parameterized.TestCase, tf.test.TestCase):
       files, problems = input_files.find(f"{locked},{image}")
     self.assertEqual(files, [image])
     self.assertEqual(problems, {locked: "It can't be read: Permission denied."})
+
+  @parameterized.parameters(("listdir", ""), ("scandir", "/*.jpg"))
+  def test_a_folder_that_may_not_be_read(self, method, pattern):
+    locked = f"{self.folder}/locked{pattern}"
+    (self.folder / "locked").mkdir()
+    (image,) = self._given("a.jpg")
+    error = PermissionError(errno.EACCES, "Permission denied", locked)
+    with mock.patch.object(os, method, side_effect=error):
+      files, problems = input_files.find(f"{locked},{image}")
+    self.assertEqual(files, [image])
+    self.assertEqual(problems, {locked: "It can't be read: Permission denied."})
+
+  @parameterized.parameters("", "/*.jpg", "/a\udcff.jpg")
+  def test_names_that_are_no_utf_8(self, pattern):
+    folder = self.folder / "caf\udce9"
+    folder.mkdir()
+    file = f"{folder}/a\udcff.jpg"
+    Path(file).write_bytes(b"image")
+    self.assertEqual(input_files.find(f"{folder}{pattern}"), ([file], {}))
+    self.assertEqual(input_files.read(file), b"image")
+
+  def test_files_elsewhere(self):
+    file = "ram://folder/a.jpg"
+    with tf.io.gfile.GFile(file, "wb") as opened:
+      opened.write(b"image")
+    for pattern in ("ram://folder", "ram://folder/*.jpg", file):
+      self.assertEqual(input_files.find(pattern), ([file], {}))
+    self.assertEqual(input_files.read(file), b"image")
 
   def test_a_name_that_looks_like_a_list(self):
     os.chdir(self.folder)
