@@ -74,8 +74,9 @@ _INPUT_FILES = flags.DEFINE_string(
     "",
     "JPEG, PNG, WebP, GIF or BMP files, or patterns of such, separated by"
     " commas. Or folders, for the images directly in them; or @list.txt, for"
-    " the files named there, one a line. Captioned in the order given, a"
-    " pattern's or folder's files by name, and each file once.",
+    " the files named there, one a line, and @/dev/stdin for those of a pipe."
+    " Captioned in the order given, a pattern's or folder's files by name, and"
+    " each file once.",
 )
 _BATCH_SIZE = flags.DEFINE_integer(
     "batch_size", 32, "How many images to caption at once.", lower_bound=1

@@ -29,7 +29,8 @@ def find(patterns: str) -> tuple[list[str], dict[str, str]]:
   Args:
     patterns: Names and patterns (`*`, `?`, `[a-z]`), separated by commas. Or
       folders, for the images directly in them, whose names end as those of
-      images do. Or "@list.txt" for the names in that file, one a line.
+      images do. Or "@list.txt" for the names in that file, one a line; it may
+      be a pipe.
 
   Returns:
     The files, in the order of the patterns, those of one pattern or folder
@@ -61,14 +62,18 @@ def find(patterns: str) -> tuple[list[str], dict[str, str]]:
 
 def read(file: str) -> bytes:
   """The content of a file."""
-  if _is_local(file):
-    return Path(file).read_bytes()
-  with tf.io.gfile.GFile(os.fsencode(file), "rb") as opened:
-    return opened.read()
+  return _content(file)
 
 
 class _NoFileError(Exception):
   """A pattern gives no file; says why."""
+
+
+def _content(file: str) -> bytes:
+  if _is_local(file):
+    return Path(file).read_bytes()
+  with tf.io.gfile.GFile(os.fsencode(file), "rb") as opened:
+    return opened.read()
 
 
 def _is_local(path: str) -> bool:
@@ -128,8 +133,8 @@ def _matching(pattern: str) -> list[str]:
 def _listed(path: str) -> list[str]:
   if not _exists(path) or _is_folder(path):
     raise _NoFileError("There is no such list.")
-  with tf.io.gfile.GFile(path) as file:
-    try:
-      return [line.strip() for line in file if line.strip()]
-    except UnicodeDecodeError as error:
-      raise _NoFileError("This list is no UTF-8 text.") from error
+  # Some editors put a mark before UTF-8 text; names may be none.
+  text = _content(path).decode("utf-8-sig", "surrogateescape")
+  if "\0" in text:
+    raise _NoFileError("This list is no UTF-8 text.")
+  return [line.strip() for line in text.split("\n") if line.strip()]

@@ -65,8 +65,8 @@ class InputFilesTest(parameterized.TestCase, tf.test.TestCase):
     listed = self._given("e,f.jpg", "no.jpg", "a.jpg")
     (self.folder / "list.txt").write_text("\r\n".join([*listed, "", " "]))
     (self.folder / "none.txt").write_text("\n")
-    (self.folder / "latin.txt").write_bytes(b"caf\xe9.jpg")
-    marked = self._given("@list.txt", "@none.txt", "@latin.txt", "@no.txt")
+    (self.folder / "utf16.txt").write_text("a.jpg", encoding="utf-16")
+    marked = self._given("@list.txt", "@none.txt", "@utf16.txt", "@no.txt")
     files, problems = input_files.find(",".join([listed[2], *marked]))
     # Whether they are there is seen when they are read.
     self.assertEqual(files, [listed[2], *listed[:2]])
@@ -78,6 +78,23 @@ class InputFilesTest(parameterized.TestCase, tf.test.TestCase):
             marked[3]: "There is no such list.",
         },
     )
+
+  @parameterized.parameters(
+      # As some editors mark UTF-8.
+      (b"\xef\xbb\xbfa.jpg\nb.jpg\n", ["a.jpg", "b.jpg"]),
+      (b"caf\xe9.jpg\ncaf\xc3\xa9.jpg", ["caf\udce9.jpg", "caf\u00e9.jpg"]),
+  )
+  def test_names_in_a_list(self, content, names):
+    (self.folder / "list.txt").write_bytes(content)
+    files, _ = input_files.find(f"@{self.folder}/list.txt")
+    self.assertEqual(files, names)
+
+  def test_a_list_from_a_pipe(self):
+    source, sink = os.pipe()
+    os.write(sink, b"a.jpg\n")
+    os.close(sink)
+    self.assertEqual(input_files.find(f"@/dev/fd/{source}"), (["a.jpg"], {}))
+    os.close(source)
 
   @parameterized.parameters(
       ("isdir", "ram://locked"), ("exists", "@ram://locked")
