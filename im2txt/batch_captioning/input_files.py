@@ -5,6 +5,7 @@ reads only what is elsewhere, such as gs://bucket/dog.jpg.
 """
 
 import contextlib
+import errno
 import glob
 import os
 from pathlib import Path
@@ -61,7 +62,21 @@ def find(patterns: str) -> tuple[list[str], dict[str, str]]:
 
 
 def read(file: str) -> bytes:
-  """The content of a file."""
+  """The content of a file.
+
+  Args:
+    file: One of those that `find` found.
+
+  Returns:
+    The content.
+
+  Raises:
+    OSError: If it can't be read; also of a pipe or a device, which may never
+      end.
+    tf.errors.OpError: If it can't be read and is not on this machine.
+  """
+  if _is_local(file) and os.path.exists(file) and not os.path.isfile(file):
+    raise OSError(errno.EINVAL, "Not a regular file", file)
   return _content(file)
 
 

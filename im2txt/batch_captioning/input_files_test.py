@@ -164,6 +164,13 @@ class InputFilesTest(parameterized.TestCase, tf.test.TestCase):
   def test_reads(self):
     self.assertEqual(input_files.read(str(self.folder / "a.jpg")), b"a.jpg")
 
+  @parameterized.parameters(os.mkfifo, os.mkdir)
+  def test_reads_only_files(self, make):
+    path = str(self.folder / "special.jpg")
+    make(path)
+    with self.assertRaisesRegex(OSError, "Not a regular file.*special.jpg"):
+      input_files.read(path)
+
 
 if __name__ == "__main__":
   tf.test.main()
