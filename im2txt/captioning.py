@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from concurrent import futures
 import functools
 import itertools
+import os
 from typing import Any
 from typing import TypedDict
 from typing import Unpack
@@ -94,8 +95,8 @@ class Captioner:
   @classmethod
   def load(
       cls,
-      checkpoint: str | Sequence[str],
-      vocab: str | vocabulary.Vocabulary = "",
+      checkpoint: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+      vocab: str | os.PathLike[str] | vocabulary.Vocabulary = "",
       config_overrides: str = "",
       *,
       precision: str = "float32",
@@ -103,11 +104,11 @@ class Captioner:
     """Loads a model.
 
     Args:
-      checkpoint: A checkpoint, or a folder, whose newest one is taken. The
-        `config.json` beside it says how the model is made. Or a frozen graph,
-        a file whose name ends in ".pb", which has all that in it. Or the folder
-        of a SavedModel that `saved_model_export` wrote. Several checkpoints, or
-        folders of such, make an `ensemble.Ensemble`.
+      checkpoint: The path of a checkpoint, or of a folder, whose newest one is
+        taken. The `config.json` beside it says how the model is made. Or a
+        frozen graph, a file whose name ends in ".pb", which has all that in it.
+        Or the folder of a SavedModel that `saved_model_export` wrote. Several
+        checkpoints, or folders of such, make an `ensemble.Ensemble`.
       vocab: The vocabulary, or the path of its file. A SavedModel has it too.
       config_overrides: "field=value,field=value", for what `config.json` lacks
         or has otherwise.
@@ -122,9 +123,11 @@ class Captioner:
       FileNotFoundError: If there is no such checkpoint or vocabulary.
       ValueError: If these don't fit each other or the configuration.
     """
-    paths = [checkpoint] if isinstance(checkpoint, str) else checkpoint
-    if isinstance(vocab, str):
-      file = vocab or caption_model.words_file(paths)
+    if isinstance(checkpoint, str | os.PathLike):
+      checkpoint = [checkpoint]
+    paths = [os.fspath(path) for path in checkpoint]
+    if isinstance(vocab, str | os.PathLike):
+      file = os.fspath(vocab) or caption_model.words_file(paths)
       vocab = vocabulary.Vocabulary(file)
     model = caption_model.load(
         paths, vocab, config_overrides, precision=precision

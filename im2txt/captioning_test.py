@@ -2,6 +2,7 @@
 
 import io
 import math
+import pathlib
 
 from absl.testing import parameterized
 from PIL import Image
@@ -178,7 +179,12 @@ class CaptioningTest(parameterized.TestCase, tf.test.TestCase):
     folder = self.create_tempdir().full_path
     path = tiny_captioning.save(self.model, folder)
     (expected,) = self.captioner.caption([tiny_captioning.jpeg(1)])
-    for checkpoint, vocab in ((folder, self.vocab_file), (path, self.vocab)):
+    for checkpoint, vocab in (
+        (folder, self.vocab_file),
+        (path, self.vocab),
+        (pathlib.Path(folder), pathlib.Path(self.vocab_file)),
+        ([pathlib.Path(path)], self.vocab),
+    ):
       loaded = captioning.Captioner.load(checkpoint, vocab)
       (found,) = loaded.caption([tiny_captioning.jpeg(1)])
       self.assertEqual([c.words for c in found], [c.words for c in expected])
