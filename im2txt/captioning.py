@@ -61,6 +61,17 @@ class CaptionOptions(SearchOptions, total=False):
   respect_exif_orientation: bool
 
 
+def _content(image_file: Any) -> bytes:
+  """What `Captioner.caption_each` is given, if it is a file's content."""
+  if not isinstance(image_file, bytes | bytearray | memoryview):
+    raise TypeError(
+        "Give a list of image files' contents, each as bytes, such as"
+        " [open('dog.jpg', 'rb').read()]. One of what is given is of the type"
+        f" {type(image_file).__name__}."
+    )
+  return bytes(image_file)
+
+
 class Captioner:
   """Captions images with one model.
 
@@ -142,7 +153,7 @@ class Captioner:
     """Captions images.
 
     Args:
-      encoded_images: JPEG, PNG, WebP, GIF or BMP files.
+      encoded_images: The contents of JPEG, PNG, WebP, GIF or BMP files.
       **options: See `caption_each`.
 
     Returns:
@@ -151,6 +162,7 @@ class Captioner:
     Raises:
       ImageError: If an image can't be decoded; says which. `caption_each` goes
         on with the others.
+      TypeError: If it is no list, or the like, of bytes.
     """
     found: list[list[captions.Caption]] = []
     for each in self.caption_each(encoded_images, **options):
@@ -163,7 +175,7 @@ class Captioner:
       self,
       sources: Iterable[Any],
       *,
-      read: Callable[[Any], bytes] = bytes,
+      read: Callable[[Any], bytes] = _content,
       batch_size: int = 32,
       max_pixels: int | None = None,
       respect_exif_orientation: bool = False,
@@ -172,7 +184,8 @@ class Captioner:
     """Captions any number of images, yielding as batches are done.
 
     Args:
-      sources: JPEG, PNG, WebP, GIF or BMP files, or what `read` takes.
+      sources: JPEG, PNG, WebP, GIF or BMP files' contents, or what `read`
+        takes.
       read: Gives an image file's content, or raises an OSError or an error of
         TensorFlow; it is called in threads.
       batch_size: How many images to caption at once. The next batch is decoded
@@ -188,6 +201,7 @@ class Captioner:
       or why there are none.
 
     Raises:
+      TypeError: If a source is no bytes, without a `read`.
       ValueError: If `batch_size` or a search option is too small.
     """
     if batch_size < 1:

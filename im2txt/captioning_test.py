@@ -5,6 +5,7 @@ import math
 import pathlib
 
 from absl.testing import parameterized
+import numpy as np
 from PIL import Image
 import tensorflow as tf
 
@@ -152,6 +153,21 @@ class CaptioningTest(parameterized.TestCase, tf.test.TestCase):
     self.assertIsInstance(found[0], captioning.ImageError)
     self.assertEqual(str(found[0]), "It can't be read: No such file.")
     self.assertEqual(found[1:], self.captioner.caption([contents["one"]]))
+
+  @parameterized.parameters(
+      (b"\xff\xd8", "int"),  # The list forgotten.
+      ("dog.jpg", "str"),
+      (["dog.jpg"], "str"),
+      ([pathlib.Path("dog.jpg")], "PosixPath"),
+      (np.zeros([2, 3, 3], np.uint8), "ndarray"),
+      ([np.zeros([2, 3, 3], np.uint8)], "ndarray"),
+  )
+  def test_takes_only_contents_of_files(self, given, name):
+    for caption in (self.captioner.caption, self.captioner.caption_each):
+      with self.assertRaisesRegex(
+          TypeError, f"Give a list of image files' contents.* {name}.$"
+      ):
+        list(caption(given))
 
   def test_no_images(self):
     self.assertEmpty(self.captioner.caption([]))
