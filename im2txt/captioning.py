@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from concurrent import futures
 import functools
 import itertools
+import os
 from typing import Any
 from typing import TypedDict
 from typing import Unpack
@@ -60,6 +61,17 @@ class CaptionOptions(SearchOptions, total=False):
   respect_exif_orientation: bool
 
 
+def _content(image_file: Any) -> bytes:
+  """What `Captioner.caption_each` is given, if it is a file's content."""
+  if not isinstance(image_file, bytes | bytearray | memoryview):
+    raise TypeError(
+        "Give a list of image files' contents, each as bytes, such as"
+        " [open('dog.jpg', 'rb').read()]. One of what is given is of the type"
+        f" {type(image_file).__name__}."
+    )
+  return bytes(image_file)
+
+
 class Captioner:
   """Captions images with one model.
 
@@ -94,8 +106,8 @@ class Captioner:
   @classmethod
   def load(
       cls,
-      checkpoint: str | Sequence[str],
-      vocab: str | vocabulary.Vocabulary = "",
+      checkpoint: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+      vocab: str | os.PathLike[str] | vocabulary.Vocabulary = "",
       config_overrides: str = "",
       *,
       precision: str = "float32",
@@ -103,11 +115,11 @@ class Captioner:
     """Loads a model.
 
     Args:
-      checkpoint: A checkpoint, or a folder, whose newest one is taken. The
-        `config.json` beside it says how the model is made. Or a frozen graph,
-        a file whose name ends in ".pb", which has all that in it. Or the folder
-        of a SavedModel that `saved_model_export` wrote. Several checkpoints, or
-        folders of such, make an `ensemble.Ensemble`.
+      checkpoint: The path of a checkpoint, or of a folder, whose newest one is
+        taken. The `config.json` beside it says how the model is made. Or a
+        frozen graph, a file whose name ends in ".pb", which has all that in it.
+        Or the folder of a SavedModel that `saved_model_export` wrote. Several
+        checkpoints, or folders of such, make an `ensemble.Ensemble`.
       vocab: The vocabulary, or the path of its file. A SavedModel has it too.
       config_overrides: "field=value,field=value", for what `config.json` lacks
         or has otherwise.
@@ -122,9 +134,11 @@ class Captioner:
       FileNotFoundError: If there is no such checkpoint or vocabulary.
       ValueError: If these don't fit each other or the configuration.
     """
-    paths = [checkpoint] if isinstance(checkpoint, str) else checkpoint
-    if isinstance(vocab, str):
-      file = vocab or caption_model.words_file(paths)
+    if isinstance(checkpoint, str | os.PathLike):
+      checkpoint = [checkpoint]
+    paths = [os.fspath(path) for path in checkpoint]
+    if isinstance(vocab, str | os.PathLike):
+      file = os.fspath(vocab) or caption_model.words_file(paths)
       vocab = vocabulary.Vocabulary(file)
     model = caption_model.load(
         paths, vocab, config_overrides, precision=precision
@@ -139,7 +153,7 @@ class Captioner:
     """Captions images.
 
     Args:
-      encoded_images: JPEG, PNG, WebP, GIF or BMP files.
+      encoded_images: The contents of JPEG, PNG, WebP, GIF or BMP files.
       **options: See `caption_each`.
 
     Returns:
@@ -148,6 +162,7 @@ class Captioner:
     Raises:
       ImageError: If an image can't be decoded; says which. `caption_each` goes
         on with the others.
+      TypeError: If it is no list, or the like, of bytes.
     """
     found: list[list[captions.Caption]] = []
     for each in self.caption_each(encoded_images, **options):
@@ -160,7 +175,7 @@ class Captioner:
       self,
       sources: Iterable[Any],
       *,
-      read: Callable[[Any], bytes] = bytes,
+      read: Callable[[Any], bytes] = _content,
       batch_size: int = 32,
       max_pixels: int | None = None,
       respect_exif_orientation: bool = False,
@@ -169,7 +184,8 @@ class Captioner:
     """Captions any number of images, yielding as batches are done.
 
     Args:
-      sources: JPEG, PNG, WebP, GIF or BMP files, or what `read` takes.
+      sources: JPEG, PNG, WebP, GIF or BMP files' contents, or what `read`
+        takes.
       read: Gives an image file's content, or raises an OSError or an error of
         TensorFlow; it is called in threads.
       batch_size: How many images to caption at once. The next batch is decoded
@@ -185,6 +201,7 @@ class Captioner:
       or why there are none.
 
     Raises:
+      TypeError: If a source is no bytes, without a `read`.
       ValueError: If `batch_size` or a search option is too small.
     """
     if batch_size < 1:

@@ -2,8 +2,10 @@
 
 import io
 import math
+import pathlib
 
 from absl.testing import parameterized
+import numpy as np
 from PIL import Image
 import tensorflow as tf
 
@@ -152,6 +154,21 @@ class CaptioningTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual(str(found[0]), "It can't be read: No such file.")
     self.assertEqual(found[1:], self.captioner.caption([contents["one"]]))
 
+  @parameterized.parameters(
+      (b"\xff\xd8", "int"),  # The list forgotten.
+      ("dog.jpg", "str"),
+      (["dog.jpg"], "str"),
+      ([pathlib.Path("dog.jpg")], "PosixPath"),
+      (np.zeros([2, 3, 3], np.uint8), "ndarray"),
+      ([np.zeros([2, 3, 3], np.uint8)], "ndarray"),
+  )
+  def test_takes_only_contents_of_files(self, given, name):
+    for caption in (self.captioner.caption, self.captioner.caption_each):
+      with self.assertRaisesRegex(
+          TypeError, f"Give a list of image files' contents.* {name}.$"
+      ):
+        list(caption(given))
+
   def test_no_images(self):
     self.assertEmpty(self.captioner.caption([]))
 
@@ -178,7 +195,12 @@ class CaptioningTest(parameterized.TestCase, tf.test.TestCase):
     folder = self.create_tempdir().full_path
     path = tiny_captioning.save(self.model, folder)
     (expected,) = self.captioner.caption([tiny_captioning.jpeg(1)])
-    for checkpoint, vocab in ((folder, self.vocab_file), (path, self.vocab)):
+    for checkpoint, vocab in (
+        (folder, self.vocab_file),
+        (path, self.vocab),
+        (pathlib.Path(folder), pathlib.Path(self.vocab_file)),
+        ([pathlib.Path(path)], self.vocab),
+    ):
       loaded = captioning.Captioner.load(checkpoint, vocab)
       (found,) = loaded.caption([tiny_captioning.jpeg(1)])
       self.assertEqual([c.words for c in found], [c.words for c in expected])

@@ -11,8 +11,8 @@ prints, for each image, its most likely captions and their probabilities:
       0) a dog running on the beach . (p=0.001417)
       1) a dog that is running on the beach . (p=0.000309)
 
-A file that is missing or is no image gets a line on stderr; the others are
-captioned, and the exit status is 1.
+What is missing, can't be read or is no image gets a line on stderr; the others
+are captioned, and the exit status is 1.
 
 --input_files=photos captions the images in a folder, --input_files=@list.txt
 those that a file names. Several checkpoints separated by commas caption
@@ -74,8 +74,9 @@ _INPUT_FILES = flags.DEFINE_string(
     "",
     "JPEG, PNG, WebP, GIF or BMP files, or patterns of such, separated by"
     " commas. Or folders, for the images directly in them; or @list.txt, for"
-    " the files named there, one a line. Captioned in the order given, a"
-    " pattern's or folder's files by name, and each file once.",
+    " the files named there, one a line, and @/dev/stdin for those of a pipe."
+    " Captioned in the order given, a pattern's or folder's files by name, and"
+    " each file once.",
 )
 _BATCH_SIZE = flags.DEFINE_integer(
     "batch_size", 32, "How many images to caption at once.", lower_bound=1
@@ -276,7 +277,8 @@ def _progress_bar(title: str, total: int, items: Any = ()) -> Any:
 
 
 def _complain(file: str, reason: str) -> None:
-  progress.write(f"run_inference: {file}: {reason}")
+  # On one line: what clouds say has several.
+  progress.write(f"run_inference: {file}: {' '.join(reason.split())}")
 
 
 def run() -> None:

@@ -51,6 +51,7 @@ from im2txt.evaluation import comparison_files
 from im2txt.evaluation import html_report
 from im2txt.evaluation import scores_report
 from im2txt.runtime import program
+from im2txt.runtime import whole_file
 
 flags.adopt_module_key_flags(metric_flags)
 
@@ -139,6 +140,7 @@ def _check_flags(results: list[str]) -> None:
   for output in (_OUTPUT_JSON.value, _PER_IMAGE_SCORES.value):
     if output and not Path(output).parent.is_dir():
       raise FileNotFoundError(f"There is no folder for the file {output!r}.")
+    whole_file.check(output or "")
 
 
 def _load_images(path: str) -> list[captions_json.CaptionedImage]:

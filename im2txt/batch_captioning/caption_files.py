@@ -27,8 +27,8 @@ def check(path: str, form: str) -> None:
   """
   if form == HTML:
     html_report.check(pathlib.Path(path))
-  elif os.path.isdir(path):
-    raise ValueError(f"A file is to be written, but {path} is a folder.")
+  else:
+    whole_file.check(path)
   if not pathlib.Path(path).parent.is_dir():
     raise FileNotFoundError(f"There is no folder for the file {path!r}.")
 

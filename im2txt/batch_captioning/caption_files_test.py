@@ -71,6 +71,7 @@ class CaptionFilesTest(parameterized.TestCase):
       ("text", "no/out.txt", FileNotFoundError, "There is no folder for"),
       ("html", "no/page", FileNotFoundError, "There is no folder for"),
       ("text", "full", ValueError, "but .*full is a folder"),
+      ("text", "/dev/null", ValueError, "/dev/null is no file"),
       ("html", "full", ValueError, "holds notes.txt"),
       ("html", "full/notes.txt", ValueError, "is a file"),
   )

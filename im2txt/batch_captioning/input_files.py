@@ -1,6 +1,15 @@
-"""Finds and reads the image files that a person names on the command line."""
+"""Finds and reads the image files that a person names on the command line.
 
+Names on this machine may be no UTF-8, which TensorFlow takes all names for: it
+reads only what is elsewhere, such as gs://bucket/dog.jpg.
+"""
+
+import contextlib
+import errno
+import glob
 import os
+from pathlib import Path
+import re
 
 import tensorflow as tf
 
@@ -8,6 +17,8 @@ import tensorflow as tf
 # decoded.
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
 _LIST_MARK = "@"
+# What is before the path where TensorFlow has another file system for it.
+_SCHEME = re.compile(r"[a-zA-Z][0-9a-zA-Z.]*://")
 
 
 def find(patterns: str) -> tuple[list[str], dict[str, str]]:
@@ -19,7 +30,8 @@ def find(patterns: str) -> tuple[list[str], dict[str, str]]:
   Args:
     patterns: Names and patterns (`*`, `?`, `[a-z]`), separated by commas. Or
       folders, for the images directly in them, whose names end as those of
-      images do. Or "@list.txt" for the names in that file, one a line.
+      images do. Or "@list.txt" for the names in that file, one a line; it may
+      be a pipe.
 
   Returns:
     The files, in the order of the patterns, those of one pattern or folder
@@ -32,11 +44,15 @@ def find(patterns: str) -> tuple[list[str], dict[str, str]]:
   files: dict[str, None] = {}
   problems = {}
   separate = [p.strip() for p in patterns.split(",") if p.strip()]
-  for pattern in [patterns] if tf.io.gfile.exists(patterns) else separate:
+  for pattern in [patterns] if _is_name(patterns) else separate:
     try:
       files.update(dict.fromkeys(_matches(pattern)))
-    except FileNotFoundError as error:
+    except _NoFileError as error:
       problems[pattern] = str(error)
+    except OSError as error:
+      problems[pattern] = f"It can't be read: {error.strerror}."
+    except tf.errors.OpError as error:
+      problems[pattern] = f"It can't be read: {error.message}."
   if not files:
     reasons = "".join(f" {why}" for why in dict.fromkeys(problems.values()))
     raise FileNotFoundError(
@@ -46,38 +62,94 @@ def find(patterns: str) -> tuple[list[str], dict[str, str]]:
 
 
 def read(file: str) -> bytes:
-  """The content of a file."""
-  with tf.io.gfile.GFile(file, "rb") as opened:
+  """The content of a file.
+
+  Args:
+    file: One of those that `find` found.
+
+  Returns:
+    The content.
+
+  Raises:
+    OSError: If it can't be read; also of a pipe or a device, which may never
+      end.
+    tf.errors.OpError: If it can't be read and is not on this machine.
+  """
+  if _is_local(file) and os.path.exists(file) and not os.path.isfile(file):
+    raise OSError(errno.EINVAL, "Not a regular file", file)
+  return _content(file)
+
+
+class _NoFileError(Exception):
+  """A pattern gives no file; says why."""
+
+
+def _content(file: str) -> bytes:
+  if _is_local(file):
+    return Path(file).read_bytes()
+  with tf.io.gfile.GFile(os.fsencode(file), "rb") as opened:
     return opened.read()
 
 
+def _is_local(path: str) -> bool:
+  return not _SCHEME.match(path)
+
+
+def _exists(path: str) -> bool:
+  return (os.path if _is_local(path) else tf.io.gfile).exists(path)
+
+
+def _is_folder(path: str) -> bool:
+  return (os.path if _is_local(path) else tf.io.gfile).isdir(path)
+
+
+def _is_name(patterns: str) -> bool:
+  try:
+    return _exists(patterns)
+  except tf.errors.OpError:  # To be met again with the pattern of which it is.
+    return False
+
+
 def _matches(pattern: str) -> list[str]:
-  """The files of one pattern; a FileNotFoundError says that there is none."""
-  if tf.io.gfile.isdir(pattern):
+  """The files of one pattern, or a `_NoFileError`."""
+  if _is_folder(pattern):
     matches = [
         os.path.join(pattern, name)
-        for name in sorted(tf.io.gfile.listdir(pattern))
+        for name in sorted(
+            (os if _is_local(pattern) else tf.io.gfile).listdir(pattern)
+        )
         if name.lower().endswith(_SUFFIXES)
     ]
     problem = "There is no image in this folder."
-  elif tf.io.gfile.exists(pattern):
+  elif _exists(pattern):
     return [pattern]
   elif pattern.startswith(_LIST_MARK):
     matches = _listed(pattern.removeprefix(_LIST_MARK))
     problem = "There is no name in this list."
   else:
-    matches = sorted(tf.io.gfile.glob(pattern))
+    matches = _matching(pattern)
     problem = "There is no such file."
   if not matches:
-    raise FileNotFoundError(problem)
+    raise _NoFileError(problem)
+  return matches
+
+
+def _matching(pattern: str) -> list[str]:
+  if not _is_local(pattern):
+    return sorted(tf.io.gfile.glob(pattern))
+  matches = sorted(glob.glob(pattern, include_hidden=True))
+  if not matches:
+    # To a glob, a folder that may not be read is one without files.
+    with contextlib.suppress(FileNotFoundError):
+      os.scandir(os.path.dirname(pattern) or ".").close()
   return matches
 
 
 def _listed(path: str) -> list[str]:
-  if not tf.io.gfile.exists(path) or tf.io.gfile.isdir(path):
-    raise FileNotFoundError("There is no such list.")
-  with tf.io.gfile.GFile(path) as file:
-    try:
-      return [line.strip() for line in file if line.strip()]
-    except UnicodeDecodeError as error:
-      raise FileNotFoundError("This list is no UTF-8 text.") from error
+  if not _exists(path) or _is_folder(path):
+    raise _NoFileError("There is no such list.")
+  # Some editors put a mark before UTF-8 text; names may be none.
+  text = _content(path).decode("utf-8-sig", "surrogateescape")
+  if "\0" in text:
+    raise _NoFileError("This list is no UTF-8 text.")
+  return [line.strip() for line in text.split("\n") if line.strip()]

@@ -1,7 +1,9 @@
 """Tests of input_files."""
 
+import errno
 import os
 from pathlib import Path
+from unittest import mock
 
 from absl.testing import parameterized
 import tensorflow as tf
@@ -63,8 +65,8 @@ class InputFilesTest(parameterized.TestCase, tf.test.TestCase):
     listed = self._given("e,f.jpg", "no.jpg", "a.jpg")
     (self.folder / "list.txt").write_text("\r\n".join([*listed, "", " "]))
     (self.folder / "none.txt").write_text("\n")
-    (self.folder / "latin.txt").write_bytes(b"caf\xe9.jpg")
-    marked = self._given("@list.txt", "@none.txt", "@latin.txt", "@no.txt")
+    (self.folder / "utf16.txt").write_text("a.jpg", encoding="utf-16")
+    marked = self._given("@list.txt", "@none.txt", "@utf16.txt", "@no.txt")
     files, problems = input_files.find(",".join([listed[2], *marked]))
     # Whether they are there is seen when they are read.
     self.assertEqual(files, [listed[2], *listed[:2]])
@@ -76,6 +78,68 @@ class InputFilesTest(parameterized.TestCase, tf.test.TestCase):
             marked[3]: "There is no such list.",
         },
     )
+
+  @parameterized.parameters(
+      # As some editors mark UTF-8.
+      (b"\xef\xbb\xbfa.jpg\nb.jpg\n", ["a.jpg", "b.jpg"]),
+      (b"caf\xe9.jpg\ncaf\xc3\xa9.jpg", ["caf\udce9.jpg", "caf\u00e9.jpg"]),
+  )
+  def test_names_in_a_list(self, content, names):
+    (self.folder / "list.txt").write_bytes(content)
+    files, _ = input_files.find(f"@{self.folder}/list.txt")
+    self.assertEqual(files, names)
+
+  def test_a_list_from_a_pipe(self):
+    source, sink = os.pipe()
+    os.write(sink, b"a.jpg\n")
+    os.close(sink)
+    self.assertEqual(input_files.find(f"@/dev/fd/{source}"), (["a.jpg"], {}))
+    os.close(source)
+
+  @parameterized.parameters(
+      ("isdir", "ram://locked"), ("exists", "@ram://locked")
+  )
+  def test_what_may_not_be_read_spoils_no_other(self, method, locked):
+    unpatched = getattr(tf.io.gfile, method)
+
+    def refuse(path):
+      if path.startswith("ram:"):
+        raise tf.errors.PermissionDeniedError(None, None, "Permission denied")
+      return unpatched(path)
+
+    (image,) = self._given("a.jpg")
+    with mock.patch.object(tf.io.gfile, method, refuse):
+      files, problems = input_files.find(f"{locked},{image}")
+    self.assertEqual(files, [image])
+    self.assertEqual(problems, {locked: "It can't be read: Permission denied."})
+
+  @parameterized.parameters(("listdir", ""), ("scandir", "/*.jpg"))
+  def test_a_folder_that_may_not_be_read(self, method, pattern):
+    locked = f"{self.folder}/locked{pattern}"
+    (self.folder / "locked").mkdir()
+    (image,) = self._given("a.jpg")
+    error = PermissionError(errno.EACCES, "Permission denied", locked)
+    with mock.patch.object(os, method, side_effect=error):
+      files, problems = input_files.find(f"{locked},{image}")
+    self.assertEqual(files, [image])
+    self.assertEqual(problems, {locked: "It can't be read: Permission denied."})
+
+  @parameterized.parameters("", "/*.jpg", "/a\udcff.jpg")
+  def test_names_that_are_no_utf_8(self, pattern):
+    folder = self.folder / "caf\udce9"
+    folder.mkdir()
+    file = f"{folder}/a\udcff.jpg"
+    Path(file).write_bytes(b"image")
+    self.assertEqual(input_files.find(f"{folder}{pattern}"), ([file], {}))
+    self.assertEqual(input_files.read(file), b"image")
+
+  def test_files_elsewhere(self):
+    file = "ram://folder/a.jpg"
+    with tf.io.gfile.GFile(file, "wb") as opened:
+      opened.write(b"image")
+    for pattern in ("ram://folder", "ram://folder/*.jpg", file):
+      self.assertEqual(input_files.find(pattern), ([file], {}))
+    self.assertEqual(input_files.read(file), b"image")
 
   def test_a_name_that_looks_like_a_list(self):
     os.chdir(self.folder)
@@ -99,6 +163,13 @@ class InputFilesTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_reads(self):
     self.assertEqual(input_files.read(str(self.folder / "a.jpg")), b"a.jpg")
+
+  @parameterized.parameters(os.mkfifo, os.mkdir)
+  def test_reads_only_files(self, make):
+    path = str(self.folder / "special.jpg")
+    make(path)
+    with self.assertRaisesRegex(OSError, "Not a regular file.*special.jpg"):
+      input_files.read(path)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 """Files that appear whole or not at all, also where paths are a cloud's.
 
-For local ones that grow bit by bit there is `data.whole_file`.
+For local ones that grow bit by bit there is `whole_file`.
 """
 
 import errno
 import os
 
 import tensorflow as tf
+
+from im2txt.runtime import whole_file
 
 
 def write(content: bytes, path: str) -> None:
@@ -18,9 +20,11 @@ def write(content: bytes, path: str) -> None:
 
   Raises:
     IsADirectoryError: If `path` is a folder.
+    ValueError: If it is a device or a pipe.
   """
   if tf.io.gfile.isdir(path):
     raise IsADirectoryError(errno.EISDIR, "The file to write is a folder", path)
+  whole_file.check(path)
   tf.io.gfile.makedirs(os.path.dirname(path) or ".")
   temporary = path + ".tmp"
   try:

@@ -25,6 +25,13 @@ class WholeFileTest(tf.test.TestCase):
       cloud_file.write(b"x", taken.full_path)
     self.assertEqual(os.listdir(folder.full_path), ["taken.pb"])
 
+  def test_a_device_is_not_replaced(self):
+    with (
+        mock.patch.object(tf.io.gfile, "rename", self.fail),
+        self.assertRaisesRegex(ValueError, "/dev/null is no file"),
+    ):
+      cloud_file.write(b"x", "/dev/null")
+
   def test_a_failure_leaves_the_older_file(self):
     file = self.create_tempfile("x", b"old")
     with (

@@ -11,6 +11,7 @@ A mistake of the user ends in one sentence on stderr and a non-zero status;
 
 from collections.abc import Callable
 import errno
+import io
 import logging as standard_logging
 import os
 from pathlib import Path
@@ -62,6 +63,9 @@ def run(
     except flags.Error as error:
       sys.exit(_report(error, 2))
 
+  if isinstance(sys.stdout, io.TextIOWrapper):
+    # A file's name that is no UTF-8 is printed as it is.
+    sys.stdout.reconfigure(errors="surrogateescape")
   formatter = standard_logging.Formatter(_LOG_FORMAT)
   logging.get_absl_handler().setFormatter(formatter)
   try:

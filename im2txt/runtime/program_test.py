@@ -73,6 +73,15 @@ class ProgramTest(parameterized.TestCase):
       ran = self._run(f"import os; print(os.environ['{name}'])", "--thing=x")
     self.assertEqual(ran.stdout, f"{expected}\n")
 
+  def test_prints_names_that_are_no_utf_8(self):
+    path = Path(self.create_tempfile().full_path)
+    with (
+        path.open("wb") as file,
+        mock.patch.dict(os.environ, {"PYTHONIOENCODING": "utf-8:strict"}),
+    ):
+      self._run("print(_THING.value)", "--thing=a\udcff.jpg", stdout=file)
+    self.assertEqual(path.read_bytes(), b"a\xff.jpg\n")
+
   def test_logs_as_the_original_does(self):
     ran = self._run(
         "from absl import logging; logging.info('Step %d.', 2)", "--thing=x"

@@ -10,6 +10,25 @@ from pathlib import Path
 from typing import BinaryIO
 
 
+def check(path: str) -> None:
+  """Finds what can't be replaced by a file, before hours of work.
+
+  Args:
+    path: The file that is to be written.
+
+  Raises:
+    ValueError: If it is a folder, or a device or a pipe, also one by its name
+      only, as /dev/stdout is: that would no longer be one.
+  """
+  if os.path.isdir(path):
+    raise ValueError(f"A file is to be written, but {path} is a folder.")
+  is_system = os.path.dirname(os.path.abspath(path)) == "/dev"
+  if is_system or (os.path.exists(path) and not os.path.isfile(path)):
+    raise ValueError(
+        f"{path} is no file. Name another, or none where the program can print."
+    )
+
+
 @contextlib.contextmanager
 def create(path: str) -> Iterator[BinaryIO]:
   """Yields a binary file that becomes `path` when the block ends well.
@@ -19,7 +38,11 @@ def create(path: str) -> Iterator[BinaryIO]:
 
   Yields:
     A file to write to. When the block raises, it is deleted.
+
+  Raises:
+    ValueError: See `check`.
   """
+  check(path)
   final = Path(path)
   temporary = final.with_name(f".{final.name}.{os.getpid()}.tmp")
   try:

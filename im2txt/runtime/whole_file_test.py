@@ -1,13 +1,16 @@
 """Tests of whole_file."""
 
+import os
 from pathlib import Path
+from unittest import mock
 
 from absl.testing import absltest
+from absl.testing import parameterized
 
 from im2txt.runtime import whole_file
 
 
-class WholeFileTest(absltest.TestCase):
+class WholeFileTest(parameterized.TestCase):
 
   def setUp(self):
     super().setUp()
@@ -61,6 +64,20 @@ class WholeFileTest(absltest.TestCase):
     ):
       Path("/no/image").read_bytes()
     self.assertEqual(caught.exception.filename, "/no/image")
+
+  @parameterized.parameters(
+      "/dev/null", "/dev/stdout", "/dev/new", "{}/pipe", "{}/folder"
+  )
+  def test_replaces_only_files(self, path):
+    path = path.format(self.folder)
+    (self.folder / "folder").mkdir()
+    os.mkfifo(self.folder / "pipe")
+    with (
+        mock.patch.object(Path, "replace", self.fail),
+        self.assertRaisesRegex(ValueError, f"{path} is (no file|a folder)"),
+        whole_file.create(path),
+    ):
+      self.fail()
 
   def test_removes_temporaries_before_and_after(self):
     stale = ".train-00001-of-00002.4711.tmp"
