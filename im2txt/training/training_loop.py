@@ -135,8 +135,7 @@ class TrainingLoop:
         logging.debug("%s", error)
         raise LostWorkerError(
             "Another process of the run is lost; its own last lines may say"
-            f" why. The last checkpoint, of step {self._saved_step}, is in"
-            f" {self._train_dir}: start all processes again to go on from it."
+            f" why. Start all processes again to go on from {self._train_dir}."
         ) from error
     return request
 
@@ -149,8 +148,8 @@ class TrainingLoop:
           writer.write_first_image(data, step=step)
           text = configuration.to_markdown(data.config, self._config)
           writer.write_text("config", text, step=step)
-        # A new run's start: not before its input could be read, or what was
-        # wrong with the first command would be there for the next.
+        # A new run's start, now that its input could be read: what is wrong
+        # with a first command shall not be there for the next.
         self._save()
         self._train(data, number_of_steps, log_every_n_steps, writer, request)
     logging.info("Stopping Training.")
@@ -275,16 +274,13 @@ class TrainingLoop:
           "The encoder's are there, too: %s was for the beginning of the run.",
           inception_checkpoint_file,
       )
+    variables = self.trainer.checkpoint_variables()
+    optional = self.trainer.dispensable_variables()
     try:
-      missing = checkpoints.restore(
-          self.trainer.checkpoint_variables(),
-          checkpoint,
-          optional=self.trainer.dispensable_variables(),
-      )
+      missing = checkpoints.restore(variables, checkpoint, optional=optional)
     except ValueError as error:
-      raise ValueError(
-          f"{error} A new run needs another --train_dir."
-      ) from error
+      hint = "A new run needs another --train_dir."
+      raise ValueError(f"{error} {hint}") from error
     self.trainer.averages.restart(missing)
     anew = set(missing).intersection(self.trainer.slots)
     if anew:
