@@ -86,6 +86,7 @@ _BATCH_DELAY_MS = flags.DEFINE_float(
     "How long an image waits for others to share a batch while the model has"
     " nothing to do, in milliseconds.",
     lower_bound=0.0,
+    upper_bound=60_000.0,
 )
 _MAX_WAITING = flags.DEFINE_integer(
     "max_waiting",
@@ -101,6 +102,7 @@ _MAX_BODY_MB = flags.DEFINE_float(
     32.0,
     "The largest request, with all its images, in megabytes.",
     lower_bound=0.001,
+    upper_bound=1e6,
 )
 _MAX_MEGAPIXELS = flags.DEFINE_float(
     "max_megapixels",
@@ -108,19 +110,31 @@ _MAX_MEGAPIXELS = flags.DEFINE_float(
     "The largest image, in millions of pixels: the memory that an image takes"
     " follows from this, not from its file.",
     lower_bound=0.001,
+    upper_bound=1e6,
 )
 _BODY_SECS = flags.DEFINE_float(
     "body_secs",
     30.0,
     "How long a request may take to arrive.",
     lower_bound=0.001,
+    upper_bound=86_400.0,
 )
 _TIMEOUT_SECS = flags.DEFINE_float(
     "timeout_secs",
     60.0,
     "How long a request may wait for its captions.",
     lower_bound=0.001,
+    upper_bound=86_400.0,
 )
+# NaN is within any bounds.
+for _flag in (
+    _BATCH_DELAY_MS,
+    _MAX_BODY_MB,
+    _MAX_MEGAPIXELS,
+    _BODY_SECS,
+    _TIMEOUT_SECS,
+):
+  flags.register_validator(_flag, math.isfinite, "It must be a number.")
 
 # Besides im2txt's own requirements.
 _PACKAGES = ("fastapi", "prometheus_client", "python_multipart", "uvicorn")

@@ -73,7 +73,10 @@ class Batcher:
     self._waiting: deque[_Task] = deque()
     self._changed = threading.Condition()
     self._is_closed = False
-    self._thread = threading.Thread(target=self._work, name="batcher")
+    # As a daemon, it keeps no process alive that fails before `close`.
+    self._thread = threading.Thread(
+        target=self._work, name="batcher", daemon=True
+    )
     self._thread.start()
 
   @property

@@ -1,12 +1,15 @@
 """Tests of the batcher."""
 
 from concurrent import futures
+import subprocess
+import sys
 import threading
 
 from absl.testing import absltest
 from absl.testing import parameterized
 
 from im2txt.serving import batcher
+from im2txt.testing import programs
 
 
 class _Recorder:
@@ -153,6 +156,23 @@ class BatcherTest(parameterized.TestCase):
   def test_close_without_anything(self):
     self._make().close()
     self.assertEqual(self.run_.batches, [])
+
+  def test_a_process_that_fails_ends(self):
+    script = (
+        "from im2txt.serving import batcher\n"
+        "batcher.Batcher(print)\n"
+        "raise ValueError('Too bad.')"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", script],
+        env=programs.environment(),
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=300,
+    )
+    self.assertEqual(ran.returncode, 1)
+    self.assertEndsWith(ran.stderr, "ValueError: Too bad.\n")
 
   def test_many_threads(self):
     made = self._make(max_batch_size=7, max_waiting=1000)
