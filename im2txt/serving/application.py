@@ -224,6 +224,12 @@ _SENTENCES = {
     405: "This address is to be asked by another method.",
 }
 
+# In place of those that are about Python's types, by the field.
+_NO_FILES = {
+    "image": "Send the picture as a file in the multipart field 'image'.",
+    "images": "Send the pictures as files in the multipart field 'images'.",
+}
+
 
 def _add_error_handlers(app: fastapi.FastAPI) -> None:
   # Starlette's own class, as its router raises it: fastapi's comes of it.
@@ -237,8 +243,9 @@ def _add_error_handlers(app: fastapi.FastAPI) -> None:
   async def invalid(request, error):
     del request
     first = error.errors()[0]
-    name = ".".join(str(part) for part in first["loc"][1:])
-    return request_guard.error(400, f"{name}: {first['msg']}.")
+    names = [str(part) for part in first["loc"][1:]]
+    message = f"{'.'.join(names)}: {first['msg']}."
+    return request_guard.error(400, _NO_FILES.get("".join(names[:1]), message))
 
   @app.exception_handler(batcher.FullError)
   @app.exception_handler(batcher.ClosedError)

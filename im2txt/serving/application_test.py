@@ -149,9 +149,18 @@ class ApplicationTest(parameterized.TestCase):
     self.assertEqual(answer.status_code, 400)
     self.assertStartsWith(answer.json()["message"], message)
 
-  def test_no_image_and_too_many(self):
-    answer = self._post("/v1/captions", {"other": b"x"})
-    self._assert_error(answer, 400, "images: Field required.")
+  @parameterized.parameters(
+      ("/model/predict", "picture as a file", "image"),
+      ("/v1/captions", "pictures as files", "images"),
+  )
+  def test_no_file(self, path, what, field):
+    message = f"Send the {what} in the multipart field '{field}'."
+    answer = self._post(path, {"other": b"x"})
+    self._assert_error(answer, 400, message)
+    answer = self._post(path, {"other": b"x"}, {field: "text"})
+    self._assert_error(answer, 400, message)
+
+  def test_too_many_images(self):
     self.limits = {"max_images": 2}
     answer = self._post("/v1/captions", _fields(*3 * [_IMAGE()]))
     self._assert_error(
