@@ -108,7 +108,8 @@ _MAX_MEGAPIXELS = flags.DEFINE_float(
     "max_megapixels",
     40.0,
     "The largest image, in millions of pixels: the memory that an image takes"
-    " follows from this, not from its file.",
+    " follows from this, not from its file. A request's images may have ten"
+    " times as many together.",
     lower_bound=0.001,
     upper_bound=1e6,
 )

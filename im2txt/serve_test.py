@@ -103,9 +103,11 @@ class ServeTest(parameterized.TestCase, tf.test.TestCase):
       value=["inf", "nan"],
   )
   def test_what_is_no_number(self, flag, value):
-    with self.assertRaisesRegex(flags.IllegalFlagValueError, f"--{flag}="):
-      with flagsaver.flagsaver():
-        flags.FLAGS(["serve", f"--{flag}={value}"])
+    with (
+        flagsaver.flagsaver(),
+        self.assertRaisesRegex(flags.IllegalFlagValueError, f"--{flag}="),
+    ):
+      flags.FLAGS(["serve", f"--{flag}={value}"])
 
   def test_port_in_use(self):
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -194,6 +194,7 @@ def _add_about(
         max_images=service.limits.max_images,
         max_body_bytes=request_limits.max_body_bytes,
         max_image_pixels=service.limits.max_pixels,
+        max_request_pixels=service.limits.max_request_pixels,
         max_beam_size=_MAX_BEAM_SIZE,
         max_caption_length=_MAX_CAPTION_LENGTH,
     )
@@ -246,6 +247,11 @@ def _add_error_handlers(app: fastapi.FastAPI) -> None:
     names = [str(part) for part in first["loc"][1:]]
     message = f"{'.'.join(names)}: {first['msg']}."
     return request_guard.error(400, _NO_FILES.get("".join(names[:1]), message))
+
+  @app.exception_handler(caption_service.TooManyPixelsError)
+  async def too_large(request, error):
+    del request
+    return request_guard.error(413, str(error))
 
   @app.exception_handler(batcher.FullError)
   @app.exception_handler(batcher.ClosedError)

@@ -192,6 +192,16 @@ class ApplicationTest(parameterized.TestCase):
     self.assertEqual(answer.status_code, 405)
     self.assertEqual(answer.headers["Allow"], "POST")
 
+  def test_too_many_pixels(self):
+    self.limits = {"max_pixels": 48}
+    answer = self._post("/v1/captions", _fields(*11 * [_IMAGE(8, 6)]))
+    self._assert_error(
+        answer,
+        413,
+        "The images have 528 pixels together, more than the 480 of a request."
+        " Send them in several.",
+    )
+
   def test_time_out(self):
     self.limits = {"timeout_secs": 0.05}
 

@@ -74,6 +74,13 @@ class BatcherTest(parameterized.TestCase):
         [b for b, _ in self.run_.batches], [[0], [1, 2], [3, 4], [5]]
     )
 
+  def test_batches_have_a_greatest_weight(self):
+    made, _ = self._make_busy(weigh=int, max_batch_weight=6)
+    self._finish(made.submit([1, 5, 1, 9, 2, 4]))
+    self.assertEqual(
+        [b for b, _ in self.run_.batches], [[0], [1, 5], [1], [9], [2, 4]]
+    )
+
   def test_kinds_are_not_mixed_and_the_oldest_goes_first(self):
     made, _ = self._make_busy()
     pending = made.submit([1], "b") + made.submit([2], "a")
