@@ -94,6 +94,14 @@ _MAX_WAITING = flags.DEFINE_integer(
     "The most images that wait; more are answered 503.",
     lower_bound=1,
 )
+_MAX_WAITING_MB = flags.DEFINE_float(
+    "max_waiting_mb",
+    256.0,
+    "The most megabytes of images that wait or are in work; more are answered"
+    " 503.",
+    lower_bound=0.001,
+    upper_bound=1e6,
+)
 _MAX_IMAGES = flags.DEFINE_integer(
     "max_images", 32, "The most images of a request.", lower_bound=1
 )
@@ -130,6 +138,7 @@ _TIMEOUT_SECS = flags.DEFINE_float(
 # NaN is within any bounds.
 for _flag in (
     _BATCH_DELAY_MS,
+    _MAX_WAITING_MB,
     _MAX_BODY_MB,
     _MAX_MEGAPIXELS,
     _BODY_SECS,
@@ -165,6 +174,7 @@ def main(argv: list[str]) -> None:
       max_batch_size=_BATCH_SIZE.value,
       max_delay_secs=_BATCH_DELAY_MS.value / 1000,
       max_waiting=_MAX_WAITING.value,
+      max_waiting_bytes=int(_MAX_WAITING_MB.value * 2**20),
       max_images=_MAX_IMAGES.value,
       max_pixels=int(_MAX_MEGAPIXELS.value * 1e6),
       respect_exif_orientation=_RESPECT_EXIF_ORIENTATION.value,

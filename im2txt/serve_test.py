@@ -95,6 +95,7 @@ class ServeTest(parameterized.TestCase, tf.test.TestCase):
   @parameterized.product(
       flag=[
           "batch_delay_ms",
+          "max_waiting_mb",
           "max_body_mb",
           "max_megapixels",
           "body_secs",

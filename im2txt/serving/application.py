@@ -171,8 +171,9 @@ async def _caption_uploads(
     options: caption_service.Options,
 ) -> list[caption_service.Outcome]:
   """Captions what came with a request, and counts what came of it."""
-  images = [await upload.read() for upload in uploads]
-  found = await _unless_left(request, service.caption(images, options))
+  with service.room(sum(upload.size or 0 for upload in uploads)):
+    images = [await upload.read() for upload in uploads]
+    found = await _unless_left(request, service.caption(images, options))
   failed = [isinstance(each, captioning.ImageError) for each in found]
   counts.images_answered(
       captioned=failed.count(False), refused=failed.count(True)

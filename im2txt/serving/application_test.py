@@ -213,8 +213,11 @@ class ApplicationTest(parameterized.TestCase):
         self._run(ask), 504, "It took too long; try again later."
     )
 
-  def test_busy(self):
-    self.limits = {"max_waiting": 1, "max_images": 1, "max_batch_size": 1}
+  @parameterized.parameters(
+      {"max_waiting": 1}, {"max_waiting_bytes": 2 * len(_IMAGE())}
+  )
+  def test_busy(self, **limits):
+    self.limits = {"max_images": 1, "max_batch_size": 1, **limits}
 
     async def ask_three(client):
       self.captioner.go.clear()

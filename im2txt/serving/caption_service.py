@@ -9,7 +9,9 @@ request of too many is refused. Knows nothing of HTTP; `application` does.
 
 import asyncio
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Sequence
+import contextlib
 import dataclasses
 import io
 import time
@@ -58,6 +60,8 @@ class Limits:
     max_batch_size: The most images that the model captions at once.
     max_delay_secs: How long an image waits for others while the model is idle.
     max_waiting: The most images that wait; more are refused for the moment.
+    max_waiting_bytes: The most bytes of images in work or waiting; a request
+      of more is taken while there is no other.
     max_images: The most images of a request.
     max_pixels: The most pixels of an image; one of more is not decoded.
     respect_exif_orientation: Whether images that a camera noted to lie are
@@ -68,6 +72,7 @@ class Limits:
   max_batch_size: int = 32
   max_delay_secs: float = 0.01
   max_waiting: int = 256
+  max_waiting_bytes: int = 256 * 2**20
   max_images: int = 32
   max_pixels: int = 40_000_000
   respect_exif_orientation: bool = True
@@ -120,6 +125,7 @@ class CaptionService:
     self.vocab_size = captioner.model.vocab_size
     self._captioner = captioner
     self._on_batch = on_batch
+    self._num_bytes = 0
     self._batcher = batcher.Batcher(
         self._caption_batch,
         weigh=lambda image: image.num_pixels,
@@ -137,7 +143,8 @@ class CaptionService:
   @property
   def is_full(self) -> bool:
     """Whether any image would be refused."""
-    return self._batcher.is_full
+    has_room = self._num_bytes < self.limits.max_waiting_bytes
+    return self._batcher.is_full or not has_room
 
   @property
   def is_working(self) -> bool:
@@ -151,6 +158,25 @@ class CaptionService:
     image = _Image(file.getvalue(), 8 * 8)
     (future,) = self._batcher.submit([image], Options())
     future.result()
+
+  @contextlib.contextmanager
+  def room(self, num_bytes: int) -> Iterator[None]:
+    """Keeps room for the files of a request, from before they are read.
+
+    Args:
+      num_bytes: How large they are together.
+
+    Raises:
+      batcher.FullError: If there is too little.
+    """
+    total = self._num_bytes + num_bytes
+    if self._num_bytes and total > self.limits.max_waiting_bytes:
+      raise batcher.FullError(f"{self._num_bytes} bytes wait already.")
+    self._num_bytes += num_bytes
+    try:
+      yield
+    finally:
+      self._num_bytes -= num_bytes
 
   async def caption(
       self, images: Sequence[bytes], options: Options

@@ -77,6 +77,19 @@ class CaptionServiceTest(parameterized.TestCase):
     ):
       asyncio.run(service.caption([*ten, image(1, 1)], _OPTIONS))
 
+  def test_room(self):
+    service = self._make(max_waiting_bytes=10)
+    with service.room(6):
+      with service.room(4):
+        self.assertTrue(service.is_full)
+      self.assertFalse(service.is_full)
+      with self.assertRaises(batcher.FullError), service.room(5):
+        pass
+    # A request that is larger is taken when it is alone.
+    with service.room(11):
+      self.assertTrue(service.is_full)
+    self.assertFalse(service.is_full)
+
   @parameterized.parameters((True, "a 6 by 5 ."), (False, "a 5 by 6 ."))
   def test_orientation(self, is_respected, sentence):
     exif = Image.Exif()
