@@ -86,12 +86,21 @@ _BATCH_DELAY_MS = flags.DEFINE_float(
     "How long an image waits for others to share a batch while the model has"
     " nothing to do, in milliseconds.",
     lower_bound=0.0,
+    upper_bound=60_000.0,
 )
 _MAX_WAITING = flags.DEFINE_integer(
     "max_waiting",
     256,
     "The most images that wait; more are answered 503.",
     lower_bound=1,
+)
+_MAX_WAITING_MB = flags.DEFINE_float(
+    "max_waiting_mb",
+    256.0,
+    "The most megabytes of images that wait or are in work; more are answered"
+    " 503.",
+    lower_bound=0.001,
+    upper_bound=1e6,
 )
 _MAX_IMAGES = flags.DEFINE_integer(
     "max_images", 32, "The most images of a request.", lower_bound=1
@@ -101,26 +110,41 @@ _MAX_BODY_MB = flags.DEFINE_float(
     32.0,
     "The largest request, with all its images, in megabytes.",
     lower_bound=0.001,
+    upper_bound=1e6,
 )
 _MAX_MEGAPIXELS = flags.DEFINE_float(
     "max_megapixels",
     40.0,
     "The largest image, in millions of pixels: the memory that an image takes"
-    " follows from this, not from its file.",
+    " follows from this, not from its file. A request's images may have ten"
+    " times as many together.",
     lower_bound=0.001,
+    upper_bound=1e6,
 )
 _BODY_SECS = flags.DEFINE_float(
     "body_secs",
     30.0,
     "How long a request may take to arrive.",
     lower_bound=0.001,
+    upper_bound=86_400.0,
 )
 _TIMEOUT_SECS = flags.DEFINE_float(
     "timeout_secs",
     60.0,
     "How long a request may wait for its captions.",
     lower_bound=0.001,
+    upper_bound=86_400.0,
 )
+# NaN is within any bounds.
+for _flag in (
+    _BATCH_DELAY_MS,
+    _MAX_WAITING_MB,
+    _MAX_BODY_MB,
+    _MAX_MEGAPIXELS,
+    _BODY_SECS,
+    _TIMEOUT_SECS,
+):
+  flags.register_validator(_flag, math.isfinite, "It must be a number.")
 
 # Besides im2txt's own requirements.
 _PACKAGES = ("fastapi", "prometheus_client", "python_multipart", "uvicorn")
@@ -150,6 +174,7 @@ def main(argv: list[str]) -> None:
       max_batch_size=_BATCH_SIZE.value,
       max_delay_secs=_BATCH_DELAY_MS.value / 1000,
       max_waiting=_MAX_WAITING.value,
+      max_waiting_bytes=int(_MAX_WAITING_MB.value * 2**20),
       max_images=_MAX_IMAGES.value,
       max_pixels=int(_MAX_MEGAPIXELS.value * 1e6),
       respect_exif_orientation=_RESPECT_EXIF_ORIENTATION.value,

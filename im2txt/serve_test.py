@@ -92,6 +92,24 @@ class ServeTest(parameterized.TestCase, tf.test.TestCase):
     ):
       serve.main(["serve"])
 
+  @parameterized.product(
+      flag=[
+          "batch_delay_ms",
+          "max_waiting_mb",
+          "max_body_mb",
+          "max_megapixels",
+          "body_secs",
+          "timeout_secs",
+      ],
+      value=["inf", "nan"],
+  )
+  def test_what_is_no_number(self, flag, value):
+    with (
+        flagsaver.flagsaver(),
+        self.assertRaisesRegex(flags.IllegalFlagValueError, f"--{flag}="),
+    ):
+      flags.FLAGS(["serve", f"--{flag}={value}"])
+
   def test_port_in_use(self):
     with socket.create_server(("127.0.0.1", 0)) as taken:
       port = taken.getsockname()[1]

@@ -65,6 +65,7 @@ def convert(
   # Only now, as the usual images need no Pillow, which takes 6 MB.
   from PIL import ImageOps
 
+  from im2txt.data import plain_png
   from im2txt.data import rgb_image
 
   with _explained():
@@ -75,15 +76,25 @@ def convert(
         f"It has {width} x {height} pixels, more than the {max_pixels:,} that"
         " are allowed."
     )
-  file = io.BytesIO()
   with _explained():
     is_turned = respect_exif_orientation and _is_turned(image)
     if is_native and not is_turned:
       return encoded_image
-    upright = ImageOps.exif_transpose(image) if is_turned else image
-    # Without compression, as it is decoded at once.
-    rgb_image.convert(upright).save(file, "PNG", compress_level=0)
-  return file.getvalue()
+    if is_turned:
+      image = ImageOps.exif_transpose(image)
+    # Under the same name, so that no more than one is in memory.
+    image = rgb_image.convert(image)
+    return plain_png.encode(image)
+
+
+def num_pixels(encoded_image: bytes) -> int:
+  """The pixels of an image file by what it says; 0 if it can't be read."""
+  try:
+    with _explained():
+      width, height = _open(encoded_image).size
+  except ValueError:
+    return 0
+  return width * height
 
 
 @contextlib.contextmanager

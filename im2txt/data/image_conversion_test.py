@@ -64,6 +64,14 @@ class ImageConversionTest(parameterized.TestCase):
     expected = Image.fromarray(_PIXELS).convert(mode).convert("RGB")
     np.testing.assert_array_equal(_decode(converted), np.array(expected))
 
+  @parameterized.parameters("JPEG", "PNG", "WEBP", "GIF", "BMP")
+  def test_num_pixels(self, file_format):
+    self.assertEqual(image_conversion.num_pixels(_encode(file_format)), 600)
+
+  @parameterized.parameters(b"", b"text", b"GIF89a")
+  def test_num_pixels_of_what_is_no_image(self, content):
+    self.assertEqual(image_conversion.num_pixels(content), 0)
+
   @parameterized.parameters("GIF", "WEBP")
   def test_of_several_frames_the_first(self, file_format):
     frames = [Image.new("RGB", (8, 6), color) for color in ("red", "blue")]

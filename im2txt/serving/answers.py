@@ -83,6 +83,7 @@ class Metadata(pydantic.BaseModel):
   max_images: int
   max_body_bytes: int
   max_image_pixels: int
+  max_request_pixels: int
   max_beam_size: int
   max_caption_length: int
 

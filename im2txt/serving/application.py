@@ -171,8 +171,9 @@ async def _caption_uploads(
     options: caption_service.Options,
 ) -> list[caption_service.Outcome]:
   """Captions what came with a request, and counts what came of it."""
-  images = [await upload.read() for upload in uploads]
-  found = await _unless_left(request, service.caption(images, options))
+  with service.room(sum(upload.size or 0 for upload in uploads)):
+    images = [await upload.read() for upload in uploads]
+    found = await _unless_left(request, service.caption(images, options))
   failed = [isinstance(each, captioning.ImageError) for each in found]
   counts.images_answered(
       captioned=failed.count(False), refused=failed.count(True)
@@ -194,6 +195,7 @@ def _add_about(
         max_images=service.limits.max_images,
         max_body_bytes=request_limits.max_body_bytes,
         max_image_pixels=service.limits.max_pixels,
+        max_request_pixels=service.limits.max_request_pixels,
         max_beam_size=_MAX_BEAM_SIZE,
         max_caption_length=_MAX_CAPTION_LENGTH,
     )
@@ -224,6 +226,12 @@ _SENTENCES = {
     405: "This address is to be asked by another method.",
 }
 
+# In place of those that are about Python's types, by the field.
+_NO_FILES = {
+    "image": "Send the picture as a file in the multipart field 'image'.",
+    "images": "Send the pictures as files in the multipart field 'images'.",
+}
+
 
 def _add_error_handlers(app: fastapi.FastAPI) -> None:
   # Starlette's own class, as its router raises it: fastapi's comes of it.
@@ -237,8 +245,14 @@ def _add_error_handlers(app: fastapi.FastAPI) -> None:
   async def invalid(request, error):
     del request
     first = error.errors()[0]
-    name = ".".join(str(part) for part in first["loc"][1:])
-    return request_guard.error(400, f"{name}: {first['msg']}.")
+    names = [str(part) for part in first["loc"][1:]]
+    message = f"{'.'.join(names)}: {first['msg']}."
+    return request_guard.error(400, _NO_FILES.get("".join(names[:1]), message))
+
+  @app.exception_handler(caption_service.TooManyPixelsError)
+  async def too_large(request, error):
+    del request
+    return request_guard.error(413, str(error))
 
   @app.exception_handler(batcher.FullError)
   @app.exception_handler(batcher.ClosedError)

@@ -149,9 +149,18 @@ class ApplicationTest(parameterized.TestCase):
     self.assertEqual(answer.status_code, 400)
     self.assertStartsWith(answer.json()["message"], message)
 
-  def test_no_image_and_too_many(self):
-    answer = self._post("/v1/captions", {"other": b"x"})
-    self._assert_error(answer, 400, "images: Field required.")
+  @parameterized.parameters(
+      ("/model/predict", "picture as a file", "image"),
+      ("/v1/captions", "pictures as files", "images"),
+  )
+  def test_no_file(self, path, what, field):
+    message = f"Send the {what} in the multipart field '{field}'."
+    answer = self._post(path, {"other": b"x"})
+    self._assert_error(answer, 400, message)
+    answer = self._post(path, {"other": b"x"}, {field: "text"})
+    self._assert_error(answer, 400, message)
+
+  def test_too_many_images(self):
     self.limits = {"max_images": 2}
     answer = self._post("/v1/captions", _fields(*3 * [_IMAGE()]))
     self._assert_error(
@@ -183,6 +192,16 @@ class ApplicationTest(parameterized.TestCase):
     self.assertEqual(answer.status_code, 405)
     self.assertEqual(answer.headers["Allow"], "POST")
 
+  def test_too_many_pixels(self):
+    self.limits = {"max_pixels": 48}
+    answer = self._post("/v1/captions", _fields(*11 * [_IMAGE(8, 6)]))
+    self._assert_error(
+        answer,
+        413,
+        "The images have 528 pixels together, more than the 480 of a request."
+        " Send them in several.",
+    )
+
   def test_time_out(self):
     self.limits = {"timeout_secs": 0.05}
 
@@ -194,8 +213,11 @@ class ApplicationTest(parameterized.TestCase):
         self._run(ask), 504, "It took too long; try again later."
     )
 
-  def test_busy(self):
-    self.limits = {"max_waiting": 1, "max_images": 1, "max_batch_size": 1}
+  @parameterized.parameters(
+      {"max_waiting": 1}, {"max_waiting_bytes": 2 * len(_IMAGE())}
+  )
+  def test_busy(self, **limits):
+    self.limits = {"max_images": 1, "max_batch_size": 1, **limits}
 
     async def ask_three(client):
       self.captioner.go.clear()

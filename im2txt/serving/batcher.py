@@ -14,6 +14,7 @@ from collections.abc import Hashable
 from collections.abc import Sequence
 from concurrent import futures
 import dataclasses
+import itertools
 import threading
 import time
 from typing import Any
@@ -44,7 +45,9 @@ class Batcher:
       self,
       run: Callable[[Sequence[Any], Any], Sequence[Any]],
       *,
+      weigh: Callable[[Any], int] = lambda item: 0,
       max_batch_size: int = 32,
+      max_batch_weight: int = 0,
       max_delay_secs: float = 0.01,
       max_waiting: int = 256,
   ):
@@ -52,7 +55,9 @@ class Batcher:
 
     Args:
       run: Takes the items of a batch and their kind; returns their results.
+      weigh: Gives an item's weight.
       max_batch_size: The most items of a batch.
+      max_batch_weight: The most that they weigh, unless it is one alone.
       max_delay_secs: How long an item waits for others to come while nothing
         else is done.
       max_waiting: The most items to wait, those in work not counted.
@@ -67,13 +72,18 @@ class Batcher:
           f" {max_delay_secs}."
       )
     self._run = run
+    self._weigh = weigh
     self._max_batch_size = max_batch_size
+    self._max_batch_weight = max_batch_weight
     self._max_delay_secs = max_delay_secs
     self._max_waiting = max_waiting
     self._waiting: deque[_Task] = deque()
     self._changed = threading.Condition()
     self._is_closed = False
-    self._thread = threading.Thread(target=self._work, name="batcher")
+    # As a daemon, it keeps no process alive that fails before `close`.
+    self._thread = threading.Thread(
+        target=self._work, name="batcher", daemon=True
+    )
     self._thread.start()
 
   @property
@@ -177,4 +187,7 @@ class Batcher:
       return []
     kind = self._waiting[0].kind
     same = [task for task in self._waiting if task.kind == kind]
-    return same[: self._max_batch_size]
+    same = same[: self._max_batch_size]
+    weights = itertools.accumulate(self._weigh(task.item) for task in same)
+    fitting = sum(weight <= self._max_batch_weight for weight in weights)
+    return same[: max(1, fitting)]

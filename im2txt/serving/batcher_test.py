@@ -1,12 +1,15 @@
 """Tests of the batcher."""
 
 from concurrent import futures
+import subprocess
+import sys
 import threading
 
 from absl.testing import absltest
 from absl.testing import parameterized
 
 from im2txt.serving import batcher
+from im2txt.testing import programs
 
 
 class _Recorder:
@@ -69,6 +72,13 @@ class BatcherTest(parameterized.TestCase):
     self._finish(made.submit([1, 2, 3, 4, 5]))
     self.assertEqual(
         [b for b, _ in self.run_.batches], [[0], [1, 2], [3, 4], [5]]
+    )
+
+  def test_batches_have_a_greatest_weight(self):
+    made, _ = self._make_busy(weigh=int, max_batch_weight=6)
+    self._finish(made.submit([1, 5, 1, 9, 2, 4]))
+    self.assertEqual(
+        [b for b, _ in self.run_.batches], [[0], [1, 5], [1], [9], [2, 4]]
     )
 
   def test_kinds_are_not_mixed_and_the_oldest_goes_first(self):
@@ -153,6 +163,23 @@ class BatcherTest(parameterized.TestCase):
   def test_close_without_anything(self):
     self._make().close()
     self.assertEqual(self.run_.batches, [])
+
+  def test_a_process_that_fails_ends(self):
+    script = (
+        "from im2txt.serving import batcher\n"
+        "batcher.Batcher(print)\n"
+        "raise ValueError('Too bad.')"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", script],
+        env=programs.environment(),
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=300,
+    )
+    self.assertEqual(ran.returncode, 1)
+    self.assertEndsWith(ran.stderr, "ValueError: Too bad.\n")
 
   def test_many_threads(self):
     made = self._make(max_batch_size=7, max_waiting=1000)

@@ -2,14 +2,16 @@
 
     images --batcher--> batches --caption_each--> captions
 
-Images wait as the files that came: only those of a batch are looked at and
-decoded, so that memory is bounded whatever they turn out to be. Knows nothing
-of HTTP; `application` does.
+Images wait as the files that came. Their heads tell how many pixels they have:
+a batch has so few that memory is bounded and others soon have their turn, and a
+request of too many is refused. Knows nothing of HTTP; `application` does.
 """
 
 import asyncio
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Sequence
+import contextlib
 import dataclasses
 import io
 import time
@@ -18,11 +20,28 @@ from typing import NamedTuple
 from PIL import Image
 
 from im2txt import captioning
+from im2txt.data import image_conversion
 from im2txt.inference import captions
 from im2txt.serving import batcher
 
 # An image's captions, the best first, or why there are none.
 Outcome = list[captions.Caption] | captioning.ImageError
+
+
+# In images of the largest size. Of a request: 32 of a phone's photographs have
+# 384 million pixels. Of a batch: as many are decoded at once at most, and each
+# pixel takes some 20 bytes then.
+_REQUEST_PIXELS_IN_IMAGES = 10
+_BATCH_PIXELS_IN_IMAGES = 2
+
+
+class TooManyPixelsError(ValueError):
+  """The images of a request have too many pixels together."""
+
+
+class _Image(NamedTuple):
+  encoded: bytes
+  num_pixels: int  # That will be decoded.
 
 
 class Options(NamedTuple):
@@ -41,6 +60,8 @@ class Limits:
     max_batch_size: The most images that the model captions at once.
     max_delay_secs: How long an image waits for others while the model is idle.
     max_waiting: The most images that wait; more are refused for the moment.
+    max_waiting_bytes: The most bytes of images in work or waiting; a request
+      of more is taken while there is no other.
     max_images: The most images of a request.
     max_pixels: The most pixels of an image; one of more is not decoded.
     respect_exif_orientation: Whether images that a camera noted to lie are
@@ -51,6 +72,7 @@ class Limits:
   max_batch_size: int = 32
   max_delay_secs: float = 0.01
   max_waiting: int = 256
+  max_waiting_bytes: int = 256 * 2**20
   max_images: int = 32
   max_pixels: int = 40_000_000
   respect_exif_orientation: bool = True
@@ -69,6 +91,11 @@ class Limits:
           "max_pixels and timeout_secs must be positive. Got:"
           f" {self.max_pixels} and {self.timeout_secs}."
       )
+
+  @property
+  def max_request_pixels(self) -> int:
+    """The most pixels of a request's images together."""
+    return _REQUEST_PIXELS_IN_IMAGES * self.max_pixels
 
 
 class CaptionService:
@@ -98,9 +125,12 @@ class CaptionService:
     self.vocab_size = captioner.model.vocab_size
     self._captioner = captioner
     self._on_batch = on_batch
+    self._num_bytes = 0
     self._batcher = batcher.Batcher(
         self._caption_batch,
+        weigh=lambda image: image.num_pixels,
         max_batch_size=limits.max_batch_size,
+        max_batch_weight=_BATCH_PIXELS_IN_IMAGES * limits.max_pixels,
         max_delay_secs=limits.max_delay_secs,
         max_waiting=limits.max_waiting,
     )
@@ -113,7 +143,8 @@ class CaptionService:
   @property
   def is_full(self) -> bool:
     """Whether any image would be refused."""
-    return self._batcher.is_full
+    has_room = self._num_bytes < self.limits.max_waiting_bytes
+    return self._batcher.is_full or not has_room
 
   @property
   def is_working(self) -> bool:
@@ -124,8 +155,28 @@ class CaptionService:
     """Captions something, which the first time takes seconds longer."""
     file = io.BytesIO()
     Image.new("RGB", (8, 8)).save(file, format="jpeg")
-    (future,) = self._batcher.submit([file.getvalue()], Options())
+    image = _Image(file.getvalue(), 8 * 8)
+    (future,) = self._batcher.submit([image], Options())
     future.result()
+
+  @contextlib.contextmanager
+  def room(self, num_bytes: int) -> Iterator[None]:
+    """Keeps room for the files of a request, from before they are read.
+
+    Args:
+      num_bytes: How large they are together.
+
+    Raises:
+      batcher.FullError: If there is too little.
+    """
+    total = self._num_bytes + num_bytes
+    if self._num_bytes and total > self.limits.max_waiting_bytes:
+      raise batcher.FullError(f"{self._num_bytes} bytes wait already.")
+    self._num_bytes += num_bytes
+    try:
+      yield
+    finally:
+      self._num_bytes -= num_bytes
 
   async def caption(
       self, images: Sequence[bytes], options: Options
@@ -142,28 +193,46 @@ class CaptionService:
       An outcome for each image.
 
     Raises:
+      TooManyPixelsError: If they have too many pixels together.
       batcher.FullError: If too many images wait.
       batcher.ClosedError: After `close`.
       TimeoutError: If it takes longer than the limits say.
     """
-    waiting = [
-        asyncio.wrap_future(future)
-        for future in self._batcher.submit(images, options)
-    ]
     async with asyncio.timeout(self.limits.timeout_secs):
+      measured = await asyncio.to_thread(self._measure, images)
+      waiting = [
+          asyncio.wrap_future(future)
+          for future in self._batcher.submit(measured, options)
+      ]
       return await asyncio.gather(*waiting)
 
   def close(self) -> None:
     """Accepts nothing more, and returns when all that waits is captioned."""
     self._batcher.close()
 
+  def _measure(self, images: Sequence[bytes]) -> list[_Image]:
+    measured = []
+    for encoded in images:
+      num_pixels = image_conversion.num_pixels(encoded)
+      # One that is too large is not decoded.
+      is_decoded = num_pixels <= self.limits.max_pixels
+      measured.append(_Image(encoded, num_pixels if is_decoded else 0))
+    total = sum(image.num_pixels for image in measured)
+    if total > self.limits.max_request_pixels:
+      raise TooManyPixelsError(
+          f"The images have {total:,} pixels together, more than the"
+          f" {self.limits.max_request_pixels:,} of a request. Send them in"
+          " several."
+      )
+    return measured
+
   def _caption_batch(
-      self, images: Sequence[bytes], options: Options
+      self, images: Sequence[_Image], options: Options
   ) -> Sequence[Outcome]:
     start = time.perf_counter()
     found = list(
         self._captioner.caption_each(
-            images,
+            [image.encoded for image in images],
             batch_size=len(images),
             max_pixels=self.limits.max_pixels,
             respect_exif_orientation=self.limits.respect_exif_orientation,

@@ -62,6 +62,34 @@ class CaptionServiceTest(parameterized.TestCase):
     self.assertLen(self.batches, 1)
     self.assertEqual(self.batches[0][0], 5)
 
+  def test_pixels_of_a_request_and_of_a_batch(self):
+    service = self._make(max_pixels=100, max_delay_secs=0.0)
+    image = fake_captioner.image
+    # One that is too large and one that is none are not decoded.
+    ten = [*10 * [image(10, 10, "webp")], image(11, 10), b"x"]
+    found = asyncio.run(service.caption(ten, _OPTIONS))
+    self.assertEqual(found[9][0].sentence, "a 10 by 10 .")
+    sizes = [size for size, _ in self.captioner.batches]
+    self.assertEqual(sizes, [2, 2, 2, 2, 4])
+    with self.assertRaisesRegex(
+        caption_service.TooManyPixelsError,
+        "^The images have 1,001 pixels together, more than the 1,000 of a",
+    ):
+      asyncio.run(service.caption([*ten, image(1, 1)], _OPTIONS))
+
+  def test_room(self):
+    service = self._make(max_waiting_bytes=10)
+    with service.room(6):
+      with service.room(4):
+        self.assertTrue(service.is_full)
+      self.assertFalse(service.is_full)
+      with self.assertRaises(batcher.FullError), service.room(5):
+        pass
+    # A request that is larger is taken when it is alone.
+    with service.room(11):
+      self.assertTrue(service.is_full)
+    self.assertFalse(service.is_full)
+
   @parameterized.parameters((True, "a 6 by 5 ."), (False, "a 5 by 6 ."))
   def test_orientation(self, is_respected, sentence):
     exif = Image.Exif()

@@ -263,6 +263,22 @@ class PageBrowserTest(chromium_test_case.ChromiumTestCase):
     self.find("#options summary").click()
     self.assertEqual(self.run_script(width), chromium_test_case.PHONE[0])
 
+  def test_buttons_are_in_sight_whatever_a_file_is_called(self):
+    for size in (chromium_test_case.PHONE, chromium_test_case.DESKTOP):
+      self.emulate("light", size)
+      self.open(self.url)
+      for count in (1, 2):  # A card alone has another layout than several.
+        self._transfer(
+            "drop", _file(f"{35 * 'long'}.png", fake_captioner.image())
+        )
+        self._await_captions(*count * ["a 8 by 6."])
+        overflows = self.run_script(
+            "return Array.from(document.querySelectorAll('.remove'), (button)"
+            " => button.getBoundingClientRect().right >"
+            " button.closest('.card').getBoundingClientRect().right)"
+        )
+        self.assertEqual(overflows, count * [False])
+
   def test_policy_holds(self):
     self.run_script(
         "const script = document.createElement('script');"

@@ -2,7 +2,8 @@
 
 It limits how long and how large requests may be, also those that don't say how
 large they are, and how many there are at once; it counts them, and puts headers
-on every answer. What it refuses it answers itself, in the form of all errors.
+on every answer. HEAD is answered as GET, without the body. What it refuses it
+answers itself, in the form of all errors.
 """
 
 import asyncio
@@ -111,6 +112,9 @@ class RequestGuard:
     if scope["type"] != "http":
       await self._app(scope, receive, send)
       return
+    is_head = scope["method"] == "HEAD"
+    if is_head:
+      scope = {**scope, "method": "GET"}
     status = BROKEN_OFF
     start = time.perf_counter()
 
@@ -119,6 +123,8 @@ class RequestGuard:
       if message["type"] == "http.response.start":
         status = message["status"]
         message = {**message, "headers": [*message["headers"], *_HEADERS]}
+      elif is_head:
+        message = {**message, "body": b""}
       await send(message)
 
     self._counts.request_began()

@@ -29,6 +29,10 @@ class RequestGuardTest(parameterized.TestCase):
         await self.go.wait()
       return size
 
+    @app.get("/hello")
+    async def hello() -> str:
+      return "hello"
+
     @app.get("/broken")
     async def broken() -> None:
       raise RuntimeError("/a/path")
@@ -74,6 +78,15 @@ class RequestGuardTest(parameterized.TestCase):
     self.assertEqual(answer.headers["X-Content-Type-Options"], "nosniff")
     self.assertEqual(answer.headers["Referrer-Policy"], "no-referrer")
     self.assertNotIn("/a/path", answer.text)
+
+  def test_head_is_get_without_the_body(self):
+    guard = self._guard()
+    by_get = self._ask(guard, "GET", "/hello")
+    by_head = self._ask(guard, "HEAD", "/hello")
+    self.assertEqual((by_get.status_code, by_get.text), (200, '"hello"'))
+    self.assertEqual((by_head.status_code, by_head.text), (200, ""))
+    self.assertEqual(by_head.headers, by_get.headers)
+    self.assertEqual(self._ask(guard, "HEAD", "/echo").status_code, 405)
 
   def test_made_up_paths_are_counted_together(self):
     self._ask(self._guard(), "GET", "/nowhere")

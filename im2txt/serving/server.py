@@ -4,6 +4,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
 import logging
+import signal
 import socket
 
 import uvicorn
@@ -74,7 +75,7 @@ class _Server(uvicorn.Server):
   """Uvicorn's server, but a signal to stop is no failure.
 
   Uvicorn's own raises the signal anew at the end, which would then be the exit
-  status. A second signal ends the process at once.
+  status. A second signal ends the process at once, whatever it is at.
   """
 
   def __init__(self, config: uvicorn.Config, on_start: Callable[[str], None]):
@@ -84,8 +85,18 @@ class _Server(uvicorn.Server):
 
   @contextlib.contextmanager
   def capture_signals(self) -> Iterator[None]:
-    with stop_signals.catch() as self._stop:
-      yield
+    # What a second signal does; asyncio's own handler would cancel requests,
+    # and wait for the batch in work.
+    earlier = {
+        caught: signal.signal(caught, signal.SIG_DFL)
+        for caught in stop_signals.SIGNALS
+    }
+    try:
+      with stop_signals.catch() as self._stop:
+        yield
+    finally:
+      for caught, handler in earlier.items():
+        signal.signal(caught, handler)
 
   async def startup(self, sockets: list[socket.socket] | None = None) -> None:
     await super().startup(sockets)

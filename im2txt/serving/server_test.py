@@ -3,13 +3,17 @@
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from urllib import request
 
 from absl.testing import absltest
+from absl.testing import parameterized
 
 from im2txt.serving import server
 from im2txt.testing import loopback_server
+from im2txt.testing import programs
 
 
 async def _hello(scope, receive, send):
@@ -25,7 +29,42 @@ async def _hello(scope, receive, send):
   await send({"type": "http.response.body", "body": b"hello"})
 
 
-class ServerTest(absltest.TestCase):
+# A program whose one batch never ends; says how far it has come.
+_SLOW_SERVER = """
+import asyncio, threading
+from im2txt.serving import server
+
+async def application(scope, receive, send):
+  if scope["type"] == "lifespan":
+    for moment in ("startup", "shutdown"):
+      await receive()
+      await send({"type": f"lifespan.{moment}.complete"})
+    return
+  batch = threading.Thread(target=threading.Event().wait)
+  batch.start()
+  print("asked", flush=True)
+  while not served.should_exit and not served._stop.signal:
+    await asyncio.sleep(0.01)
+  print("stopping", flush=True)
+  await asyncio.to_thread(batch.join)
+
+class Server(server._Server):
+  def __init__(self, *args):
+    global served
+    served = self
+    super().__init__(*args)
+
+server._Server = Server
+server.run(
+    application,
+    server.bind("127.0.0.1", 0),
+    on_start=lambda url: print(url, flush=True),
+    stop_secs=600,
+)
+"""
+
+
+class ServerTest(parameterized.TestCase):
 
   def _run(self, path):
     """Runs a server that is told to stop while it answers; its answer."""
@@ -47,6 +86,31 @@ class ServerTest(absltest.TestCase):
 
   def test_a_signal_ends_it_after_what_has_begun(self):
     self.assertEqual(self._run("/slow"), [b"hello"])
+
+  @parameterized.parameters(
+      (signal.SIGINT, signal.SIGINT),
+      (signal.SIGINT, signal.SIGTERM),
+      (signal.SIGTERM, signal.SIGINT),
+  )
+  def test_a_second_signal_ends_it_at_once(self, first, second):
+    process = subprocess.Popen(
+        [sys.executable, "-c", _SLOW_SERVER],
+        env=programs.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    self.addCleanup(process.communicate)
+    self.addCleanup(process.kill)
+    host, port = process.stdout.readline().strip()[len("http://") :].split(":")
+    with socket.create_connection((host, int(port)), timeout=300) as client:
+      client.sendall(b"GET / HTTP/1.1\r\nHost: server\r\n\r\n")
+      self.assertEqual(process.stdout.readline(), "asked\n")
+      process.send_signal(first)
+      self.assertEqual(process.stdout.readline(), "stopping\n")
+      process.send_signal(second)
+      _, stderr = process.communicate(timeout=300)
+    self.assertEqual((process.returncode, stderr), (-second, ""))
 
   def test_handlers_are_put_back(self):
     before = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)]
