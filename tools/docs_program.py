@@ -2,10 +2,12 @@
 
   python -m tools.docs_program train --train_dir=...
 
-Training goes on for two steps, of a tiny model; evaluation ends after one; a
-server is left running, for the commands after it. All else is as the page says.
+Training goes on for two steps, of a tiny model; evaluation, also one that runs
+beside training, ends after the first checkpoint; a server is left running, for
+the commands after it. All else is as the page says.
 """
 
+from collections.abc import Callable
 import os
 from pathlib import Path
 import socket
@@ -48,11 +50,7 @@ def shrink(program: str, arguments: list[str]) -> list[str]:
   Returns:
     The arguments to run it with.
   """
-  given = dict(
-      argument.removeprefix("--").partition("=")[::2]
-      for argument in arguments
-      if argument.startswith("--")
-  )
+  given = _flags(arguments)
   if program == "evaluate":
     return [*arguments, "--once", "--min_global_step=0"]
   if program not in ("train", "cache_image_features"):
@@ -65,12 +63,27 @@ def shrink(program: str, arguments: list[str]) -> list[str]:
   return arguments
 
 
+def _flags(arguments: list[str]) -> dict[str, str]:
+  return dict(
+      argument.removeprefix("--").partition("=")[::2]
+      for argument in arguments
+      if argument.startswith("--")
+  )
+
+
+def _checkpoints(folder: str) -> list[Path]:
+  return list(Path(folder).glob("model.ckpt-*.index"))
+
+
 def _newest_step(folder: str) -> int:
-  found = [
-      int(path.stem.rpartition("-")[2])
-      for path in Path(folder).glob("model.ckpt-*.index")
-  ]
+  found = [int(p.stem.rpartition("-")[2]) for p in _checkpoints(folder)]
   return max(found, default=0)
+
+
+def _wait_until(condition: Callable[[], bool]) -> None:
+  end = time.monotonic() + _SECONDS_TO_START
+  while time.monotonic() < end and not condition():
+    time.sleep(0.2)
 
 
 def _start_server(command: list[str], port: int) -> int:
@@ -79,15 +92,16 @@ def _start_server(command: list[str], port: int) -> int:
     server = subprocess.Popen(command, stdout=log, stderr=log)
   with open(os.environ["DOCS_SERVER_PIDS"], "a", encoding="utf-8") as pids:
     pids.write(f"{server.pid}\n")
-  end = time.monotonic() + _SECONDS_TO_START
-  while time.monotonic() < end and server.poll() is None:
-    try:
-      socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-      time.sleep(0.2)
-    else:
-      return 0
-  return 1
+  _wait_until(lambda: _listens(port) or server.poll() is not None)
+  return 0 if server.poll() is None and _listens(port) else 1
+
+
+def _listens(port: int) -> bool:
+  try:
+    socket.create_connection(("127.0.0.1", port), timeout=1).close()
+  except OSError:
+    return False
+  return True
 
 
 def main() -> int:
@@ -98,6 +112,10 @@ def main() -> int:
   if program == "serve":
     port = int(os.environ["DOCS_SERVER_PORT"])
     return _start_server([*command, f"--port={port}"], port)
+  folder = _flags(arguments).get("checkpoint_dir")
+  if program == "evaluate" and folder:
+    # Training may have begun a moment ago, beside it.
+    _wait_until(lambda: bool(_checkpoints(folder)))
   return subprocess.run(command, check=False).returncode
 
 
