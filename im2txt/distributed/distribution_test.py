@@ -105,6 +105,7 @@ class AveragingTest(tf.test.TestCase):
         distribution=_distribution("mirrored"),
     )
     name = "InceptionV3/Conv2d_1a_3x3/BatchNorm/moving_mean"
+    loop.run(data, number_of_steps=0)  # The checkpoint of the beginning.
     average = loop.trainer.model.encoder.variables_by_name[name]
     seen = []
 

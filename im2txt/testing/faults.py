@@ -152,8 +152,10 @@ def _run_program(
   os.dup2(output, 1)
   os.dup2(output, 2)
   _impose(**conditions)
-  sys.argv = [name.rpartition(".")[2], *arguments]
-  importlib.import_module(f"im2txt.{name}").run()
+  # The parent's took its file for another kind than this may be.
+  with open(1, "w", encoding="utf-8", closefd=False) as sys.stdout:
+    sys.argv = [name.rpartition(".")[2], *arguments]
+    importlib.import_module(f"im2txt.{name}").run()
 
 
 def _impose(

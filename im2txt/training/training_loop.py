@@ -146,10 +146,7 @@ class TrainingLoop:
       with self._make_writer() as writer:
         if writer:
           writer.write_first_image(data, step=step)
-          text = configuration.to_markdown(data.config, self._config)
-          writer.write_text("config", text, step=step)
-        # A new run's start, now that its input could be read: what is wrong
-        # with a first command shall not be there for the next.
+        # Now that the input could be read: a new run leaves no wrong start.
         self._save()
         self._train(data, number_of_steps, log_every_n_steps, writer, request)
     logging.info("Stopping Training.")
@@ -192,6 +189,9 @@ class TrainingLoop:
     """Steps until `number_of_steps` or `request`."""
     is_chief = self._distribution.is_chief
     step = self.trainer.global_step
+    if writer:
+      text = configuration.to_markdown(data.config, self._config)
+      writer.write_text("config", text, step=step)
     pace = training_pace.Pace(step)
     checkpoint_timer = training_pace.Timer(self._config.save_checkpoint_secs)
     summary_timer = training_pace.Timer(
