@@ -266,13 +266,13 @@ class DownloadAndPreprocessMscocoTest(parameterized.TestCase):
     self.assertFalse(self.raw.exists())
 
   @unittest.skipUnless(_DOWNLOADERS, "Neither curl nor wget is here.")
-  @unittest.skipUnless(_DOWNLOADERS, "Neither curl nor wget is here.")
   def test_calls_the_builder_that_pip_put_beside_it(self):
     echo = self._command("bin/im2txt-build-mscoco-data", _ECHO)
     script = Path(shutil.copy(_SCRIPT, echo.parent))
     ran = self._run(self._dir(), "-x", script=script, BUILD_MSCOCO_DATA="")
     self.assertEqual((0, "-x"), (ran[0], ran[1].split()[-1]), ran[2])
 
+  @unittest.skipUnless(_DOWNLOADERS, "Neither curl nor wget is here.")
   def test_names_a_missing_builder(self):
     status, _, stderr = self._run(self._dir(), BUILD_MSCOCO_DATA="")
     self.assertEqual(status, 1)
