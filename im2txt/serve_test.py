@@ -3,7 +3,6 @@
 import json
 import signal
 import socket
-import subprocess
 import sys
 from unittest import mock
 from urllib import request
@@ -55,15 +54,7 @@ class ServeTest(parameterized.TestCase, tf.test.TestCase):
   @parameterized.parameters(signal.SIGTERM, signal.SIGINT)
   def test_as_a_program(self, number):
     arguments = [f"--{name}={value}" for name, value in self.flags.items()]
-    process = subprocess.Popen(
-        programs.command("serve", *arguments),
-        env=programs.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    self.addCleanup(process.communicate)
-    self.addCleanup(process.kill)
+    process = programs.start(self, *programs.command("serve", *arguments))
     line = process.stdout.readline()
     self.assertRegex(line, r"^Listening on http://127\.0\.0\.1:\d+\n$")
     posted = request.Request(

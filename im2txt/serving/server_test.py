@@ -3,7 +3,6 @@
 import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
 from urllib import request
@@ -93,15 +92,7 @@ class ServerTest(parameterized.TestCase):
       (signal.SIGTERM, signal.SIGINT),
   )
   def test_a_second_signal_ends_it_at_once(self, first, second):
-    process = subprocess.Popen(
-        [sys.executable, "-c", _SLOW_SERVER],
-        env=programs.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    self.addCleanup(process.communicate)
-    self.addCleanup(process.kill)
+    process = programs.start(self, sys.executable, "-c", _SLOW_SERVER)
     host, port = process.stdout.readline().strip()[len("http://") :].split(":")
     with socket.create_connection((host, int(port)), timeout=300) as client:
       client.sendall(b"GET / HTTP/1.1\r\nHost: server\r\n\r\n")

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from absl import flags
+from absl.testing import absltest
 from absl.testing import flagsaver
 
 # Linux' own begin at 32768.
@@ -36,6 +37,28 @@ def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
       check=False,
       text=True,
   )
+
+
+def start(test: absltest.TestCase, *args: str) -> subprocess.Popen[str]:
+  """Starts a program, with pipes for its output; it ends with the test.
+
+  Args:
+    test: The test.
+    *args: The command line.
+
+  Returns:
+    The process.
+  """
+  process = subprocess.Popen(
+      args,
+      env=environment(),
+      stdout=subprocess.PIPE,
+      stderr=subprocess.PIPE,
+      text=True,
+  )
+  test.addCleanup(process.communicate)
+  test.addCleanup(process.kill)
+  return process
 
 
 def free_ports(count: int) -> list[int]:
