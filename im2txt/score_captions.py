@@ -137,10 +137,10 @@ def _check_flags(results: list[str]) -> None:
     html_report.check(Path(_REPORT_DIR.value))
   if _IMAGE_DIR.value and not Path(_IMAGE_DIR.value).is_dir():
     raise FileNotFoundError(f"--image_dir is no folder: {_IMAGE_DIR.value!r}.")
-  for output in (_OUTPUT_JSON.value, _PER_IMAGE_SCORES.value):
-    if output and not Path(output).parent.is_dir():
+  for output in filter(None, (_OUTPUT_JSON.value, _PER_IMAGE_SCORES.value)):
+    if not Path(output).parent.is_dir():
       raise FileNotFoundError(f"There is no folder for the file {output!r}.")
-    whole_file.check(output or "")
+    whole_file.check(output)
 
 
 def _load_images(path: str) -> list[captions_json.CaptionedImage]:

@@ -1,5 +1,6 @@
 """Tests of the program score_captions."""
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -39,6 +40,13 @@ class ScoreCaptionsTest(parameterized.TestCase):
 
   def _run(self, *arguments):
     return programs.run("score_captions", *arguments, *_FAST)
+
+  def test_in_a_folder_of_dev(self):
+    # As /dev/shm is; files that are not asked for are not checked.
+    results = self._write_results("ours.json", (1, "a red ball"), (2, "a box"))
+    with contextlib.chdir("/dev/shm"):
+      ran = self._run(self._references, results)
+    self.assertEqual((ran.returncode, ran.stderr), (0, ""))
 
   def test_table_and_files(self):
     ours = self._write_results(
