@@ -4,6 +4,7 @@ A model's folder holds `model.ckpt-N.{index,data-00000-of-00001}` and the index
 file `checkpoint`; a checkpoint's path is the one without suffix.
 """
 
+from collections.abc import Sequence
 import os
 import re
 
@@ -12,7 +13,9 @@ import tensorflow as tf
 
 _WILDCARDS = frozenset("*?[")
 _INDEX_FILE = "checkpoint"
-_FILE_SUFFIXES = (".index", ".meta", ".data-00000-of-00001")
+# The files of a checkpoint in today's format.
+_FILE = re.compile(r"(.+)\.(index|meta|data-\d{5}-of-\d{5})", re.DOTALL)
+_SHARD = re.compile(r"(.+)\.data-\d{5}-of-(\d{5})", re.DOTALL)
 # A checkpoint by its index or, if it is of 2016's format, its only file.
 _NUMBERED_CHECKPOINT = re.compile(r"(.+\.ckpt-(\d+))(\.index)?")
 
@@ -37,14 +40,14 @@ def find(path: str) -> str:
   if tf.io.gfile.isdir(path):
     checkpoint = find_latest(path)
     if checkpoint is None:
-      inner = ", ".join(_folders_with_checkpoints(path))
-      hint = f"; but there is one in {inner}" if inner else ""
-      raise FileNotFoundError(f"No checkpoint found in folder: {path}{hint}")
+      raise FileNotFoundError(_describe_empty(path))
     return checkpoint
-  for suffix in ("", *_FILE_SUFFIXES):
-    prefix = path.removesuffix(suffix)
+  match = _FILE.fullmatch(path)
+  for prefix in filter(None, (path, match and match[1])):
     if exists(prefix):
       return prefix
+    if missing := missing_files(prefix):
+      raise FileNotFoundError(describe_missing(prefix, missing))
   raise FileNotFoundError(f"No checkpoint found at: {path}")
 
 
@@ -80,12 +83,12 @@ def find_all(patterns: str) -> dict[str, str]:
 
 
 def find_latest(folder: str) -> str | None:
-  """The newest checkpoint of a folder, as its file `checkpoint` says.
+  """Returns the newest checkpoint of a folder, as its file `checkpoint` says.
 
   Args:
-    folder: A folder, which may have been moved since the checkpoint was
-      written, or not exist. If there is no file `checkpoint` in it, as in many
-      a download, the checkpoint of the highest step in a name is taken.
+    folder: A folder, which may have been copied or moved since the checkpoint
+      was written, or not exist. If there is no file `checkpoint` in it, as in
+      many a download, the checkpoint of the highest step in a name is taken.
 
   Returns:
     The checkpoint's path, without suffix; None if the folder has no checkpoint.
@@ -98,26 +101,69 @@ def find_latest(folder: str) -> str | None:
 
 
 def find_listed(folder: str) -> list[str]:
-  """Like `find_latest`, all that are there, the newest first."""
+  """Returns all checkpoints that `find_latest` chooses from, newest first.
+
+  A name in the file `checkpoint` stands for the checkpoint of that name in the
+  folder itself, whatever path is before it: the folder may be a copy, and the
+  path that of the original. Only if the folder has no such checkpoint is the
+  path itself followed.
+
+  Args:
+    folder: See `find_latest`.
+
+  Returns:
+    The paths, without suffix, each once.
+
+  Raises:
+    FileNotFoundError: See `find_latest`.
+  """
+  named = _read_state(folder)
+  if named is None:
+    return _find_by_name(folder)
+  own = [_own(folder, path) for path in named]
+  paths = [o if exists(o) else p for o, p in zip(own, named, strict=True)]
+  found = list(dict.fromkeys(filter(exists, paths)))
+  if not found:
+    missing = missing_files(own[0])
+    raise FileNotFoundError(
+        describe_missing(own[0], missing)
+        if missing
+        else f"The file {os.path.join(folder, _INDEX_FILE)} names {named[0]},"
+        f" but no such checkpoint is there{_hint(folder)}"
+    )
+  return found
+
+
+def find_own(folder: str) -> list[str]:
+  """Returns the checkpoints in a folder that its file `checkpoint` lists.
+
+  Args:
+    folder: A folder.
+
+  Returns:
+    Their paths, without suffix, oldest first; all are in the folder itself.
+  """
+  own = [_own(folder, path) for path in _read_state(folder) or ()]
+  return list(dict.fromkeys(filter(exists, reversed(own))))
+
+
+def _read_state(folder: str) -> list[str] | None:
+  """Returns what the file `checkpoint` names, newest first; None without it."""
   try:
     state = tf.train.get_checkpoint_state(folder)
   except ValueError:
-    state = None  # An empty file.
+    return None  # An empty or damaged file.
   if state is None:
-    return _find_by_name(folder)
-  named = [
+    return None
+  return [
       state.model_checkpoint_path,
       *reversed(state.all_model_checkpoint_paths),
   ]
-  moved = [os.path.join(folder, os.path.basename(path)) for path in named]
-  paths = [p if exists(p) else m for p, m in zip(named, moved, strict=True)]
-  found = list(dict.fromkeys(filter(exists, paths)))
-  if not found:
-    raise FileNotFoundError(
-        f"The file {os.path.join(folder, _INDEX_FILE)} names {named[0]}, but"
-        " no such checkpoint is there."
-    )
-  return found
+
+
+def _own(folder: str, path: str) -> str:
+  """Returns the path, in a folder, of the name of a path of any system."""
+  return os.path.join(folder, re.split(r"[/\\]", path)[-1])
 
 
 def _find_by_name(folder: str) -> list[str]:
@@ -131,6 +177,22 @@ def _find_by_name(folder: str) -> list[str]:
   return paths
 
 
+def _describe_empty(folder: str) -> str:
+  """Returns why a folder has no checkpoint, with the nearest one."""
+  for name in sorted(tf.io.gfile.listdir(folder)):
+    if match := _SHARD.fullmatch(name):
+      prefix = os.path.join(folder, match[1])
+      if missing := missing_files(prefix):
+        return describe_missing(prefix, missing)
+  return f"No checkpoint found in folder: {folder}{_hint(folder)}"
+
+
+def _hint(folder: str) -> str:
+  """Returns the end of a sentence: the sub-folders that have a checkpoint."""
+  inner = ", ".join(_folders_with_checkpoints(folder))
+  return f"; but there is one in {inner}" if inner else ""
+
+
 def _folders_with_checkpoints(parent: str) -> list[str]:
   paths = [os.path.join(parent, f) for f in sorted(tf.io.gfile.listdir(parent))]
   return [
@@ -141,9 +203,78 @@ def _folders_with_checkpoints(parent: str) -> list[str]:
 
 
 def exists(prefix: str) -> bool:
-  """Whether there is a checkpoint of today's format, or of 2016's one file."""
+  """Returns whether there is a checkpoint of today's format, or of 2016's.
+
+  Args:
+    prefix: The checkpoint's path, without suffix.
+
+  Returns:
+    Whether its index, or the one file of 2016's format, is there; a shard of
+    the data may be missing.
+  """
   return tf.io.gfile.exists(prefix + ".index") or (
-      tf.io.gfile.exists(prefix)
+      not _FILE.fullmatch(prefix)
+      and tf.io.gfile.exists(prefix)
       and not tf.io.gfile.isdir(prefix)
-      and not prefix.endswith(_FILE_SUFFIXES)
+  )
+
+
+def missing_files(prefix: str) -> list[str]:
+  """Returns what is missing of a checkpoint of which some file is there.
+
+  Args:
+    prefix: The checkpoint's path, without suffix.
+
+  Returns:
+    The paths of the missing files; none if there is no file of it at all, or
+    the one file of 2016's format.
+  """
+  folder, name = os.path.split(prefix)
+  if not tf.io.gfile.isdir(folder or "."):
+    return []
+  files = set(tf.io.gfile.listdir(folder or "."))
+  shards = [
+      shard
+      for shard in map(_SHARD.fullmatch, sorted(files))
+      if shard and shard[1] == name
+  ]
+  if name in files or not (shards or f"{name}.index" in files):
+    return []
+  count = int(shards[0][2]) if shards else 1
+  expected = [f"{name}.index"]
+  expected += [f"{name}.data-{i:05}-of-{count:05}" for i in range(count)]
+  return [os.path.join(folder, n) for n in expected if n not in files]
+
+
+def describe_missing(prefix: str, missing: Sequence[str]) -> str:
+  """Returns a sentence about a checkpoint that is incomplete.
+
+  Args:
+    prefix: The checkpoint's path, without suffix.
+    missing: What `missing_files` returned.
+
+  Returns:
+    The sentence, which names the missing files and, if there is one, the part
+    of a checkpoint in the same folder that may be theirs.
+  """
+  folder = os.path.dirname(prefix)
+  # The other half of a checkpoint of which only some files were renamed.
+  other_suffix = ".index" if f"{prefix}.index" in missing else ".data-"
+  others = [
+      path
+      for name in sorted(tf.io.gfile.listdir(folder or "."))
+      if (match := _FILE.fullmatch(name))
+      and name.startswith(match[1] + other_suffix)
+      if (path := os.path.join(folder, match[1])) != prefix
+      and missing_files(path)
+  ]
+  hint = (
+      f" A part of {others[0]} is there: if it belongs to this checkpoint, give"
+      " all its files the same name."
+      if others
+      else ""
+  )
+  return (
+      f"The checkpoint {prefix} is incomplete: {', '.join(missing)} missing."
+      f" Put all files of the checkpoint into one folder.{hint}"
   )

@@ -9,6 +9,8 @@ import tensorflow as tf
 from im2txt.checkpointing import checkpoint_paths
 from im2txt.checkpointing import checkpoint_saver
 
+_SUFFIXES = (".index", ".data-00000-of-00001")
+
 
 class CheckpointPathsTest(parameterized.TestCase, tf.test.TestCase):
 
@@ -18,6 +20,11 @@ class CheckpointPathsTest(parameterized.TestCase, tf.test.TestCase):
 
   def _path(self, name):
     return os.path.join(self.dir, name)
+
+  def _write_state(self, folder, path):
+    with open(self._path(f"{folder}/checkpoint"), "w", encoding="utf-8") as f:
+      f.write(f'model_checkpoint_path: "{path}"\n')
+      f.write(f'all_model_checkpoint_paths: "{path}"\n')
 
   def _saver(self, folder=""):
     path = self._path(folder)
@@ -87,10 +94,82 @@ class CheckpointPathsTest(parameterized.TestCase, tf.test.TestCase):
     )
 
   def test_nothing_left(self):
-    self._saver().save(1)
-    os.remove(self._path("model.ckpt-1.index"))
+    path = self._saver().save(1)
+    for suffix in _SUFFIXES:
+      os.remove(path + suffix)
     with self.assertRaisesRegex(FileNotFoundError, "names .*model.ckpt-1"):
       checkpoint_paths.find(self.dir)
+
+  @parameterized.product(
+      state=(
+          "{other}/model.ckpt-1",
+          r"C:\\im2txt\\train\\model.ckpt-1",
+          r"train\\model.ckpt-1",
+          "../elsewhere/model.ckpt-1",
+      ),
+      has_other=(True, False),
+  )
+  def test_own_checkpoint_comes_before_the_path(self, state, has_other):
+    own = self._saver("copy").save(1)
+    if has_other:
+      self._saver("original").save(1)
+    self._write_state("copy", state.format(other=self._path("original")))
+    self.assertEqual(own, checkpoint_paths.find(self._path("copy")))
+    self.assertEqual([own], checkpoint_paths.find_own(self._path("copy")))
+
+  def test_path_is_followed_if_the_folder_has_no_such_checkpoint(self):
+    original = self._saver("original").save(1)
+    os.makedirs(self._path("copy"))
+    self._write_state("copy", original)
+    self.assertEqual(original, checkpoint_paths.find(self._path("copy")))
+    self.assertEmpty(checkpoint_paths.find_own(self._path("copy")))
+
+  @parameterized.product(
+      removed=_SUFFIXES, given=("model.ckpt-1", *_SUFFIXES, "", "checkpoint")
+  )
+  def test_incomplete(self, removed, given):
+    path = self._saver().save(1)
+    os.remove(path + removed)
+    named = path + given if given in _SUFFIXES else self._path(given)
+    if removed == ".index":
+      with self.assertRaisesRegex(
+          FileNotFoundError, rf"ckpt-1 is incomplete: {path}\.index missing"
+      ):
+        checkpoint_paths.find(named)
+    self.assertEqual([path + removed], checkpoint_paths.missing_files(path))
+
+  @parameterized.parameters(True, False)
+  def test_incomplete_without_the_file_checkpoint(self, is_folder):
+    path = self._saver().save(1)
+    os.remove(path + ".index")
+    os.remove(self._path("checkpoint"))
+    with self.assertRaisesRegex(FileNotFoundError, r"ckpt-1\.index missing"):
+      checkpoint_paths.find(self.dir if is_folder else path)
+
+  def test_missing_shard(self):
+    path = self._path("model.ckpt-1")
+    for name in (".index", ".data-00000-of-00003", ".data-00002-of-00003"):
+      open(path + name, "w").close()
+    self.assertEqual(
+        [path + ".data-00001-of-00003"], checkpoint_paths.missing_files(path)
+    )
+
+  def test_half_renamed(self):
+    path = self._saver().save(1)
+    renamed = self._path("best.ckpt")
+    os.rename(path + ".index", renamed + ".index")
+    missing = checkpoint_paths.missing_files(renamed)
+    self.assertRegex(
+        checkpoint_paths.describe_missing(renamed, missing),
+        f"^The checkpoint {renamed} is incomplete: {renamed}.data-00000-of-"
+        f"00001 missing.* A part of {path} is there",
+    )
+
+  def test_nothing_is_missing_of_a_whole_one_or_of_none(self):
+    path = self._saver().save(1)
+    open(self._path("model.ckpt-2"), "w").close()  # As of 2016: one file.
+    for name in (path, self._path("model.ckpt-2"), self._path("model.ckpt-3")):
+      self.assertEmpty(checkpoint_paths.missing_files(name))
 
   def test_without_the_file_checkpoint(self):
     saver = self._saver()

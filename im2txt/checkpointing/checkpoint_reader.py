@@ -12,6 +12,9 @@ import contextlib
 import numpy as np
 import tensorflow as tf
 
+from im2txt.checkpointing import checkpoint_paths
+from im2txt.runtime import failed_downloads
+
 KERAS_SUFFIXES = (".h5", ".hdf5", ".keras")
 
 # What else is given for a checkpoint, by its suffixes.
@@ -27,6 +30,10 @@ _OTHER_FILES = (
         " it, and nothing else.",
     ),
 )
+
+
+# The last bytes of an index, and of a checkpoint of 2016's format.
+_TABLE_END = 0xDB4775248B80FB57.to_bytes(8, "little")
 
 
 class Reader:
@@ -118,12 +125,42 @@ def _explained(checkpoint: str) -> Iterator[None]:
   except tf.errors.NotFoundError as error:
     raise FileNotFoundError(f"No checkpoint found at: {checkpoint}") from error
   except (tf.errors.OpError, RuntimeError, IndexError) as error:
-    for suffixes, what in _OTHER_FILES:
-      if checkpoint.endswith(suffixes):
-        raise ValueError(f"{checkpoint} is {what}") from error
-    # What the reader raises for files that are damaged or cut short, but also
-    # if all that is there is the index.
+    if missing := checkpoint_paths.missing_files(checkpoint):
+      raise FileNotFoundError(
+          checkpoint_paths.describe_missing(checkpoint, missing)
+      ) from error
+    if fault := _diagnose(checkpoint):
+      raise ValueError(fault) from error
+    # The reader may find a file gone that training has just deleted.
     is_missing = "No such file" in str(error)
     raise (FileNotFoundError if is_missing else ValueError)(
         f"The checkpoint {checkpoint} can't be read: {error}"
     ) from error
+
+
+def _diagnose(checkpoint: str) -> str | None:
+  """Returns what is wrong with the files of a checkpoint that can't be read."""
+  for suffixes, what in _OTHER_FILES:
+    if checkpoint.endswith(suffixes):
+      return f"{checkpoint} is {what}"
+  index = checkpoint + ".index"
+  if not tf.io.gfile.exists(index):  # The one file of 2016's format.
+    files = [checkpoint]
+  else:
+    files = [index, *sorted(tf.io.gfile.glob(f"{checkpoint}.data-*"))]
+  for file in filter(tf.io.gfile.exists, files):
+    if what := failed_downloads.describe(file):
+      return f"{file} {what}."
+  if tf.io.gfile.exists(files[0]) and not _is_table(files[0]):
+    return (
+        f"{files[0]} is not a file of a checkpoint, or is cut short. Copy or"
+        " download it again."
+    )
+  return None
+
+
+def _is_table(path: str) -> bool:
+  """Returns whether a file ends as TensorFlow's sorted tables do."""
+  with tf.io.gfile.GFile(path, "rb") as file:
+    file.seek(max(0, file.size() - len(_TABLE_END)))
+    return file.read() == _TABLE_END

@@ -60,15 +60,33 @@ class CheckpointReaderTest(parameterized.TestCase, tf.test.TestCase):
     path = _write(self.dir, 2)
     reader = checkpoint_reader.Reader(path)
     os.remove(path + ".data-00000-of-00001")
-    with self.assertRaisesRegex(FileNotFoundError, "read: .*data-00000-of-0"):
+    with self.assertRaisesRegex(
+        FileNotFoundError, "incomplete: .*data-00000-of-00001 missing"
+    ):
       reader.value("global_step")
 
   @parameterized.parameters((1, ""), (2, ".index"))
   def test_file_cut_short(self, version, suffix):
     path = _write(self.dir, version)
     os.truncate(path + suffix, 20)
-    with self.assertRaisesRegex(ValueError, f"^The checkpoint {path} can't be"):
+    with self.assertRaisesRegex(ValueError, f"^{path}{suffix} is .*cut short"):
       checkpoint_reader.Reader(path)
+
+  @parameterized.product(
+      file=((1, ""), (2, ".index"), (2, ".data-00000-of-00001")),
+      content=(
+          ("version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
+          ("<!DOCTYPE html><title>Sign in</title>", "a web page"),
+          ("", "empty"),
+      ),
+  )
+  def test_failed_download(self, file, content):
+    (version, suffix), (text, what) = file, content
+    path = _write(self.dir, version)
+    with open(path + suffix, "w", encoding="utf-8") as damaged:
+      damaged.write(text)
+    with self.assertRaisesRegex(ValueError, f"^{path}{suffix} is {what}"):
+      checkpoint_reader.check(path)
 
   def test_a_flipped_bit_is_found_by_reading(self):
     path = _write(self.dir, 2)
@@ -84,7 +102,7 @@ class CheckpointReaderTest(parameterized.TestCase, tf.test.TestCase):
       ("inception.h5", " is a file of Keras, .*--inception_checkpoint_file"),
       ("inception.keras", " is a file of Keras, "),
       ("frozen.pb", " is a graph, not a checkpoint. .*run_inference takes it"),
-      ("model.ckpt", "^The checkpoint .*model.ckpt can't be read: "),
+      ("model.ckpt", "model.ckpt is not a file of a checkpoint"),
   )
   def test_another_file(self, name, message):
     path = self.create_tempfile(name, "something else").full_path

@@ -39,13 +39,10 @@ class Saver:
           # The folder may be moved, and the original's code find them still.
           save_relative_paths=True,
       )
-    state = tf.train.get_checkpoint_state(folder)
-    if state is not None:
-      earlier = filter(
-          checkpoint_paths.exists, state.all_model_checkpoint_paths
-      )
-      # Their ages don't matter: none is kept for its age here.
-      self._saver.set_last_checkpoints_with_time([(p, 0.0) for p in earlier])
+    # Their ages don't matter: none is kept for its age here.
+    self._saver.set_last_checkpoints_with_time(
+        [(path, 0.0) for path in checkpoint_paths.find_own(folder)]
+    )
     _remove_parts(folder)
 
   def save(self, step: int) -> str:

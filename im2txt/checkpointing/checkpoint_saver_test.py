@@ -1,6 +1,7 @@
 """Tests of writing checkpoints."""
 
 import os
+import shutil
 
 from absl.testing import parameterized
 import tensorflow as tf
@@ -61,6 +62,29 @@ class SaverTest(parameterized.TestCase, tf.test.TestCase):
     saver.save(3)
     names = [n for n in os.listdir(self.dir) if n.endswith(".index")]
     self.assertCountEqual(["model.ckpt-2.index", "model.ckpt-3.index"], names)
+
+  @parameterized.parameters("{original}", r"C:\\runs", "../original")
+  def test_a_copy_leaves_the_original_alone(self, folder):
+    original = self.create_tempdir("original").full_path
+    first = checkpoint_saver.Saver(self.variables, original, max_to_keep=2)
+    for step in (1, 2):
+      first.save(step)
+    copy = self.create_tempdir("copy").full_path
+    named = [
+        folder.format(original=original) + f"/model.ckpt-{i}" for i in (1, 2)
+    ]
+    shutil.copytree(original, copy, dirs_exist_ok=True)
+    with open(os.path.join(copy, "checkpoint"), "w", encoding="utf-8") as file:
+      file.write(f'model_checkpoint_path: "{named[1]}"\n')
+      file.writelines(f'all_model_checkpoint_paths: "{n}"\n' for n in named)
+    before = sorted(os.listdir(original))
+    saver = checkpoint_saver.Saver(self.variables, copy, max_to_keep=2)
+    saver.save(3)
+    self.assertEqual(before, sorted(os.listdir(original)))
+    self.assertEqual(
+        ["model.ckpt-2.index", "model.ckpt-3.index"],
+        [n for n in sorted(os.listdir(copy)) if n.endswith(".index")],
+    )
 
   @parameterized.parameters(
       "checkpoint.tmp0123abcd",

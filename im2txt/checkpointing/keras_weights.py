@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from im2txt.runtime import failed_downloads
+
 _NUM_LAYERS = 94
 
 
@@ -44,6 +46,8 @@ def read(path: str) -> list[np.ndarray]:
       return _in_order(model)
     return _in_order(_load_weights(path))
   except (ValueError, TypeError, KeyError, OSError) as error:
+    if what := failed_downloads.describe(path):
+      raise ValueError(f"{path} {what}.") from error
     raise ValueError(
         f"{path} does not hold Keras' InceptionV3:"
         f" {str(error).partition(chr(10))[0]}"

@@ -76,6 +76,12 @@ class KerasWeightsTest(parameterized.TestCase, tf.test.TestCase):
       keras_weights.read(path)
 
   @parameterized.parameters("x.h5", "x.keras")
+  def test_web_page(self, name):
+    path = self.create_tempfile(name, "<html>Sign in</html>").full_path
+    with self.assertRaisesRegex(ValueError, f"{name} is a web page"):
+      keras_weights.read(path)
+
+  @parameterized.parameters("x.h5", "x.keras")
   def test_no_file_of_keras(self, name):
     with self.assertRaisesRegex(ValueError, f"{name} does not hold Keras'"):
       keras_weights.read(self._path(name, "x"))

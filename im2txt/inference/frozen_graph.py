@@ -32,6 +32,7 @@ from im2txt.checkpointing import checkpoints
 from im2txt.ops import graph_freezing
 from im2txt.ops import graph_safety
 from im2txt.runtime import cloud_file
+from im2txt.runtime import failed_downloads
 
 # What tells the path of a frozen graph from that of a checkpoint.
 SUFFIX = ".pb"
@@ -201,13 +202,14 @@ def _read(path: str) -> tf.compat.v1.GraphDef:
   try:
     graph_def = tf.compat.v1.GraphDef.FromString(content)
   except message.DecodeError as error:
+    what = failed_downloads.describe(path) or "is damaged"
     raise ValueError(
-        f"The file {path} is no frozen graph, or a damaged one."
+        f"The file {path} is not a frozen graph: it {what}."
     ) from error
   missing = {*_FEEDS, *_FETCHES} - {node.name for node in graph_def.node}
   if missing:
     raise ValueError(
-        f"The file {path} is no frozen graph of an im2txt model: it has no"
+        f"The file {path} is not a frozen graph of an im2txt model: it has no"
         f" {min(missing)}:0."
     )
   return graph_def

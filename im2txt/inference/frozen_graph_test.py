@@ -189,13 +189,14 @@ class OriginalGraphTest(parameterized.TestCase, tf.test.TestCase):
       frozen_graph.FrozenGraph.load(files.graph, files.checkpoint + "0")
 
   @parameterized.named_parameters(
-      ("text", b"Not a graph.", "is no frozen graph, or a damaged one"),
+      ("page", b"<html>Sign in</html>", "frozen graph: it is a web page"),
+      ("text", b"Not a graph.", "is not a frozen graph: it is damaged"),
       (
           "empty",
           b"",
-          "no frozen graph of an im2txt model: it has no image_feed",
+          "not a frozen graph of an im2txt model: it has no image_feed",
       ),
-      ("cut_short", None, "is no frozen graph, or a damaged one"),
+      ("cut_short", None, "is not a frozen graph: it is damaged"),
   )
   def test_no_such_graph(self, content, message):
     if content is None:

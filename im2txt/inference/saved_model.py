@@ -4,9 +4,12 @@
 """
 
 import os
+from typing import Any
 
 from absl import logging
 import tensorflow as tf
+
+from im2txt.runtime import failed_downloads
 
 # The vocabulary among the SavedModel's assets.
 WORDS_FILE = "words.txt"
@@ -41,7 +44,7 @@ class SavedModel:
       ValueError: If it is the SavedModel of another kind of model.
     """
     logging.info("Loading model from SavedModel: %s", folder)
-    self._loaded = tf.saved_model.load(folder)
+    self._loaded = _load(folder)
     try:
       decode_step = self._loaded.signatures["decode_step"]
       self._prepare_image = self._loaded.prepare_image
@@ -49,7 +52,7 @@ class SavedModel:
       self._decode_step = self._loaded.decode_step
     except (AttributeError, KeyError) as error:
       raise ValueError(
-          f"The SavedModel {folder} is none that export_model wrote."
+          f"The SavedModel {folder} was not written by export_model."
       ) from error
     self.vocab_size: int = decode_step.output_shapes["probabilities"][-1]
 
@@ -67,3 +70,28 @@ class SavedModel:
     """See `CaptionDecoder.decode_step`."""
     found = self._decode_step(tf.cast(input_ids, tf.int64), state)
     return found["probabilities"], found["state"]
+
+
+def _load(folder: str) -> Any:
+  """Loads a SavedModel; raises a ValueError that says which file is damaged."""
+  try:
+    return tf.saved_model.load(folder)
+  except (
+      OSError,
+      ValueError,
+      IndexError,
+      RuntimeError,
+      tf.errors.OpError,
+  ) as error:
+    files = [
+        os.path.join(folder, _FILE_NAME),
+        *sorted(tf.io.gfile.glob(os.path.join(folder, "variables", "*"))),
+    ]
+    for file in files:
+      if what := failed_downloads.describe(file):
+        raise ValueError(f"{file} {what}.") from error
+    reason = str(error).partition("\n")[0]
+    raise ValueError(
+        f"The SavedModel {folder} can't be loaded; copy all of its files again."
+        f" {reason}"
+    ) from error

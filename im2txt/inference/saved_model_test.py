@@ -1,7 +1,9 @@
 """Tests of saved_model, as a `Captioner` loads it."""
 
 import os
+import shutil
 
+from absl.testing import parameterized
 import tensorflow as tf
 
 from im2txt import captioning
@@ -14,7 +16,7 @@ from im2txt.testing import tiny
 from im2txt.testing import tiny_captioning
 
 
-class SavedModelTest(tf.test.TestCase):
+class SavedModelTest(parameterized.TestCase, tf.test.TestCase):
 
   @classmethod
   def setUpClass(cls):
@@ -77,10 +79,24 @@ class SavedModelTest(tf.test.TestCase):
       with self.assertRaisesRegex(ValueError, "can't be configured any more"):
         captioning.Captioner.load(self.folder, **options)
 
+  @parameterized.parameters(
+      "saved_model.pb",
+      "variables/variables.index",
+      "variables/variables.data-00000-of-00001",
+  )
+  def test_git_lfs_pointer(self, name):
+    folder = os.path.join(self.create_tempdir().full_path, "model")
+    shutil.copytree(self.folder, folder)
+    path = os.path.join(folder, name)
+    with open(path, "w", encoding="utf-8") as file:
+      file.write("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    with self.assertRaisesRegex(ValueError, f"{name} is a Git LFS pointer"):
+      saved_model.SavedModel(folder)
+
   def test_other_saved_models(self):
     folder = self.create_tempdir().full_path
     tf.saved_model.save(tf.Module(), folder)
-    with self.assertRaisesRegex(ValueError, "is none that export_model wrote"):
+    with self.assertRaisesRegex(ValueError, "was not written by export_model"):
       saved_model.SavedModel(folder)
     with self.assertRaisesRegex(FileNotFoundError, "no vocabulary file"):
       captioning.Captioner.load(folder)

@@ -11,11 +11,18 @@ b'word', which builders made for Python 2 wrote there.
 """
 
 import ast
+from collections.abc import Mapping
+from collections.abc import Sequence
 import re
 
 from absl import logging
 import tensorflow as tf
 
+from im2txt.runtime import failed_downloads
+
+# Fewer words may be in alphabetical order by chance.
+_MIN_WORDS_OF_AN_ORDER = 5
+_MAX_EXTENSIONS = 3
 _BYTES_LITERAL = re.compile(r"b'(?:[^'\\]|\\.)*'|b\"(?:[^\"\\]|\\.)*\"")
 
 
@@ -26,6 +33,8 @@ class Vocabulary:
     vocab_file: The file that it was read from.
     vocab: A dict from words to ids.
     reverse_vocab: A list of words, by id.
+    counts: A list of how often each word of the file occurred, by id; 0 where
+      the file does not have a number.
     start_id: Id of the word that begins each caption.
     end_id: Id of the word that ends each caption.
     unk_id: Id of the word that stands for all words not in the file.
@@ -54,9 +63,11 @@ class Vocabulary:
     """
     logging.info("Initializing vocabulary from file: %s", vocab_file)
     self.vocab_file = vocab_file
-    words = list(read_counts(vocab_file))
+    counts = read_counts(vocab_file)
+    words = list(counts)
     self.vocab = {word: word_id for word_id, word in enumerate(words)}
     self.reverse_vocab = words
+    self.counts = [int(n) if n.isdecimal() else 0 for n in counts.values()]
     for argument, word in (("start_word", start_word), ("end_word", end_word)):
       if word not in self.vocab:
         raise ValueError(
@@ -71,6 +82,14 @@ class Vocabulary:
     self.start_id = self.vocab[start_word]
     self.end_id = self.vocab[end_word]
     self.unk_id = self.vocab[unk_word]
+    if disorder := _describe_disorder(counts, (start_word, end_word)):
+      logging.warning(
+          "The vocabulary %s %s, so it may have been sorted. A word's id is the"
+          " number of its line: if captions make no sense, use the"
+          " word_counts.txt as it was written with the model's records.",
+          vocab_file,
+          disorder,
+      )
     logging.info("Created vocabulary with %d words", len(self.vocab))
 
   def word_to_id(self, word: str) -> int:
@@ -128,6 +147,41 @@ def read_counts(vocab_file: str) -> dict[str, str]:
   return counts
 
 
+def _describe_disorder(
+    counts: Mapping[str, str], special_words: Sequence[str]
+) -> str | None:
+  """Returns how the order of a vocabulary is not that of a builder, if so.
+
+  A builder writes the most frequent words first. `extend_vocabulary` adds words
+  at the end, where the counts may rise once for each extension.
+
+  Args:
+    counts: What `read_counts` returned.
+    special_words: The start and the end word, which are in every caption.
+
+  Returns:
+    A clause about the vocabulary; None if its order is plausible.
+  """
+  words = list(counts)
+  keys = [word.casefold() for word in words]
+  letters = [re.sub(r"\W", "", key) for key in keys]  # As most locales sort.
+  if len(words) >= _MIN_WORDS_OF_AN_ORDER and any(
+      order in (sorted(order), sorted(order, reverse=True))
+      for order in (words, keys, letters)
+  ):
+    return "has its words in alphabetical order"
+  if not all(count.isdecimal() for count in counts.values()):
+    return None
+  numbers = [int(count) for count in counts.values()]
+  rises = [i for i in range(1, len(numbers)) if numbers[i] > numbers[i - 1]]
+  if rises and (
+      len(rises) > _MAX_EXTENSIONS
+      or any(words.index(word) >= rises[0] for word in special_words)
+  ):
+    return f"has counts that rise from line {rises[0]} to the next"
+  return None
+
+
 def without_bytes_literal(word: str) -> str:
   """The word that Python 3 showed as bytes, as in b'word', or else as it is."""
   if not _BYTES_LITERAL.fullmatch(word):
@@ -144,6 +198,8 @@ def _read_lines(vocab_file: str) -> list[str]:
         f"There is no vocabulary file {vocab_file!r}. It is the word_counts.txt"
         " that was written with the records of the model."
     )
+  if what := failed_downloads.describe(vocab_file):
+    raise ValueError(f"The vocabulary {vocab_file} {what}.")
   with tf.io.gfile.GFile(vocab_file, "rb") as file:
     content = file.read()
   try:
@@ -151,7 +207,7 @@ def _read_lines(vocab_file: str) -> list[str]:
   except UnicodeDecodeError as error:
     line = content.count(b"\n", 0, error.start) + 1
     raise ValueError(
-        f"The vocabulary {vocab_file} is no UTF-8 text: see line {line}."
+        f"The vocabulary {vocab_file} is not a UTF-8 text: see line {line}."
     ) from None
   lines = text.rstrip(" \t\r\n").split("\n")
   if lines == [""]:

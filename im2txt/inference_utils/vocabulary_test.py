@@ -38,6 +38,43 @@ class VocabularyTest(parameterized.TestCase):
     )
     self.assertEqual((vocab.start_id, vocab.end_id, vocab.unk_id), (1, 2, 4))
 
+  @parameterized.named_parameters(
+      ("by_a_program", "</S> 4\n<S> 4\na 4\nblue 2\nred 2", "alphabetical"),
+      ("by_a_locale", "a 4\nblue 2\nred 2\n<S> 4\n</S> 4\nsea 2", "alpha"),
+      ("backwards", "red 2\nblue 2\na 4\n<S> 4\n</S> 4", "alphabetical"),
+      ("without_counts", "</S>\n<S>\na\nblue\nred", "alphabetical"),
+      ("rarest_first", "on 1\nblue 2\nsea 3\na 4\n<S> 4\n</S> 4", "line 1 to"),
+      (
+          "shuffled",
+          "<S> 9\n</S> 9\na 1\nb 5\nd 2\nc 3\nf 1\ng 2\ne 1\nh 4",
+          "line 3 to",
+      ),
+  )
+  def test_warns_of_another_order(self, text, expected):
+    with self.assertLogs("absl", "WARNING") as logs:
+      self._vocabulary(text.encode())
+    self.assertLen(logs.output, 1)
+    self.assertRegex(logs.output[0], expected)
+
+  @parameterized.named_parameters(
+      ("ties", "a 9\n</S> 5\n<S> 5\nz 2\nb 2"),
+      ("extended", "a 9\n<S> 5\n</S> 5\nred 2\non 1\nzebra 4\nfox 1"),
+      ("no_counts", "a\n<S>\n</S>\nred\non\nzebra\nfox"),
+      ("bytes", "b'a' 9\nb'<S>' 5\nb'</S>' 5\nb'on' 4\nb'is' 3"),
+      ("few_words", "<S> 4\n</S> 4\na 4"),
+  )
+  def test_does_not_warn_of_a_builders_order(self, text):
+    with self.assertNoLogs("absl", "WARNING"):
+      self._vocabulary(text.encode())
+
+  def test_counts(self):
+    vocab = self._vocabulary(b"a 9\n<S> 5\n</S> 5\nred")
+    self.assertEqual([9, 5, 5, 0], vocab.counts)
+
+  def test_git_lfs_pointer(self):
+    with self.assertRaisesRegex(ValueError, "words.txt is a Git LFS pointer"):
+      self._vocabulary(b"version https://git-lfs.github.com/spec/v1\noid a\n")
+
   def test_looks_special_words_up_by_name(self):
     vocab = self._vocabulary(b"</S> 5\nend 3\n<S> 5\nbegin 1\nx 1")
     self.assertEqual((vocab.start_id, vocab.end_id, vocab.unk_id), (2, 0, 5))
@@ -92,7 +129,7 @@ class VocabularyTest(parameterized.TestCase):
       ("empty", b"", "is empty"),
       ("only_spaces", b" \n\r\n", "is empty"),
       ("only_byte_order_mark", b"\xef\xbb\xbf", "is empty"),
-      ("no_utf8", b"<S>\n</S>\n\xff\xfe", "no UTF-8 text: see line 3"),
+      ("no_utf8", b"<S>\n</S>\n\xff\xfe", "not a UTF-8 text: see line 3"),
   )
   def test_refuses(self, content, message):
     with self.assertRaisesRegex(ValueError, message):

@@ -129,11 +129,11 @@ def write_features(
   return _write(os.path.join(folder, name), examples)
 
 
-def write_vocabulary(folder: str) -> str:
-  """Writes a vocabulary of ten words; returns its path."""
+def write_vocabulary(folder: str, words: Sequence[str] = WORDS) -> str:
+  """Writes a vocabulary, of ten words by default; returns its path."""
   path = os.path.join(folder, "word_counts.txt")
   with tf.io.gfile.GFile(path, "w") as file:
-    file.write("\n".join(f"{w} {20 - i}" for i, w in enumerate(WORDS)))
+    file.write("\n".join(f"{w} {20 - i}" for i, w in enumerate(words)))
   return path
 
 

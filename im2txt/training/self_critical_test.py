@@ -1,5 +1,6 @@
 """Tests of self-critical training, on models of a few thousand parameters."""
 
+import contextlib
 import dataclasses
 import os
 from unittest import mock
@@ -86,6 +87,31 @@ class ReadImagesTest(SelfCriticalTestCase):
         " with 1 and end with 2. Give as --vocab_file",
     ):
       self_critical.read_images(data, self.vocab)
+
+  def test_vocabulary_in_another_order(self):
+    first, *others = tiny.WORDS[3:]
+    other = vocabulary.Vocabulary(
+        tiny.write_vocabulary(self.dir, words=[*tiny.WORDS[:3], *others, first])
+    )
+    with self.assertRaisesRegex(
+        ValueError, "not that of the captions: the records have .* of image 0"
+    ):
+      self_critical.read_images(self._pairs(), other)
+
+  @parameterized.parameters(True, False)
+  def test_frequencies_of_another_order(self, is_other):
+    words = [f"word{i}" for i in range(97)]
+    counts = [1000 - 10 * i for i in range(97)]
+    if is_other:
+      np.random.default_rng(1).shuffle(counts)
+    lines = ["<S> 9999", "</S> 9999", *map("{} {}".format, words, counts)]
+    path = self.create_tempfile("counts.txt", "\n".join(lines)).full_path
+    vocab = vocabulary.Vocabulary(path)
+    # Word i occurs 99 - i times.
+    captions = [[0, *range(2, 99 - n), 1] for n in range(97)]
+    raises = self.assertRaisesRegex(ValueError, "not those that are frequent")
+    with raises if is_other else contextlib.nullcontext():
+      self_critical._check_frequencies(captions, vocab)
 
   def test_vocabulary_larger_than_the_model(self):
     data = self._features()
