@@ -172,7 +172,7 @@ class TrainFaultsTest(parameterized.TestCase):
       os.remove(self._path(f"model.ckpt-{step}.index"))
     ended = self._run(2)
     self.assertEqual(1, ended.status)
-    self.assertIn("no such checkpoint is there", ended.said.splitlines()[-1])
+    self.assertIn("model.ckpt-1.index missing", ended.said.splitlines()[-1])
     self.assertContainsSubset(os.listdir(self.train_dir), before)
 
   def test_clock_that_jumps(self):
