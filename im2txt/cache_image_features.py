@@ -29,6 +29,12 @@ _INPUT_FILE_PATTERN = flags.DEFINE_string(
     "Comma-separated patterns of TFRecord files with images and captions, made"
     " by build_mscoco_data.",
 )
+_ALLOW_MISSING_SHARDS = flags.DEFINE_boolean(
+    "allow_missing_shards",
+    False,
+    "Whether to read a data set of which some of the files that their names"
+    " count (train-00000-of-00256) are missing. By default that is an error.",
+)
 _INCEPTION_CHECKPOINT_FILE = flags.DEFINE_string(
     "inception_checkpoint_file",
     "",
@@ -90,7 +96,10 @@ def main(argv: list[str]) -> None:
   from im2txt.ops import inputs
   from im2txt.ops import records
 
-  files = inputs.input_files(_INPUT_FILE_PATTERN.value)
+  files = inputs.input_files(
+      _INPUT_FILE_PATTERN.value,
+      allow_missing_shards=_ALLOW_MISSING_SHARDS.value,
+  )
   source = weights[0] or weights[1]
   model_config, training_config = configuration.apply_overrides(
       *encoder_weights.load_config(source), _CONFIG_OVERRIDES.value

@@ -72,6 +72,12 @@ _INPUT_FEATURE_PATTERN = flags.DEFINE_string(
     " --train_inception. With --train_inception_after_steps, in addition to"
     " --input_file_pattern: for the steps before.",
 )
+_ALLOW_MISSING_SHARDS = flags.DEFINE_boolean(
+    "allow_missing_shards",
+    False,
+    "Whether to read a data set of which some of the files that their names"
+    " count (train-00000-of-00256) are missing. By default that is an error.",
+)
 _INCEPTION_CHECKPOINT_FILE = flags.DEFINE_string(
     "inception_checkpoint_file",
     "",

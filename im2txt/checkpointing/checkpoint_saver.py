@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from collections.abc import Mapping
 import contextlib
+import glob
 import logging as standard_logging
 import os
 
@@ -73,6 +74,13 @@ class Saver:
           f" {reason or error.message}. The earlier ones are whole; make room,"
           " and start again."
       ) from error
+
+  def remove_all(self) -> None:
+    """Removes the checkpoints that this saver wrote, and the list of them."""
+    for checkpoint in self._saver.last_checkpoints:
+      for file in tf.io.gfile.glob(f"{glob.escape(checkpoint)}.*"):
+        tf.io.gfile.remove(file)
+    tf.io.gfile.remove(os.path.join(self._folder, "checkpoint"))
 
 
 def _remove_parts(folder: str) -> None:

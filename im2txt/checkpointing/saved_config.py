@@ -26,6 +26,16 @@ def save(
   cloud_file.write(configuration.to_json(model, training).encode(), path)
 
 
+def exists(folder: str) -> bool:
+  """Returns whether a folder has a `config.json`."""
+  return tf.io.gfile.exists(os.path.join(folder, CONFIG_FILE))
+
+
+def remove(folder: str) -> None:
+  """Removes the `config.json` of a folder, which has one."""
+  tf.io.gfile.remove(os.path.join(folder, CONFIG_FILE))
+
+
 def load(
     path: str, overrides: str = ""
 ) -> tuple[configuration.ModelConfig, configuration.TrainingConfig]:

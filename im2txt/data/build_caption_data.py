@@ -183,9 +183,12 @@ def main(argv: Sequence[str]) -> None:
         )
         for name, images in datasets.items()
     }
-    word_ids = _vocabulary(builder, tokenized)
     if not _ONLY_VOCABULARY.value:
       builder.wait_for_checks()
+    word_ids = _vocabulary(
+        builder, {name: builder.kept(i) for name, i in tokenized.items()}
+    )
+    if not _ONLY_VOCABULARY.value:
       for name, images in tokenized.items():
         builder.write_dataset(name, images, _NUM_SHARDS[name].value, word_ids)
       dataset_files.write_captions(
@@ -195,7 +198,34 @@ def main(argv: Sequence[str]) -> None:
           skipped=builder.skipped,
           spoken=_spoken,
       )
-  dataset_files.write_description(output_dir, datasets, _TOKENIZER.value)
+  description = dataset_files.write_description(
+      output_dir,
+      {name: builder.kept(images) for name, images in tokenized.items()},
+      _TOKENIZER.value,
+      word_ids,
+  )
+  _say_what_next(description)
+
+
+def _say_what_next(description: Mapping[str, Any]) -> None:
+  """Prints the size of the vocabulary, and what to train with."""
+  vocab_size = description["vocab_size"]
+  program.say(
+      f"The vocabulary has {vocab_size - 1} words. With the unknown word, a"
+      f" model needs vocab_size={vocab_size}."
+  )
+  train = description["splits"].get("train")
+  if _ONLY_VOCABULARY.value or not train:
+    return
+  pattern = f"train-?????-of-{_NUM_SHARDS['train'].value:05d}"
+  program.say(
+      f"There are {train['captions']} captions of {train['images']} images to"
+      " train with:\n\n  bazel-bin/im2txt/train \\\n"
+      f"    --input_file_pattern='{Path(_OUTPUT_DIR.value, pattern)}' \\\n"
+      "    --inception_checkpoint_file=... --train_dir=...\n\n"
+      f"A new run takes vocab_size={vocab_size} and"
+      f" num_examples_per_epoch={train['captions']} from dataset.json."
+  )
 
 
 def _load() -> captioned_images.Datasets:

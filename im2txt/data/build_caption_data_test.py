@@ -115,7 +115,7 @@ class BuildCaptionDataTest(parameterized.TestCase, tf.test.TestCase):
     images = self.folder / "images"
     (images / "0.jpg").write_bytes(_encoded(0)[:-50])
     (images / "1.png").write_bytes(_encoded(200, "PNG"))
-    rows = "".join(f"{name},a dog\n" for name in ("0.jpg", "1.png", "9.jpg"))
+    rows = "0.jpg,a cat\n1.png,a dog\n9.jpg,no file\n"
     ran = self._run(
         captions_file=self._write("c.csv", "image,caption\n" + rows),
         val_fraction=0,
@@ -136,6 +136,25 @@ class BuildCaptionDataTest(parameterized.TestCase, tf.test.TestCase):
     captions = json.loads((self.out / "captions_train.json").read_text())
     self.assertEqual(captions["images"], [{"id": 2, "file_name": "1.png"}])
     self.assertEqual((self.out / "image_ids.txt").read_text(), "2\t1.png\n")
+    # What is left out counts nowhere.
+    self.assertEqual(
+        (self.out / "word_counts.txt").read_text(),
+        "<S> 1\na 1\ndog 1\n</S> 1",
+    )
+    description = json.loads((self.out / "dataset.json").read_text())
+    self.assertEqual(description["vocab_size"], 5)
+    self.assertEqual(
+        description["splits"]["train"],
+        {"images": 1, "captions": 1, "largest_word_id": 3},
+    )
+    self.assertRegex(
+        ran.stdout,
+        r"has 4 words\. .* vocab_size=5\.\n"
+        r"There are 1 captions of 1 images to train with:\n\n"
+        rf"  bazel-bin/im2txt/train \\\n    --input_file_pattern='{self.out}"
+        r"/train-\?{5}-of-00001' (.|\n)*"
+        r"takes vocab_size=5 and num_examples_per_epoch=1 from dataset.json",
+    )
 
   def test_characters_with_another_datas_vocabulary(self):
     lines = '{"image": "0.jpg", "caption": "一只狗", "split": "train"}\n'

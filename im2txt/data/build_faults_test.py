@@ -100,8 +100,8 @@ class BuildFaultsTest(parameterized.TestCase):
         seed=2,
     )
 
-  # Not even the vocabulary; the vocabulary and the small shards.
-  @parameterized.parameters((40, "word_counts.txt"), (9000, "train-0000"))
+  # Not even the list of skipped images; that, vocabulary and small shards.
+  @parameterized.parameters((40, "skipped_images.txt"), (9000, "train-0000"))
   def test_disk_full(self, file_size, name):
     whole = self._undisturbed()
     ended = self._run(file_size=file_size)

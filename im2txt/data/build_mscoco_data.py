@@ -121,12 +121,12 @@ def main(argv: Sequence[str]) -> None:
         )
     )
     datasets = split(mscoco_train, mscoco_val)
+    builder.wait_for_checks()
     word_ids = builder.create_vocabulary(
         datasets["train"],
         _WORD_COUNTS_OUTPUT_FILE.value,
         min_word_count=_MIN_WORD_COUNT.value,
     )
-    builder.wait_for_checks()
     for name, images in datasets.items():
       builder.write_dataset(name, images, _NUM_SHARDS[name].value, word_ids)
 

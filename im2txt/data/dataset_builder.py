@@ -3,8 +3,8 @@
     with worker_pool.WorkerPool(8) as pool:
       builder = DatasetBuilder(output_dir, num_threads=8, pool=pool, say=print)
       images = builder.load_images(captions_file, image_dir)
-      word_ids = builder.create_vocabulary(images, word_counts_file, ...)
       builder.wait_for_checks()
+      word_ids = builder.create_vocabulary(images, word_counts_file, ...)
       builder.write_dataset("train", images, 256, word_ids)
 
 Each step says what it does in the released program's words.
@@ -16,6 +16,8 @@ from collections.abc import Sequence
 import datetime
 import itertools
 from pathlib import Path
+from typing import Protocol
+from typing import TypeVar
 
 import tqdm
 
@@ -33,6 +35,17 @@ SKIPPED_IMAGES = "skipped_images.txt"
 
 # Large enough for the messages between processes to cost nothing.
 _IMAGES_A_TASK = 32
+
+
+class _HasPath(Protocol):
+  """What has the path of an image."""
+
+  @property
+  def path(self) -> str:
+    """The path."""
+
+
+_Image = TypeVar("_Image", bound=_HasPath)
 
 
 class DatasetBuilder:
@@ -158,9 +171,7 @@ class DatasetBuilder:
       *,
       min_word_count: int,
   ) -> word_counts.WordIds:
-    """Writes the vocabulary of the images' captions.
-
-    Captions of images that will be skipped count too, as they always have.
+    """Writes the vocabulary of the captions of the images that are kept.
 
     Args:
       images: The images to train with.
@@ -174,6 +185,7 @@ class DatasetBuilder:
       ValueError: If there are fewer captions than `min_word_count`, which is
         then too much for the start and the end word, too.
     """
+    images = self.kept(images)
     num_captions = sum(len(image.captions) for image in images)
     if num_captions < min_word_count:
       raise ValueError(
@@ -190,6 +202,10 @@ class DatasetBuilder:
     word_counts.write(word_counts_file, frequent)
     self._say(f"Wrote vocabulary file: {word_counts_file}")
     return word_counts.WordIds.of_counts(frequent)
+
+  def kept(self, images: Sequence[_Image]) -> list[_Image]:
+    """Returns those of the images that are not skipped."""
+    return [image for image in images if image.path not in self.skipped]
 
   def wait_for_checks(self) -> None:
     """Waits until each image is checked; lists those to be skipped.
@@ -248,7 +264,7 @@ class DatasetBuilder:
     )
     shards_a_batch = num_shards // num_threads
     shards = [
-        [pair for pair in pairs[start:end] if pair.path not in self.skipped]
+        self.kept(pairs[start:end])
         for batch in batches
         for start, end in itertools.pairwise(
             caption_dataset.evenly_spaced(*batch, shards_a_batch)

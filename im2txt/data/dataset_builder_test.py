@@ -164,6 +164,9 @@ class DatasetBuilderTest(parameterized.TestCase):
     word_ids = builder.create_vocabulary(
         images, str(self.folder / "words.txt"), min_word_count=1
     )
+    # Words of skipped images are not in the vocabulary.
+    self.assertEqual(word_ids.ids, {"a": 0})
+    self.assertEqual(builder.kept(images), images[:1])
     self.lines.clear()
     self.assertEqual(builder.write_dataset("val", images, 4, word_ids), 6)
     self.assertLen(list(self.folder.glob("val-?????-of-00004")), 4)

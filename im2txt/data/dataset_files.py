@@ -2,7 +2,8 @@
 
 - `captions_train.json`, ...: each split's captions in MSCOCO's form;
 - `image_ids.txt`: a line `number<tab>file` for each image of the records;
-- `dataset.json`: how the data were made, the tokenizer for one thing.
+- `dataset.json`: how the data were made: the tokenizer, the number of words,
+  and the size of each split.
 """
 
 from collections.abc import Callable
@@ -11,9 +12,12 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import json
 from pathlib import Path
+from typing import Any
 
+from im2txt.data import caption_dataset
 from im2txt.data import captioned_images
 from im2txt.data import captions_json
+from im2txt.data import word_counts
 from im2txt.runtime import whole_file
 
 _DESCRIPTION = "dataset.json"
@@ -77,27 +81,44 @@ def write_captions(
 
 
 def write_description(
-    output_dir: str, datasets: captioned_images.Datasets, tokenizer: str
-) -> None:
-  """Writes how the data were made.
+    output_dir: str,
+    datasets: Mapping[str, Sequence[caption_dataset.TokenizedImage]],
+    tokenizer: str,
+    word_ids: word_counts.WordIds,
+) -> dict[str, Any]:
+  """Writes how the data were made; see `input_data.dataset_facts`.
 
   Args:
     output_dir: The folder to write to.
-    datasets: The images of each split.
+    datasets: The images of each split that are in the records.
     tokenizer: The name of the tokenizer.
+    word_ids: The ids of the vocabulary.
+
+  Returns:
+    What was written.
   """
   description = {
       "tokenizer": tokenizer,
       "unicode_form": "NFC",
+      "vocab_size": word_ids.size,
       "splits": {
           name: {
               "images": len(images),
               "captions": sum(len(image.captions) for image in images),
+              "largest_word_id": max(
+                  (
+                      max(word_ids.of(caption))
+                      for image in images
+                      for caption in image.captions
+                  ),
+                  default=0,
+              ),
           }
           for name, images in datasets.items()
       },
   }
   _write(output_dir, _DESCRIPTION, json.dumps(description, indent=2) + "\n")
+  return description
 
 
 def tokenizer_of(vocab_file: str) -> str | None:

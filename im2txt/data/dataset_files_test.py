@@ -5,8 +5,10 @@ from pathlib import Path
 
 from absl.testing import absltest
 
+from im2txt.data import caption_dataset
 from im2txt.data import captions_json
 from im2txt.data import dataset_files
+from im2txt.data import word_counts
 
 
 class DatasetFilesTest(absltest.TestCase):
@@ -61,16 +63,27 @@ class DatasetFilesTest(absltest.TestCase):
   def test_description(self):
     vocab_file = str(self.folder / "word_counts.txt")
     self.assertIsNone(dataset_files.tokenizer_of(vocab_file))
-    image = captions_json.CaptionedImage(1, "a", ["b", "c"])
-    dataset_files.write_description(
-        str(self.folder), {"train": [image]}, "characters"
+    image = caption_dataset.TokenizedImage(1, "a", [["b", "c"], ["d"]])
+    written = dataset_files.write_description(
+        str(self.folder),
+        {"train": [image]},
+        "characters",
+        word_counts.WordIds({"c": 0, "b": 1}),
     )
     self.assertEqual(dataset_files.tokenizer_of(vocab_file), "characters")
     path = self.folder / "dataset.json"
     self.assertEqual(
-        json.loads(path.read_text())["splits"],
-        {"train": {"images": 1, "captions": 2}},
+        json.loads(path.read_text()),
+        {
+            "tokenizer": "characters",
+            "unicode_form": "NFC",
+            "vocab_size": 3,
+            "splits": {
+                "train": {"images": 1, "captions": 2, "largest_word_id": 2}
+            },
+        },
     )
+    self.assertEqual(json.loads(path.read_text()), written)
     for text in ("{}", "[]", "no json"):
       path.write_text(text)
       with self.assertRaisesRegex(ValueError, "dataset.json names no token"):

@@ -24,6 +24,11 @@ class WordIds:
     """The ids that a vocabulary file of `counts` gives."""
     return cls({word: i for i, (word, _) in enumerate(counts)})
 
+  @property
+  def size(self) -> int:
+    """The number of ids, that of <UNK> included."""
+    return len(self.ids) + (_UNKNOWN_WORD not in self.ids)
+
   def of(self, words: Sequence[str]) -> list[int]:
     """The ids of `words`."""
     unk_id = self.ids.get(_UNKNOWN_WORD, len(self.ids))

@@ -17,7 +17,12 @@ from im2txt.evaluation import perplexity
 from im2txt.evaluation import ranking
 from im2txt.input_data import caption_data
 from im2txt.input_data import feature_metadata
+from im2txt.runtime import folder_lock
 from im2txt.training import training_summaries
+
+# For how long training must be over before it counts as ended: it may be about
+# to start again.
+_ENDED_SECS = 30.0
 
 
 def wait_for_checkpoint(
@@ -32,11 +37,16 @@ def wait_for_checkpoint(
 
   Returns:
     Whether there is one.
+
+  Raises:
+    ValueError: If training in the folder has ended without one.
   """
   looks = _Looks(interval_secs, timeout_secs)
+  watch = _TrainingWatch(checkpoint_dir)
   while looks.go_on():
     if _find(checkpoint_dir):
       return True
+    watch.check("no checkpoint")
   return False
 
 
@@ -95,14 +105,18 @@ class EvaluationLoop:
         never.
 
     Raises:
-      ValueError: If a checkpoint or the input can't be used.
+      ValueError: If a checkpoint or the input can't be used, or training has
+        ended before there was a checkpoint to evaluate.
     """
     looks = _Looks(interval_secs, timeout_secs)
+    watch = _TrainingWatch(self._checkpoint_dir)
     while looks.go_on():
       if self.run_once() is not None:
         looks.found()
         if self.stop_training():
           return
+      elif self._evaluated is None:
+        watch.check(f"no checkpoint of step {self._min_global_step} or later")
 
   def run_once(self) -> evaluation_results.Evaluation | None:
     """Evaluates the newest checkpoint unless that has been done.
@@ -258,6 +272,32 @@ class _Looks:
         return False
     self._next_look = time.monotonic() + self._interval_secs
     return True
+
+
+class _TrainingWatch:
+  """Notices that training in a folder has ended, or failed."""
+
+  def __init__(self, folder: str):
+    self._folder = folder
+    self._over_since: float | None = None
+
+  def check(self, what: str) -> None:
+    """Raises a ValueError if training has ended.
+
+    Args:
+      what: What there is to evaluate, for the message.
+    """
+    if not folder_lock.was_released(self._folder):
+      self._over_since = None
+      return
+    now = time.monotonic()
+    if self._over_since is None:
+      self._over_since = now
+    if now - self._over_since >= _ENDED_SECS:
+      raise ValueError(
+          f"Training in {self._folder} has ended or failed, and there is {what}"
+          " to evaluate (--min_global_step). See what train said last."
+      )
 
 
 def _find(checkpoint_dir: str) -> str | None:

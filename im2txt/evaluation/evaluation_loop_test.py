@@ -1,5 +1,6 @@
 """Tests of evaluating checkpoints as they appear."""
 
+import contextlib
 import dataclasses
 import os
 import time
@@ -13,6 +14,7 @@ from im2txt.checkpointing import best_checkpoint
 from im2txt.checkpointing import checkpoint_paths
 from im2txt.checkpointing import checkpoint_saver
 from im2txt.evaluation import evaluation_loop
+from im2txt.runtime import folder_lock
 from im2txt.testing import made_up_features
 from im2txt.testing import tiny
 
@@ -52,6 +54,39 @@ class EvaluationLoopTest(parameterized.TestCase, tf.test.TestCase):
           if value.tag == "Perplexity":
             values[event.step] = float(tf.make_ndarray(value.tensor))
     return values
+
+  @parameterized.parameters(True, False)
+  def test_ends_with_a_training_that_has_ended(self, has_checkpoint):
+    with folder_lock.hold(self.dir):
+      pass
+    if has_checkpoint:
+      self._save(7)
+    times = iter(range(0, 1000, 10))
+    with (
+        mock.patch.object(time, "sleep"),
+        mock.patch.object(time, "monotonic", lambda: next(times)),
+        self.assertRaisesRegex(
+            ValueError, f"Training in {self.dir} has ended or failed, .* no che"
+        ),
+    ):
+      if has_checkpoint:
+        self._loop(min_global_step=8).run(interval_secs=1)
+      else:
+        evaluation_loop.wait_for_checkpoint(self.dir, interval_secs=1)
+
+  @parameterized.parameters(True, False)
+  def test_waits_for_a_training_that_goes_on_or_is_to_begin(self, goes_on):
+    times = iter(range(0, 5000, 10))
+    with (
+        mock.patch.object(time, "sleep"),
+        mock.patch.object(time, "monotonic", lambda: next(times)),
+        folder_lock.hold(self.dir) if goes_on else contextlib.nullcontext(),
+    ):
+      self.assertFalse(
+          evaluation_loop.wait_for_checkpoint(
+              self.dir, interval_secs=1, timeout_secs=1000
+          )
+      )
 
   def test_perplexity_is_logged_and_summarized(self):
     path = self._save(7)

@@ -34,6 +34,7 @@ class Run:
 
   input_file_pattern: str
   input_feature_pattern: str
+  allow_missing_shards: bool = False
   checkpoint_dir: str
   checkpoints: str
   eval_dir: str
@@ -145,7 +146,9 @@ def _make_loop(
 ) -> evaluation_loop.EvaluationLoop:
   data = caption_data.CaptionData(
       files=inputs.input_files(
-          run.input_file_pattern, run.input_feature_pattern
+          run.input_file_pattern,
+          run.input_feature_pattern,
+          allow_missing_shards=run.allow_missing_shards,
       ),
       config=config,
       are_features=bool(run.input_feature_pattern),

@@ -12,6 +12,7 @@ from absl import logging
 import tensorflow as tf
 
 from im2txt import configuration
+from im2txt.input_data import dataset_facts
 from im2txt.ops import cached_features
 from im2txt.ops import feature_records
 from im2txt.ops import image_processing
@@ -197,9 +198,23 @@ class CaptionData:
       return None
     return ValueError(
         f"The captions hold word id {largest}, but the model has a vocab_size"
-        f" of {self.config.vocab_size}, which --config_overrides sets when a"
-        " run begins."
+        f" of {self.config.vocab_size}. Begin a new run with"
+        f" --config_overrides=vocab_size={largest + 1}."
     )
+
+  def check_captions(self) -> None:
+    """Raises a ValueError if the captions can't be those to train with.
+
+    That is if cached features have none, or if the data set says that it has
+    more words than the model; see `dataset_facts`. Next to nothing is read.
+    """
+    if self.are_features:
+      cached_features.check_captions(self.files)
+    largest = dataset_facts.largest_word_id(
+        self.files, are_features=self.are_features
+    )
+    if largest is not None and (error := self.unknown_word(largest)):
+      raise error
 
   def image_arguments(self) -> dict[str, Any]:
     """How records of pairs are read, by the arguments of `ops.inputs`."""

@@ -27,6 +27,7 @@ import tensorflow as tf
 
 from im2txt import configuration
 from im2txt.input_data import caption_data
+from im2txt.input_data import dataset_facts
 from im2txt.input_data import distinct_images
 from im2txt.input_data import feature_metadata
 from im2txt.ops import feature_records
@@ -91,6 +92,7 @@ def write(
           "images": len(images.image_ids),
           "captions": len(images.is_first),
           "source": _digest(images),
+          **_describe_words(data, images),
           **options._asdict(),
       },
   )
@@ -112,6 +114,19 @@ def write(
     captions = [images.word_ids[image_id] for image_id in image_ids]
     _write_shard(file, zip(image_ids, features, captions, strict=True))
   feature_metadata.end_set(output_dir, prefix)
+
+
+def _describe_words(
+    data: caption_data.CaptionData, images: distinct_images.Split
+) -> dict[str, int]:
+  """Returns the largest word id and, if the records say, the vocab_size."""
+  fields = dataset_facts.config_fields(data.files)
+  captions = itertools.chain.from_iterable(images.word_ids.values())
+  largest = max(map(max, filter(None, captions)), default=0)
+  return {
+      "largest_word_id": largest,
+      **{name: fields[name] for name in ("vocab_size",) if name in fields},
+  }
 
 
 def _shards(path: str, num_images: int, num_shards: int) -> dict[str, range]:

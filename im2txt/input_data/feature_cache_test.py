@@ -2,6 +2,7 @@
 
 import json
 import os
+from unittest import mock
 
 from absl.testing import parameterized
 import numpy as np
@@ -9,6 +10,7 @@ import tensorflow as tf
 
 from im2txt import configuration
 from im2txt.input_data import caption_data
+from im2txt.input_data import dataset_facts
 from im2txt.input_data import distinct_images
 from im2txt.input_data import feature_cache
 from im2txt.ops import cached_features
@@ -155,6 +157,7 @@ class FeatureCacheTest(parameterized.TestCase, tf.test.TestCase):
         {
             "images": 3,
             "captions": 6,
+            "largest_word_id": 8,
             "source": metadata["sets"]["train"]["source"],
             "dtype": "float16",
             "num_views": 2,
@@ -163,6 +166,18 @@ class FeatureCacheTest(parameterized.TestCase, tf.test.TestCase):
         },
     )
     self.assertIn("train", metadata["sets"])
+
+  def test_vocab_size_of_the_records(self):
+    with mock.patch.object(
+        dataset_facts,
+        "config_fields",
+        return_value={"vocab_size": 9, "num_examples_per_epoch": 6},
+    ):
+      self._write()
+    path = os.path.join(self._dir, "features", "features.json")
+    with open(path, encoding="utf-8") as file:
+      described = json.load(file)["sets"]["train"]
+    self.assertEqual(9, described["vocab_size"])
 
   def test_replaces_the_files_of_the_same_prefix(self):
     self._write(num_shards=3)

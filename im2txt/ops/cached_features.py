@@ -186,21 +186,51 @@ def count_pairs(
   Raises:
     CorruptRecordError: If a record can't be used.
   """
+  try:
+    return int(_caption_counts(files, layout).reduce(np.int64(0), tf.add))
+  except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+    raise find_corrupt_record(files) or error from None
+
+
+def check_captions(files: Sequence[str]) -> None:
+  """Raises an error if cached features have no caption to train with.
+
+  As soon as there is one, nothing more is read.
+
+  Args:
+    files: Names of TFRecord files that hold cached features.
+
+  Raises:
+    ValueError: If there is no caption.
+    CorruptRecordError: If a record before the first caption can't be used.
+  """
+  layout = feature_records.read_layout(files)
+  try:
+    if any(_caption_counts(files, layout).as_numpy_iterator()):
+      return
+  except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+    raise find_corrupt_record(files) or error from None
+  raise ValueError(
+      f"The cached features hold no caption: {', '.join(files)}. Cache features"
+      " of records that have captions."
+  )
+
+
+def _caption_counts(
+    files: Sequence[str], layout: feature_records.FeatureLayout
+) -> tf.data.Dataset:
+  """Returns how many captions each few images have, as int64 scalars."""
 
   @tf.autograph.experimental.do_not_convert
   def num_captions(serialized: tf.Tensor) -> tf.Tensor:
     _, captions = feature_records.parse_feature_examples(serialized, layout)
     return captions.values.nrows(out_type=tf.int64)
 
-  counts = (
+  return (
       tf.data.TFRecordDataset(list(files))
       .batch(_RECORDS_AT_ONCE)
       .map(num_captions)
   )
-  try:
-    return int(counts.reduce(np.int64(0), tf.add))
-  except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
-    raise find_corrupt_record(files) or error from None
 
 
 def find_corrupt_record(

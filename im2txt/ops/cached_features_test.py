@@ -156,6 +156,19 @@ class CountPairsTest(CachedFeaturesTestCase):
     layout = feature_records.read_layout(self.files)
     self.assertEqual(cached_features.count_pairs(self.files, layout), 7)
 
+  def test_finds_a_caption(self):
+    cached_features.check_captions(self.files)
+    without = self.create_tempfile("without").full_path
+    with tf.io.TFRecordWriter(without) as writer:
+      writer.write(
+          feature_records.serialize_feature_example(
+              1, np.zeros([3, 2], np.float32), []
+          )
+      )
+    cached_features.check_captions([without, *self.files])
+    with self.assertRaisesRegex(ValueError, f"no caption: {without}"):
+      cached_features.check_captions([without])
+
   def test_names_the_corrupt_file(self):
     layout = feature_records.read_layout(self.files)
     path = Path(self.files[1])

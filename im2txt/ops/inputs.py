@@ -9,7 +9,10 @@ exactly the batch at which it stopped. Evaluation goes through the files once.
 
 from collections.abc import Callable
 from collections.abc import Sequence
+import fnmatch
 import functools
+import os
+import re
 from typing import NamedTuple
 
 from absl import logging
@@ -28,6 +31,10 @@ IMAGE_FEATURE = "image/data"
 CAPTION_FEATURE = "image/caption_ids"
 
 _BATCHES_AHEAD = 2
+
+_SHARD = re.compile(r"(.+)-\d{5}-of-(\d{5})", re.DOTALL)
+# How many missing shards a message names.
+_MISSING_NAMED = 3
 
 
 class Batch(NamedTuple):
@@ -53,19 +60,26 @@ class Batch(NamedTuple):
   input_mask: tf.Tensor
 
 
-def input_files(pattern: str, feature_pattern: str = "") -> list[str]:
-  """The files that match any of the comma-separated patterns, sorted.
+def input_files(
+    pattern: str,
+    feature_pattern: str = "",
+    *,
+    allow_missing_shards: bool = False,
+) -> list[str]:
+  """Returns the files that match any of the comma-separated patterns, sorted.
 
   Args:
     pattern: For example "/data/train-?????-of-00256,/more/train-*".
-    feature_pattern: What to take instead, unless it is empty: where there are
-      cached features.
+    feature_pattern: The patterns to use instead, unless empty: those of cached
+      features.
+    allow_missing_shards: Whether to accept a part of the shards of a data set.
 
   Returns:
     The names of the files, each once.
 
   Raises:
-    FileNotFoundError: If there is none.
+    FileNotFoundError: If no file matches, or a shard is missing that would.
+    ValueError: If the files are shards of several builds of a data set.
   """
   flag = "--input_file_pattern"
   if feature_pattern:
@@ -74,10 +88,60 @@ def input_files(pattern: str, feature_pattern: str = "") -> list[str]:
   files = sorted({f for part in patterns for f in tf.io.gfile.glob(part)})
   if not files:
     raise FileNotFoundError(f"No TFRecord matches {flag}. Got: {pattern!r}.")
+  _check_shards(files, patterns, flag, allow_missing_shards)
   logging.info(
       "Prefetching values from %d files matching %s", len(files), pattern
   )
   return files
+
+
+def _check_shards(
+    files: Sequence[str],
+    patterns: Sequence[str],
+    flag: str,
+    allow_missing_shards: bool,
+) -> None:
+  """Checks that files are all shards of one build of each data set.
+
+  The name of a shard, train-00000-of-00256, says how many there are. A missing
+  one that no pattern would match was left out on purpose.
+  """
+  counts: dict[str, dict[int, str]] = {}
+  for match in filter(None, map(_SHARD.fullmatch, files)):
+    counts.setdefault(match[1], {}).setdefault(int(match[2]), match[0])
+  for data_set, examples in counts.items():
+    if len(examples) > 1:
+      first, second, *_ = (examples[count] for count in sorted(examples))
+      raise ValueError(
+          f"{first} and {second} are shards of different builds of {data_set}."
+          f" Delete the old ones, or give a narrower {flag}."
+      )
+  expected = [
+      f"{data_set}-{i:05d}-of-{count:05d}"
+      for data_set, examples in counts.items()
+      for count in examples
+      for i in range(count)
+  ]
+  missing = [
+      name
+      for name in sorted({*expected}.difference(files))
+      if any(
+          fnmatch.fnmatchcase(os.path.normpath(name), os.path.normpath(pattern))
+          for pattern in patterns
+      )
+  ]
+  if not missing:
+    return
+  names = ", ".join(missing[:_MISSING_NAMED])
+  more = len(missing) - _MISSING_NAMED
+  text = f"{names} and {more} more" if more > 0 else names
+  if allow_missing_shards:
+    logging.warning("Reading a part of the data set. Missing: %s.", text)
+    return
+  raise FileNotFoundError(
+      f"The data set is incomplete. Missing: {text}. To read the other shards"
+      f" all the same, give --allow_missing_shards, or a narrower {flag}."
+  )
 
 
 def parse_sequence_example(

@@ -96,6 +96,64 @@ class InputFilesTest(InputsTestCase):
         [Path(file).name for file in files], ["a-1", "a-2", "b-1"]
     )
 
+  @parameterized.named_parameters(
+      ("whole", ("a-00000-of-00002", "a-00001-of-00002"), "a-*"),
+      ("two_data_sets", ("a-00000-of-00001", "b-00000-of-00001"), "*"),
+      ("narrower", ("a-00000-of-00012",), "a-0000?-of-00012,a-00000-*"),
+      ("one_file", ("a-00001-of-00003",), "a-00001-of-00003"),
+      ("other_names", ("a-0-of-2", "b", "a-00000-of-00002.tmp"), "*"),
+      (
+          "older_build_not_matched",
+          ("a-00000-of-00001", "a-00000-of-00004"),
+          "a-*-of-00001",
+      ),
+  )
+  def test_shards_that_are_all_there(self, names, patterns):
+    folder = self.create_tempdir()
+    for name in names:
+      folder.create_file(name)
+    if patterns.startswith("a-0000?"):
+      for i in range(1, 10):
+        folder.create_file(f"a-{i:05d}-of-00012")
+    pattern = ",".join(f"{folder.full_path}/{p}" for p in patterns.split(","))
+    self.assertNotEmpty(inputs.input_files(pattern))
+
+  @parameterized.parameters("a-*", "a-?????-of-00003", "./a-*", "a-[0-9]*")
+  def test_missing_shards(self, pattern):
+    folder = self.create_tempdir()
+    folder.create_file("a-00001-of-00003")
+    pattern = f"{folder.full_path}/{pattern}"
+    with self.assertRaisesRegex(
+        FileNotFoundError,
+        r"incomplete.*a-00000-of-00003, .*a-00002-of-00003\..*"
+        r"--allow_missing_shards, or a narrower --input_feature_pattern",
+    ):
+      inputs.input_files("", pattern)
+    with self.assertLogs("absl", "WARNING") as logs:
+      files = inputs.input_files("", pattern, allow_missing_shards=True)
+    self.assertLen(files, 1)
+    self.assertRegex(logs.output[0], "Missing: .*a-00002-of-00003")
+
+  def test_many_missing_shards(self):
+    folder = self.create_tempdir()
+    folder.create_file("a-00001-of-00256")
+    with self.assertRaisesRegex(
+        FileNotFoundError, "00003-of-00256 and 252 mor"
+    ):
+      inputs.input_files(f"{folder.full_path}/a-*")
+
+  @parameterized.parameters(True, False)
+  def test_shards_of_two_builds(self, allow_missing_shards):
+    folder = self.create_tempdir()
+    for name in ("a-00000-of-00001", "a-00000-of-00002", "a-00001-of-00002"):
+      folder.create_file(name)
+    with self.assertRaisesRegex(
+        ValueError, "a-00000-of-00001 and .*a-00000-of-00002 are .*different"
+    ):
+      inputs.input_files(
+          f"{folder.full_path}/a-*", allow_missing_shards=allow_missing_shards
+      )
+
   @parameterized.parameters("", "/nowhere/at-all-?")
   def test_no_match(self, pattern):
     with self.assertRaisesWithLiteralMatch(

@@ -6,6 +6,8 @@ import errno
 import fcntl
 import os
 import socket
+import time
+from typing import IO
 
 from absl import logging
 
@@ -13,6 +15,9 @@ FILE_NAME = "lock"
 
 # What file systems answer that know no locks.
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
+
+_TRIES = 3
+_SECS_BETWEEN_TRIES = 0.1
 
 
 class FolderInUseError(ValueError):
@@ -42,7 +47,7 @@ def hold(folder: str) -> Iterator[None]:
   path = os.path.join(folder, FILE_NAME)
   with open(path, "a+", encoding="utf-8") as file:
     try:
-      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      _lock(file)
     except BlockingIOError:
       file.seek(0)
       holder = file.read().strip() or "another process"
@@ -58,3 +63,31 @@ def hold(folder: str) -> Iterator[None]:
     file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
     file.flush()
     yield
+
+
+def was_released(folder: str) -> bool:
+  """Returns whether a process held a folder and no process does any more.
+
+  Args:
+    folder: The folder, which need not exist.
+
+  Returns:
+    False also where this can't be known: on cloud paths, and on file systems
+    without locks.
+  """
+  try:
+    with open(os.path.join(folder, FILE_NAME), encoding="utf-8") as file:
+      fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+      return True
+  except OSError:
+    return False
+
+
+def _lock(file: IO[str]) -> None:
+  """Locks a file, though `was_released` may hold it for a moment."""
+  for _ in range(_TRIES):
+    try:
+      return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+      time.sleep(_SECS_BETWEEN_TRIES)
+  return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -7,6 +7,7 @@ import sys
 from unittest import mock
 
 from absl.testing import absltest
+from absl.testing import parameterized
 
 from im2txt.runtime import folder_lock
 from im2txt.testing import programs
@@ -20,7 +21,7 @@ with folder_lock.hold(sys.argv[1]):
 """
 
 
-class FolderLockTest(absltest.TestCase):
+class FolderLockTest(parameterized.TestCase):
 
   def setUp(self):
     super().setUp()
@@ -34,6 +35,7 @@ class FolderLockTest(absltest.TestCase):
         stdout=subprocess.PIPE,
     ) as holder:
       self.assertEqual(b"held\n", holder.stdout.readline())
+      self.assertFalse(folder_lock.was_released(self.folder))
       with (
           self.assertRaisesRegex(
               folder_lock.FolderInUseError,
@@ -43,8 +45,15 @@ class FolderLockTest(absltest.TestCase):
       ):
         self.fail("Two processes hold the folder.")
       holder.kill()
+    self.assertTrue(folder_lock.was_released(self.folder))
     with folder_lock.hold(self.folder):
       self.assertTrue(os.path.exists(os.path.join(self.folder, "lock")))
+
+  @parameterized.parameters("{folder}", "gs://bucket/train")
+  def test_was_never_held(self, folder):
+    self.assertFalse(
+        folder_lock.was_released(folder.format(folder=self.folder))
+    )
 
   def test_may_be_held_again(self):
     for _ in range(2):

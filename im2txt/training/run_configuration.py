@@ -1,8 +1,10 @@
 """The configuration that a run of training begins or goes on with."""
 
+from collections.abc import Mapping
 import dataclasses
 import os
 
+from absl import logging
 import tensorflow as tf
 
 from im2txt import configuration
@@ -13,8 +15,14 @@ from im2txt.config import presets
 _Configs = tuple[configuration.ModelConfig, configuration.TrainingConfig]
 
 
-def load(train_dir: str, *, preset: str = "", overrides: str = "") -> _Configs:
-  """The folder's configuration, or a preset's, with the user's overrides.
+def load(
+    train_dir: str,
+    *,
+    preset: str = "",
+    overrides: str = "",
+    data_fields: Mapping[str, int] | None = None,
+) -> _Configs:
+  """Returns the folder's configuration, or a preset's, with the overrides.
 
   Args:
     train_dir: The folder of the run, which need not exist.
@@ -22,6 +30,8 @@ def load(train_dir: str, *, preset: str = "", overrides: str = "") -> _Configs:
       empty. A run that goes on has its own: a preset may then be given if it
       says the same, so that the same command goes on.
     overrides: As for `configuration.apply_overrides`.
+    data_fields: Fields that a new run takes from its data set, unless the
+      preset or the overrides set them; see `dataset_facts.config_fields`.
 
   Returns:
     The model's and the training configuration.
@@ -31,10 +41,19 @@ def load(train_dir: str, *, preset: str = "", overrides: str = "") -> _Configs:
       preset, or the overrides are not right.
   """
   saved = saved_config.load(train_dir)
+  is_new = _is_new(train_dir)
+  if is_new and data_fields:
+    given = {part.partition("=")[0].strip() for part in overrides.split(",")}
+    given.update(presets.PRESETS[preset]() if preset else ())
+    taken = {f: v for f, v in data_fields.items() if f not in given}
+    if taken:
+      text = ",".join(f"{field}={value}" for field, value in taken.items())
+      logging.info("The data set says: %s", text)
+      saved = configuration.apply_overrides(*saved, text)
   if not preset:
     return configuration.apply_overrides(*saved, overrides)
   preset_overrides = presets.overrides(preset)
-  if not _is_new(train_dir):
+  if not is_new:
     configs = configuration.apply_overrides(*saved, overrides)
     expected = configuration.apply_overrides(
         *saved, f"{preset_overrides},{overrides}"

@@ -28,6 +28,29 @@ class RunConfigurationTest(parameterized.TestCase, tf.test.TestCase):
         run_configuration.load(self.dir),
     )
 
+  @parameterized.named_parameters(
+      ("default", "", "", (9, 30)),
+      ("other_overrides", "", "batch_size=7", (9, 30)),
+      ("own_size", "", "vocab_size=11", (11, 30)),
+      ("own_number", "", "seed=1, num_examples_per_epoch=5", (9, 5)),
+      ("preset", "cpu_small", "", (9, 30)),
+      ("preset_with_a_size", "quickstart", "", (32, 30)),
+  )
+  def test_new_run_takes_fields_of_the_data_set(self, preset, given, expected):
+    fields = {"vocab_size": 9, "num_examples_per_epoch": 30}
+    arguments = {"preset": preset, "overrides": given, "data_fields": fields}
+    with self.assertLogs("absl", "INFO") as logs:
+      model, training = self._begin(**arguments)
+    self.assertIn("The data set says:", logs.output[0])
+    self.assertEqual(
+        expected, (model.vocab_size, training.num_examples_per_epoch)
+    )
+    # A run that resumes has its own.
+    arguments["data_fields"] = {"vocab_size": 8, "num_examples_per_epoch": 3}
+    self.assertEqual(
+        (model, training), run_configuration.load(self.dir, **arguments)
+    )
+
   def test_overrides_go_above_the_preset(self):
     model, training = self._begin(
         preset="cpu_small", overrides="batch_size=7,seed=3"

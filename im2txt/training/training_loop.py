@@ -101,6 +101,8 @@ class TrainingLoop:
           max_to_keep=training_config.max_checkpoints_to_keep,
       )
     self._saved_step = self.trainer.global_step if checkpoint else None
+    self._is_new = checkpoint is None
+    self._had_config = saved_config.exists(train_dir)
     self._steps: training_steps.Steps | None = None
 
   def run(
@@ -142,18 +144,44 @@ class TrainingLoop:
   def _run(self, data, number_of_steps, log_every_n_steps, request) -> None:
     step = self.trainer.global_step
     if step < number_of_steps:
+      data.check_captions()
       self._check(data)
       with self._make_writer() as writer:
         if writer:
           writer.write_first_image(data, step=step)
         # Now that the input could be read: a new run leaves no wrong start.
         self._save()
-        self._train(data, number_of_steps, log_every_n_steps, writer, request)
+        with self._mistakes_forgotten():
+          self._train(data, number_of_steps, log_every_n_steps, writer, request)
+    else:
+      logging.info(
+          "Nothing to train: the run has already reached global step %d, and"
+          " --number_of_steps is %d. Give a higher number to train on.",
+          step,
+          number_of_steps,
+      )
     logging.info("Stopping Training.")
     if self.trainer.global_step >= number_of_steps:
       logging.info("Finished training! Saving model to disk.")
     self._save()
     self._distribution.agree(request)  # All wait for the chief's files.
+
+  @contextlib.contextmanager
+  def _mistakes_forgotten(self) -> Iterator[None]:
+    """Removes what a new run wrote if its input can't be used.
+
+    Its configuration would stand in the way of the corrected command.
+    """
+    try:
+      yield
+    except (DivergedError, LostWorkerError):
+      raise
+    except ValueError:
+      if self._is_new and self._saved_step == 0 and self._saver:
+        self._saver.remove_all()
+        if not self._had_config:
+          saved_config.remove(self._train_dir)
+      raise
 
   def _check(self, data: caption_data.CaptionData) -> None:
     if data.are_features:

@@ -14,6 +14,7 @@ from im2txt.checkpointing import checkpoint_paths
 from im2txt.checkpointing import checkpoint_saver
 from im2txt.checkpointing import saved_config
 from im2txt.input_data import caption_data
+from im2txt.input_data import dataset_facts
 from im2txt.testing import made_up_features
 from im2txt.testing import tiny
 from im2txt.training import step_options
@@ -224,10 +225,47 @@ class TrainingLoopTest(parameterized.TestCase, tf.test.TestCase):
     # Without them the checkpoint loads as any other.
     self.assertEqual(4, self._loop().trainer.global_step)
 
-  def test_word_beyond_the_vocabulary(self):
+  @parameterized.product(had_config=(True, False), is_described=(True, False))
+  def test_word_beyond_the_vocabulary(self, had_config, is_described):
+    if had_config:
+      os.makedirs(self.train_dir)
+      saved_config.save(self.train_dir, tiny.CONFIG, _TRAINING)
     data = self._data(word_ids=[tiny.START_ID, 12, tiny.END_ID])
-    with self.assertRaisesRegex(ValueError, "word id 12, .* vocab_size of 12"):
+    with (
+        mock.patch.object(
+            dataset_facts,
+            "largest_word_id",
+            return_value=12 if is_described else None,
+        ),
+        self.assertRaisesRegex(
+            ValueError, "word id 12, .* vocab_size of 12.*=vocab_size=13"
+        ),
+    ):
       self._loop().run(data, number_of_steps=1)
+    # Nothing stands in the way of the corrected command.
+    self.assertIsNone(checkpoint_paths.find_latest(self.train_dir))
+    self.assertEqual(had_config, "config.json" in os.listdir(self.train_dir))
+    self.assertNotIn("checkpoint", os.listdir(self.train_dir))
+
+  def test_word_beyond_the_vocabulary_of_a_run_that_resumes(self):
+    self._loop().run(self._data(), number_of_steps=1)
+    before = sorted(os.listdir(self.train_dir))
+    data = self._data(word_ids=[tiny.START_ID, 12, tiny.END_ID])
+    with self.assertRaisesRegex(ValueError, "word id 12"):
+      self._loop().run(data, number_of_steps=2)
+    after = sorted(os.listdir(self.train_dir))
+    events = [name for name in after if "tfevents" in name]
+    self.assertEqual(before, sorted({*after} - {events[-1]}))
+
+  def test_nothing_left_to_train(self):
+    self._loop().run(self._data(), number_of_steps=2)
+    with self.assertLogs("absl", "INFO") as logs:
+      self._loop().run(self._data(), number_of_steps=1)
+    self.assertRegex(
+        "\n".join(logs.output),
+        r"Nothing to train.*reached global step 2, and --number_of_steps is 1\."
+        r"(.|\n)*Finished training! Saving model to disk\.",
+    )
 
   def test_a_run_that_can_not_begin_leaves_nothing(self):
     data = dataclasses.replace(self._data(), are_features=False)

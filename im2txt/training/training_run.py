@@ -7,6 +7,7 @@ cluster              -> distribution
 import contextlib
 import dataclasses
 from pathlib import Path
+from typing import NamedTuple
 
 from absl import logging
 
@@ -16,6 +17,7 @@ from im2txt.distributed import clusters
 from im2txt.distributed import distribution as distribution_lib
 from im2txt.inference_utils import vocabulary
 from im2txt.input_data import caption_data
+from im2txt.input_data import dataset_facts
 from im2txt.ops import inputs
 from im2txt.runtime import folder_lock
 from im2txt.runtime import stop_signals
@@ -34,6 +36,7 @@ class Run:
   train_dir: str
   input_file_pattern: str
   input_feature_pattern: str
+  allow_missing_shards: bool = False
   inception_checkpoint_file: str
   train_inception: bool
   train_inception_after_steps: int | None
@@ -80,10 +83,28 @@ def train(run: Run) -> int:
 def _train(
     run: Run, cluster: clusters.Cluster | None
 ) -> stop_signals.StopRequest:
+  parts = _parts(run)
+  first = parts[0]
   model_config, training_config = run_configuration.load(
-      run.train_dir, preset=run.preset or "", overrides=run.config_overrides
+      run.train_dir,
+      preset=run.preset or "",
+      overrides=run.config_overrides,
+      data_fields=dataset_facts.config_fields(
+          first.files, are_features=first.are_features
+      ),
   )
-  phases = _phases(run, model_config)
+  phases = [
+      training_phases.Phase(
+          part.number_of_steps,
+          part.train_inception,
+          caption_data.CaptionData(
+              files=part.files,
+              config=model_config,
+              are_features=part.are_features,
+          ),
+      )
+      for part in parts
+  ]
   objective = None
   if run.objective == "self_critical":
     phases, objective = _self_critical(run, phases[0], training_config)
@@ -137,24 +158,33 @@ def _settings(run: Run, model_config, training_config, phases) -> dict:
   }
 
 
-def _phases(
-    run: Run, model_config: configuration.ModelConfig
-) -> list[training_phases.Phase]:
-  def phase(steps: int, train_inception: bool) -> training_phases.Phase:
+class _Part(NamedTuple):
+  """A phase before its configuration is known."""
+
+  number_of_steps: int
+  train_inception: bool
+  files: list[str]
+  are_features: bool
+
+
+def _parts(run: Run) -> list[_Part]:
+  """Returns the phases of a run, with their files."""
+
+  def part(steps: int, train_inception: bool) -> _Part:
     features = "" if train_inception else run.input_feature_pattern
-    data = caption_data.CaptionData(
-        files=inputs.input_files(run.input_file_pattern, features),
-        config=model_config,
-        are_features=bool(features),
+    files = inputs.input_files(
+        run.input_file_pattern,
+        features,
+        allow_missing_shards=run.allow_missing_shards,
     )
-    return training_phases.Phase(steps, train_inception, data)
+    return _Part(steps, train_inception, files, bool(features))
 
   last, first = run.number_of_steps, run.train_inception_after_steps
   if first is None:
-    return [phase(last, run.train_inception)]
+    return [part(last, run.train_inception)]
   if first >= last:
-    return [phase(last, False)]
-  return [phase(first, False), phase(last, True)]
+    return [part(last, False)]
+  return [part(first, False), part(last, True)]
 
 
 def _self_critical(

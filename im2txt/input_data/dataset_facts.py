@@ -1,0 +1,106 @@
+"""What a data set says of itself: how many words and training captions it has.
+
+`build_caption_data` writes `dataset.json` beside the records:
+
+    {
+      "tokenizer": "nltk",
+      "vocab_size": 2932,
+      "splits": {
+        "train": {"images": 6000, "captions": 30000, "largest_word_id": 2931},
+        ...
+      }
+    }
+
+and `cache_image_features` writes the same figures of each set into its
+`features.json`. A data set of `build_mscoco_data` has no such file: its models
+have the released sizes.
+"""
+
+from collections.abc import Sequence
+import json
+import os
+import re
+from typing import Any
+
+import tensorflow as tf
+
+_RECORDS_FILE = "dataset.json"
+_FEATURES_FILE = "features.json"
+
+_SHARD = re.compile(r"(.+)-\d{5}-of-\d{5}")
+
+
+def config_fields(
+    files: Sequence[str], *, are_features: bool = False
+) -> dict[str, int]:
+  """Returns the fields of a configuration that follow from a data set.
+
+  Args:
+    files: Names of the TFRecord files to train on.
+    are_features: Whether they hold cached features instead of images.
+
+  Returns:
+    `vocab_size`, the number of word ids, that of the unknown word included, and
+    `num_examples_per_epoch`, the number of captions; nothing if one of the data
+    sets does not say.
+  """
+  sets = _describe_sets(files, are_features)
+  try:
+    return {
+        "vocab_size": max(int(s["vocab_size"]) for s in sets),
+        "num_examples_per_epoch": sum(int(s["captions"]) for s in sets),
+    }
+  except (KeyError, TypeError, ValueError):
+    return {}
+
+
+def largest_word_id(
+    files: Sequence[str], *, are_features: bool = False
+) -> int | None:
+  """Returns the largest word id in the captions; None if no file says.
+
+  Args:
+    files: As of `config_fields`.
+    are_features: As of `config_fields`.
+  """
+  try:
+    return max(
+        int(s["largest_word_id"]) for s in _describe_sets(files, are_features)
+    )
+  except (KeyError, TypeError, ValueError):
+    return None
+
+
+def _describe_sets(
+    files: Sequence[str], are_features: bool
+) -> list[dict[str, Any]]:
+  """Returns what is written of each set of shards, if it is of all."""
+  sets = set()
+  for file in files:
+    match = _SHARD.fullmatch(os.path.basename(file))
+    if not match:
+      return []
+    sets.add((os.path.dirname(file), match[1]))
+  described = []
+  for folder, name in sorted(sets):
+    content = _read_json(
+        os.path.join(folder, _FEATURES_FILE if are_features else _RECORDS_FILE)
+    )
+    try:
+      of_set = content["sets" if are_features else "splits"][name]
+      described.append({**content, **of_set})
+    except (KeyError, TypeError):
+      return []
+  return described
+
+
+def _read_json(path: str) -> Any:
+  """Returns the contents of a file; None if it is missing or not JSON."""
+  if not tf.io.gfile.exists(path):
+    return None
+  with tf.io.gfile.GFile(path, "rb") as file:
+    content = file.read()
+  try:
+    return json.loads(content)
+  except ValueError:
+    return None
