@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 import os
 import re
+import unicodedata
 
 from im2txt.data import captions_json
 
@@ -25,25 +26,59 @@ def find(files: Iterable[str], captions_file: str = "") -> dict[str, int]:
     FileNotFoundError: If there is no such captions file.
     ValueError: If it is another JSON, or a file has no id or that of another.
   """
-  listed = captions_json.load_image_ids(captions_file) if captions_file else {}
+  listed = _Listed(captions_file) if captions_file else None
   found: dict[str, int] = {}
   of_ids: dict[int, str] = {}
   for file in files:
-    name = os.path.basename(file)
-    if captions_file:
-      if name not in listed:
-        raise ValueError(f"{captions_file} lists no image {name!r}.")
-      image_id = listed[name]
-    else:
-      image_id = _number(name)
+    image_id = (
+        listed.image_id(file) if listed else _number(os.path.basename(file))
+    )
     if image_id in of_ids:
       raise ValueError(
-          f"{of_ids[image_id]} and {file} are the same image by their names,"
-          f" {image_id}. Caption one of them."
+          f"{of_ids[image_id]} and {file} have the same image id, {image_id}."
+          " Pass only one of them."
       )
     found[file] = image_id
     of_ids[image_id] = file
   return found
+
+
+class _Listed:
+  """The ids of the files that a captions JSON lists.
+
+  A file is listed by its name, by its place in a folder (a/1.jpg), or by its
+  whole path.
+  """
+
+  def __init__(self, captions_file: str):
+    """Reads the JSON; raises what `find` does."""
+    self._captions_file = captions_file
+    self._by_name: dict[str, dict[str, int]] = {}
+    for path, image_id in captions_json.load_image_ids(captions_file).items():
+      path = _normalized(path)
+      self._by_name.setdefault(os.path.basename(path), {})[path] = image_id
+
+  def image_id(self, file: str) -> int:
+    """Returns the id of a file; raises a ValueError if it has none."""
+    whole = _normalized(file if "://" in file else os.path.abspath(file))
+    paths = self._by_name.get(os.path.basename(whole), {})
+    matches = [p for p in paths if f"/{whole}".endswith(f"/{p.lstrip('/')}")]
+    if matches:
+      return paths[max(matches, key=len)]
+    if len(paths) == 1:  # The pictures were moved.
+      return next(iter(paths.values()))
+    if paths:
+      raise ValueError(
+          f"{self._captions_file} lists several images called"
+          f" {os.path.basename(file)!r}, such as {min(paths)}, but not {file}."
+      )
+    raise ValueError(
+        f"{self._captions_file} lists no image {os.path.basename(file)!r}."
+    )
+
+
+def _normalized(path: str) -> str:
+  return unicodedata.normalize("NFC", path.replace("\\", "/"))
 
 
 def _number(name: str) -> int:

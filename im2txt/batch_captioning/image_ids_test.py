@@ -35,6 +35,22 @@ class ImageIdsTest(parameterized.TestCase):
     with self.assertRaisesRegex(ValueError, "lists no image 'cat.jpg'"):
       image_ids.find(["cat.jpg"], path)
 
+  @parameterized.parameters(
+      "b/1.jpg", "/pics/b/1.jpg", r"b\\1.jpg", "pics/b/1.jpg"
+  )
+  def test_files_in_folders(self, listed):
+    path = self._write(
+        [
+            {"id": 7, "file_name": "a/1.jpg"},
+            {"id": 8, "file_name": listed.replace("\\\\", "\\")},
+            {"id": 9.0, "file_name": "c/2.jpg"},
+        ]
+    )
+    files = ["/pics/b/1.jpg", "/pics/a/1.jpg", "/moved/2.jpg"]
+    self.assertEqual([8, 7, 9], list(image_ids.find(files, path).values()))
+    with self.assertRaisesRegex(ValueError, "lists several images called '1.j"):
+      image_ids.find(["/pics/c/1.jpg"], path)
+
   def test_the_same_image_twice(self):
     files = ["a/000000000139.jpg", "b/000000000139.jpg"]
     with self.assertRaisesRegex(

@@ -241,6 +241,7 @@ def _load() -> captioned_images.Datasets:
           say=program.say,
       ),
       _IMAGE_DIR.value,
+      program.say,
   )
   datasets = captioned_images.with_captions(images, program.say)
   if "train" not in datasets and not _VOCAB_FILE.value:

@@ -24,7 +24,6 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 import csv
 import io
-import json
 from pathlib import Path
 import re
 from typing import Any
@@ -32,6 +31,8 @@ from typing import NamedTuple
 import unicodedata
 
 from im2txt.data import captions_json
+from im2txt.data import json_values
+from im2txt.data import text_files
 
 _IMAGE_COLUMNS = (
     "image",
@@ -58,6 +59,10 @@ _SPLITS = {
     "dev": "val",
     "test": "test",
 }
+
+
+# Where in the file a row is, and what it holds.
+_Row = tuple[str, Any]
 
 
 class SourceImage(NamedTuple):
@@ -91,45 +96,46 @@ def read(path: str, form: str = "auto") -> list[SourceImage]:
     FileNotFoundError: If there is no such file.
     ValueError: If the file isn't of that form, or contradicts itself.
   """
-  if not Path(path).is_file():
-    raise FileNotFoundError(f"There is no captions file {path!r}.")
-  try:
-    text = Path(path).read_bytes().decode("utf-8-sig")
-  except UnicodeDecodeError as error:
-    raise ValueError(f"{path} is no UTF-8 text: {error}.") from None
+  text = text_files.read(path, "captions file")
   form = detect(text) if form == "auto" else form
   try:
-    images = [_normalized(image) for image in FORMS[form](path, text)]
-  except (KeyError, TypeError, ValueError, csv.Error) as error:
-    what = "it lacks the field " if isinstance(error, KeyError) else ""
+    images = FORMS[form](path, text)
+  except (AttributeError, KeyError, TypeError, ValueError) as error:
     raise ValueError(
-        f"{path} can't be read as {form} captions: {what}{error}"
+        f"{path} can't be read as {form} captions: {_describe(error)}"
     ) from None
-  if not images:
+  if not any(image.captions for image in images):
     raise ValueError(f"{path} has no captions.")
   return images
 
 
 def detect(text: str) -> str:
-  """The form that the content of a captions file has."""
+  """Returns the form that the content of a captions file has."""
   if text.lstrip()[:1] in ("{", "["):
     try:
-      content = json.loads(text)
+      content = json_values.parse(text)
     except ValueError:  # More than one object.
       return "jsonl"
-    if isinstance(content, dict) and "annotations" in content:
-      return "mscoco"
-    if isinstance(content, dict) and "images" in content:
-      return "karpathy"
-    return "jsonl"
+    if not isinstance(content, dict) or "images" not in content:
+      return "jsonl"
+    # Images of MSCOCO's form may have no captions, those of a test set for one.
+    return "karpathy" if _has_sentences(content["images"]) else "mscoco"
   first_line = text.lstrip().partition("\n")[0]
   return "flickr" if _FLICKR_LINE.match(first_line) else "csv"
+
+
+def _has_sentences(images: Any) -> bool:
+  """Returns whether the images of a JSON have their captions with them."""
+  return isinstance(images, list) and any(
+      isinstance(image, dict) and {"sentences", "filename"} & image.keys()
+      for image in images
+  )
 
 
 def _read_mscoco(path: str, text: str) -> list[SourceImage]:
   del text
   return [
-      SourceImage(image.path, image.captions, image.image_id)
+      _normalized(SourceImage(image.path, image.captions, image.image_id))
       for image in captions_json.load_captions(path, "")
   ]
 
@@ -137,13 +143,12 @@ def _read_mscoco(path: str, text: str) -> list[SourceImage]:
 def _read_karpathy(path: str, text: str) -> list[SourceImage]:
   del path
   images = []
-  for image in json.loads(text)["images"]:
+  for image in json_values.parse(text)["images"]:
     captions = [sentence["raw"] for sentence in image["sentences"]]
-    image_id = image.get("cocoid", image.get("imgid"))
+    image_id = json_values.image_id(image.get("cocoid", image.get("imgid")))
     name = str(Path(image.get("filepath", ""), image["filename"]))
-    images.append(
-        SourceImage(name, captions, image_id, _split(image.get("split")))
-    )
+    split = _split(image.get("split"))
+    images.append(_normalized(SourceImage(name, captions, image_id, split)))
   return images
 
 
@@ -154,45 +159,66 @@ def _read_flickr(path: str, text: str) -> list[SourceImage]:
 
 def _read_csv(path: str, text: str) -> list[SourceImage]:
   del path
-  text = text.lstrip("\r\n")
-  head = text.partition("\n")[0]
+  head = text.lstrip("\r\n").partition("\n")[0]
   if head.rstrip() == _FLICKR30K_HEAD:
-    rest = text[len(head) :]
-    return _of_lines(rest, _FLICKR30K_LINE, "NAME| NUMBER| CAPTION")
-  # The sign that parts names best; commas may be in captions, bars rarely are.
-  delimiter = max(_DELIMITERS, key=head.count)
-  rows = csv.DictReader(
+    rows = text.replace(head, "", 1)
+    return _of_lines(rows, _FLICKR30K_LINE, "NAME| NUMBER| CAPTION")
+  return _merged(_table_rows(text, head))
+
+
+def _table_rows(text: str, head: str) -> Iterator[_Row]:
+  """Yields the rows of a table, each with the line that it begins on."""
+  # The sign that separates names best; commas may be in captions, bars rarely.
+  rows = csv.reader(
       _lines(text),
-      delimiter=delimiter,
+      delimiter=max(_DELIMITERS, key=head.count),
       skipinitialspace=True,
       strict=True,
   )
-  fields = [(name or "").strip().lower() for name in rows.fieldnames or ()]
-  rows.fieldnames = fields
-  _column(fields, _IMAGE_COLUMNS)
-  _column(fields, _CAPTION_COLUMNS)
-  images = []
-  for row in rows:
-    if None in row or None in row.values():
+  csv.field_size_limit(2**31 - 1)
+  names: list[str] = []
+  line = 1
+  while True:
+    try:
+      row = next(rows, None)
+    except csv.Error as error:
       raise ValueError(
-          f"line {rows.line_num} has not the {len(fields)} columns of the head."
-      )
-    images.append(_of_row(row))
-  return _merged(images)
+          f"line {line}: {error}. A caption with a quotation mark must be in"
+          ' quotation marks, and double its own: "a ""quoted"" word".'
+      ) from None
+    if row is None:
+      return
+    if row and not names:
+      names = [name.strip().lower() for name in row]
+      _column(names, _IMAGE_COLUMNS)
+      _column(names, _CAPTION_COLUMNS)
+    elif row:
+      if len(row) != len(names):
+        raise ValueError(
+            f"line {line} has {len(row)} columns, but the head has"
+            f" {len(names)}. Is there a quotation mark too many or too few?"
+        )
+      yield f"line {line}", dict(zip(names, row, strict=True))
+    line = rows.line_num + 1
 
 
 def _read_jsonl(path: str, text: str) -> list[SourceImage]:
   del path
   if text.lstrip().startswith("["):
-    return _merged(map(_of_row, json.loads(text)))
-  images = []
+    objects = json_values.parse(text)
+    return _merged((f"object {i}", o) for i, o in enumerate(objects, start=1))
+  return _merged(_json_lines(text))
+
+
+def _json_lines(text: str) -> Iterator[_Row]:
+  """Yields the value of each line."""
   for number, line in enumerate(text.split("\n"), start=1):
-    try:
-      if line.strip():
-        images.append(_of_row(json.loads(line)))
-    except (KeyError, TypeError, ValueError) as error:
-      raise ValueError(f"line {number}: {error}") from None
-  return _merged(images)
+    if line.strip():
+      try:
+        yield f"line {number}", json_values.parse(line)
+      except ValueError as error:
+        reason = str(error).removeprefix("line 1, ")
+        raise ValueError(f"line {number}: {reason}") from None
 
 
 FORMS: Mapping[str, Callable[[str, str], list[SourceImage]]] = {
@@ -204,36 +230,38 @@ FORMS: Mapping[str, Callable[[str, str], list[SourceImage]]] = {
 }
 
 
-def _of_row(row: Mapping[str, Any]) -> SourceImage:
-  """The image of a row of a table or of an object of JSON."""
+def _of_row(row: Any) -> SourceImage:
+  """Returns the image of a row of a table or of an object of JSON."""
   if not isinstance(row, Mapping):
     raise ValueError(f"an image must be an object. Got: {row!r}.")
   captions = row[_column(row, _CAPTION_COLUMNS)]
-  image_id = row.get("image_id")
-  if isinstance(image_id, str):
-    is_number = image_id.strip().isdecimal()
-    image_id = int(image_id) if is_number else None
-  return SourceImage(
-      row[_column(row, _IMAGE_COLUMNS)],
-      [captions] if isinstance(captions, str) else captions,
-      image_id if type(image_id) is int else None,
-      _split(row.get("split")),
+  if not isinstance(captions, str | list):
+    raise ValueError(f"a caption must be a string. Got: {captions!r}.")
+  return _normalized(
+      SourceImage(
+          row[_column(row, _IMAGE_COLUMNS)],
+          [captions] if isinstance(captions, str) else captions,
+          json_values.image_id(row.get("image_id")),
+          _split(row.get("split")),
+      )
   )
 
 
 def _of_lines(
     text: str, pattern: re.Pattern[str], form: str
 ) -> list[SourceImage]:
-  """The images of lines whose pattern has a group each of name and caption."""
-  pairs = []
-  for number, line in enumerate(_lines(text), start=1):
-    if not line.strip():
-      continue
-    found = pattern.fullmatch(line.rstrip("\r\n"))
-    if found is None:
-      raise ValueError(f"line {number} is not {form}. Got: {line[:60]!r}.")
-    pairs.append(SourceImage(found[1], [found[2]]))
-  return _merged(pairs)
+  """Returns the images of lines of which a pattern has name and caption."""
+
+  def rows() -> Iterator[_Row]:
+    for number, line in enumerate(_lines(text), start=1):
+      if not line.strip():
+        continue
+      match = pattern.fullmatch(line.rstrip("\r\n"))
+      if match is None:
+        raise ValueError(f"line {number} is not {form}. Got: {line[:60]!r}.")
+      yield f"line {number}", {"image": match[1], "caption": match[2]}
+
+  return _merged(rows())
 
 
 def _lines(text: str) -> Iterator[str]:
@@ -252,33 +280,53 @@ def _column(names: Iterable[str], known: tuple[str, ...]) -> str:
   )
 
 
-def _split(name: str | None) -> str | None:
-  if not name:
+def _split(name: Any) -> str | None:
+  if name is None or name == "":
     return None
   try:
-    return _SPLITS[name.strip().lower()]
+    return _SPLITS[str(name).strip().lower()]
   except KeyError:
     raise ValueError(f"a split is train, val or test. Got: {name!r}.") from None
 
 
-def _merged(rows: Iterable[SourceImage]) -> list[SourceImage]:
-  """The images of rows, each with all its captions."""
+def _merged(rows: Iterable[_Row]) -> list[SourceImage]:
+  """Returns the images of rows, each with all its captions.
+
+  Args:
+    rows: The place of each row in the file, for messages, and the row.
+
+  Raises:
+    ValueError: If a row can't be used; the message has its place.
+  """
   images: dict[str, SourceImage] = {}
-  for row in rows:
-    first = images.setdefault(row.file_name, row._replace(captions=[]))
-    if row[2:] != first[2:]:
-      raise ValueError(
-          f"the rows of {row.file_name} differ in their image_id or split."
-      )
-    first.captions.extend(row.captions)
+  for place, row in rows:
+    try:
+      image = _of_row(row)
+      first = images.setdefault(image.file_name, image._replace(captions=[]))
+      if image[2:] != first[2:]:
+        raise ValueError(
+            f"this row of {image.file_name} has another image_id or split than"
+            " the ones before."
+        )
+    except (KeyError, TypeError, ValueError) as error:
+      raise ValueError(f"{place}: {_describe(error)}") from None
+    first.captions.extend(image.captions)
   return list(images.values())
 
 
+def _describe(error: Exception) -> str:
+  if isinstance(error, KeyError):
+    return f"the field {error} is missing."
+  if isinstance(error, AttributeError | TypeError):
+    return "a value has another type than it should."
+  return str(error)
+
+
 def _normalized(image: SourceImage) -> SourceImage:
-  name = captions_json.text(image.file_name, "a file name")
+  name = json_values.text(image.file_name, "a file name")
   captions = [
       unicodedata.normalize(
-          "NFC", captions_json.text(caption, f"a caption of {name}")
+          "NFC", json_values.text(caption, f"a caption of {name}")
       )
       for caption in image.captions
   ]

@@ -4,6 +4,8 @@ import json
 
 from absl.testing import absltest
 from absl.testing import parameterized
+import hypothesis
+from hypothesis import strategies
 
 from im2txt.data import caption_sources
 
@@ -129,11 +131,6 @@ class CaptionSourcesTest(parameterized.TestCase):
           [("a.jpg", ['Big, "red" dog'], 5, "val")],
       ),
       (
-          "csv_with_ids_that_are_no_numbers",
-          "image_id\timage\tcaption\nx5\ta.jpg\tDog\n",
-          [("a.jpg", ["Dog"], None, None)],
-      ),
-      (
           "jsonl",
           '{"image": "1.jpg", "caption": "One dog."}\n\n'
           '{"file_name": "1.jpg", "text": "A dog"}\n'
@@ -167,20 +164,24 @@ class CaptionSourcesTest(parameterized.TestCase):
       ("nothing", "", "has no captions|none of the columns"),
       ("only_a_head", "image,caption\n", "has no captions"),
       ("no_head", "1.jpg,One dog\n2.jpg,Two", "none of the columns image, "),
-      ("short_row", "image,caption\na\n", "line 2 has not the 2 columns"),
-      ("long_row", "image,caption\na,b,c\n", "line 2 has not the 2 columns"),
-      ("open_quote", 'image,caption\na,"b\n', "as csv captions: "),
+      ("short_row", "image,caption\na\n", "line 2 has 1 columns, but .* 2"),
+      ("long_row", "image,caption\na,b,c\n", "line 2 has 3 columns, but .* 2"),
+      ("open_quote", 'image,caption\na,"b\n', "as csv captions: line 2: "),
       ("flickr_line", "a#0\tb\nc\n", "line 2 is not NAME#NUMBER"),
       (
           "flickr30k_line",
           "image_name| comment_number| comment\na| 0| b\na| b\n",
           r"line 3 is not NAME\| NUMBER\| CAPTION. Got: 'a\| b",
       ),
-      ("json_line", '{"image": "a", "caption": "b"}\n{', "line 2: Expecting"),
+      ("json_line", '{"image": "a", "caption": "b"}\n{', "line 2: .*Expecting"),
       ("no_caption", '{"image": "a"}', "line 1: none of the columns captions"),
       ("no_object", "[1]", "an image must be an object. Got: 1"),
       ("split", '[{"image":"a","caption":"b","split":"x"}]', "Got: 'x'"),
-      ("number", '[{"image": "a", "caption": 5}]', "'int' object"),
+      (
+          "number",
+          '[{"image": "a", "caption": 5}]',
+          "object 1: a caption must be a string. Got: 5",
+      ),
       (
           "null",
           '[{"image": "a", "captions": [null]}]',
@@ -189,7 +190,7 @@ class CaptionSourcesTest(parameterized.TestCase):
       (
           "half_a_character",
           '[{"image": "a.jpg", "caption": "a \\ud83d dog"}]',
-          r"jsonl captions: a caption of a.jpg has half a character, \\ud",
+          r"object 1: a caption of a.jpg has half a character, \\ud",
       ),
       (
           "half_a_character_in_a_name",
@@ -200,7 +201,61 @@ class CaptionSourcesTest(parameterized.TestCase):
           "two_splits",
           '[{"image": "a", "caption": "b", "split": "train"},'
           ' {"image": "a", "caption": "b", "split": "val"}]',
-          "the rows of a differ in their image_id or split",
+          "object 2: this row of a has another image_id or split",
+      ),
+      (
+          "quote_within_a_caption",
+          'image,caption\n1.jpg,"a\nb"\n\n4.jpg,"Hello" says a sign\n',
+          "line 5: .*expected after.*quotation mark",
+      ),
+      (
+          "open_quote_among_many",
+          "image,caption\n" + "a,b\n" * 9 + 'a,"b\n' + "a,b\n" * 9,
+          "line 11: unexpected end of data",
+      ),
+      (
+          "quote_that_takes_in_rows",
+          'image,caption\na,b\na,"b\na,b\na,b","b"\n',
+          "line 3 has 3 columns",
+      ),
+      (
+          "tabs",
+          'image\tcaption\n1.jpg\t"a" b\n',
+          "line 2: .*quotation mark",
+      ),
+      (
+          "id_of_a_table",
+          "image,caption,image_id\na,b,1\nc,d,x1\n",
+          "line 3: an image id must be a 64-bit integer. Got: 'x1'",
+      ),
+      (
+          "id_of_a_line",
+          '{"image": "a", "caption": "b", "image_id": 1.5}',
+          "line 1: an image id must be .* Got: 1.5",
+      ),
+      (
+          "other_ids_of_an_image",
+          "image,caption,image_id\na,b,1\na,d,2\n",
+          "line 3: this row of a has another image_id",
+      ),
+      ("deep", "[" * 100_000, "nested too deeply"),
+      ("deep_line", '{"image": ' + "[" * 100_000, "line 1: .*nested too deep"),
+      (
+          "digits",
+          '{"image": "a", "caption": "b", "image_id": ' + "9" * 5000 + "}",
+          "line 1: a number of 5000 digits",
+      ),
+      ("zero_character", "image,caption\na,b\0\n", "line 2 has a zero char"),
+      (
+          "images_alone",
+          '{"images": [{"id": 1, "file_name": "1.jpg"}], "licenses": []}',
+          "mscoco captions: .*lists images and holds no captions",
+      ),
+      (
+          "objects_in_images",
+          '{"images": [{"id": 1, "file_name": "1.jpg"}],'
+          ' "annotations": [{"image_id": 1, "bbox": [1, 2, 3, 4]}]}',
+          "not captions, as those of instances_.*.json",
       ),
       ("no_sentences", '{"images": [{"filename": "x"}]}', "the field 'sent"),
       (
@@ -213,11 +268,51 @@ class CaptionSourcesTest(parameterized.TestCase):
     with self.assertRaisesRegex(ValueError, message):
       self._read(content)
 
+  @parameterized.parameters("101", " 101 ", "101.0", "101.", "1.01e2", "+101")
+  def test_image_id_of_a_table(self, image_id):
+    (image,) = self._read(f"image,caption,image_id\na,b,{image_id}\n")
+    self.assertEqual(101, image.image_id)
+
+  @parameterized.parameters("101", "101.0", '"101"', '"101.0"')
+  def test_image_id_of_json(self, image_id):
+    (image,) = self._read(
+        f'{{"image": "a", "caption": "b", "image_id": {image_id}}}'
+    )
+    self.assertEqual(101, image.image_id)
+
+  @parameterized.parameters("", "nan", "NaN", "null")
+  def test_gap_in_the_ids(self, gap):
+    images = self._read(f"image,caption,image_id\na,b,1.0\nc,d,{gap}\n")
+    self.assertEqual([1, None], [image.image_id for image in images])
+
+  def test_long_caption(self):
+    (image,) = self._read("image,caption\na," + "b" * 200_000)
+    self.assertLen(image.captions[0], 200_000)
+
+  def test_utf_16(self):
+    content = "image,caption\na,ein Café\n".encode("utf-16")
+    path = self.create_tempfile(content=content, mode="wb").full_path
+    (image,) = caption_sources.read(path)
+    self.assertEqual(["ein Café"], image.captions)
+
+  @hypothesis.given(strategies.text(max_size=60), strategies.booleans())
+  @hypothesis.settings(deadline=None)
+  def test_any_text_is_read_or_refused_in_words(self, text, is_table):
+    path = self.create_tempfile().full_path
+    if is_table:
+      text = f"image,caption,image_id\n{text}"
+    with open(path, "wb") as file:
+      file.write(text.encode("utf-8", "surrogatepass"))
+    try:
+      caption_sources.read(path)
+    except ValueError as error:
+      self.assertStartsWith(str(error), path)
+
   def test_refuses_other_files(self):
     with self.assertRaisesRegex(FileNotFoundError, "no captions file '/no'"):
       caption_sources.read("/no")
     path = self.create_tempfile(content=b"\xff\xfea", mode="wb").full_path
-    with self.assertRaisesRegex(ValueError, "is no UTF-8 text"):
+    with self.assertRaisesRegex(ValueError, "is not a UTF-8 text"):
       caption_sources.read(path)
 
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 import os
-from pathlib import Path
 import random
 
 from im2txt.data import caption_sources
+from im2txt.data import text_files
 
 NAMES = ("train", "val", "test")
 
@@ -166,7 +166,5 @@ def by_fractions(
 
 
 def _lines(path: str) -> list[str]:
-  if not Path(path).is_file():
-    raise FileNotFoundError(f"There is no list of images {path!r}.")
-  lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+  lines = text_files.read(path, "list of images").splitlines()
   return [line.strip() for line in lines if line.strip()]

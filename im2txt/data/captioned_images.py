@@ -1,5 +1,6 @@
 """Numbers images and finds their files."""
 
+import collections
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ Datasets = dict[str, list[captions_json.CaptionedImage]]
 def find(
     splits: Mapping[str, Sequence[caption_sources.SourceImage]],
     image_dirs: Sequence[str],
+    say: Callable[[str], None],
 ) -> Datasets:
   """Gives each image a number and a path.
 
@@ -24,17 +26,24 @@ def find(
   Args:
     splits: The images of each split.
     image_dirs: Folders to look for the files in, one after the other.
+    say: Called with a line if images that have numbers get new ones.
 
   Returns:
     The images of each split. A file that is in no folder has the path where it
     would be in the first one.
 
   Raises:
-    ValueError: If two images have the same file, or a number is too large.
+    ValueError: If two images have the same file.
   """
   images = [image for split in splits.values() for image in split]
   ids = [image.image_id for image in images]
-  if None in ids or len(set(ids)) < len(ids):
+  num_known = len(ids) - ids.count(None)
+  if num_known < len(ids) or len(set(ids)) < len(ids):
+    if num_known:
+      say(
+          "Numbering the images anew, from 1, since"
+          f" {_why_not(ids)}; see image_ids.txt."
+      )
     ids = list(range(1, len(images) + 1))
   numbers = iter(ids)
   datasets: Datasets = {}
@@ -50,9 +59,7 @@ def find(
         )
       split_of[path] = name
       datasets[name].append(
-          captions_json.CaptionedImage(
-              captions_json.int64(next(numbers)), path, image.captions
-          )
+          captions_json.CaptionedImage(next(numbers) or 0, path, image.captions)
       )
   return datasets
 
@@ -82,6 +89,14 @@ def with_captions(datasets: Datasets, say: Callable[[str], None]) -> Datasets:
     if captioned:
       found[name] = captioned
   return found
+
+
+def _why_not(ids: Sequence[int | None]) -> str:
+  """Returns why some ids are not those of a data set."""
+  if None in ids:
+    return f"{ids.count(None)} of {len(ids)} have no image_id"
+  number, count = collections.Counter(ids).most_common(1)[0]
+  return f"{count} of them have the image_id {number}"
 
 
 def _path(name: str, image_dirs: Sequence[str]) -> str:

@@ -9,13 +9,11 @@ Other fields are ignored; annotations have a number of their own.
 from collections.abc import Iterator
 from collections.abc import Sequence
 import contextlib
-import json
 from pathlib import Path
-import re
 from typing import Any
 from typing import NamedTuple
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
+from im2txt.data import json_values
 
 
 class CaptionedImage(NamedTuple):
@@ -67,10 +65,10 @@ def load_image_ids(captions_file: str) -> dict[str, int]:
   with _explained(captions_file):
     image_ids: dict[str, int] = {}
     for image in content["images"]:
-      name = text(image["file_name"], "a file name")
+      name = json_values.text(image["file_name"], "a file name")
       if name in image_ids:
         raise ValueError(f"it lists the file {name!r} more than once.")
-      image_ids[name] = int64(image["id"])
+      image_ids[name] = json_values.required_image_id(image["id"])
     if len(set(image_ids.values())) < len(image_ids):
       raise ValueError("it gives several files the same id.")
     return image_ids
@@ -96,55 +94,37 @@ def content_of(images: Sequence[CaptionedImage]) -> dict[str, Any]:
   }
 
 
-def int64(value: Any) -> int:
-  """An image's id; raises a ValueError if it can't be one."""
-  if type(value) is not int or not -(2**63) <= value < 2**63:
-    raise ValueError(f"an image id must be a 64-bit integer. Got: {value!r}.")
-  return value
-
-
-def text(value: Any, what: str) -> str:
-  """A text that can be written.
-
-  Args:
-    value: What should be one.
-    what: What it is, for the message.
-
-  Returns:
-    The value.
-
-  Raises:
-    ValueError: If it is no string, or has half a surrogate pair, which JSON can
-      hold and UTF-8 can't.
-  """
-  if not isinstance(value, str):
-    raise ValueError(f"{what} must be a string. Got: {value!r}.")
-  if _SURROGATE.search(value):
-    raise ValueError(
-        f"{what} has half a character, \\ud800 to \\udfff; take it out. Got:"
-        f" {value!r}."
-    )
-  return value
-
-
 def _captioned_images(
     content: dict[str, Any], image_dir: str | None
 ) -> list[CaptionedImage]:
   images: dict[int, CaptionedImage] = {}
   for image in content["images"]:
-    image_id = int64(image["id"])
+    image_id = json_values.required_image_id(image["id"])
     if image_id in images:
       raise ValueError(f"it lists the image {image_id} more than once.")
     path = ""
     if image_dir is not None:
-      path = str(Path(image_dir, text(image["file_name"], "a file name")))
+      name = json_values.text(image["file_name"], "a file name")
+      path = str(Path(image_dir, name))
     images[image_id] = CaptionedImage(image_id, path, [])
+  if not content.get("annotations"):
+    raise ValueError(
+        "it lists images and holds no captions, as the files of a test set"
+        " (image_info_*.json) do."
+    )
   for annotation in content["annotations"]:
-    image_id = int64(annotation["image_id"])
+    image_id = json_values.required_image_id(annotation["image_id"])
     if image_id not in images:
       raise ValueError(f"it has a caption of image {image_id}, but no image.")
+    if "caption" not in annotation:
+      raise ValueError(
+          "its annotations are not captions, as those of instances_*.json: the"
+          " field 'caption' is missing."
+      )
     images[image_id].captions.append(
-        text(annotation["caption"], f"a caption of image {image_id}")
+        json_values.text(
+            annotation["caption"], f"a caption of image {image_id}"
+        )
     )
   return list(images.values())
 
@@ -160,19 +140,19 @@ def _explained(captions_file: str) -> Iterator[None]:
     problem = str(error)
   else:
     return
-  raise ValueError(f"{captions_file} is no captions JSON: {problem}")
+  raise ValueError(f"{captions_file} is not a captions JSON: {problem}")
 
 
 def _load_json(path: str) -> dict[str, Any]:
   if not Path(path).is_file():
     raise FileNotFoundError(f"There is no captions file {path!r}.")
   try:
-    content = json.loads(Path(path).read_bytes())
-  except ValueError as error:  # Of the JSON or of its UTF-8.
-    raise ValueError(f"{path} is no valid JSON: {error}.") from None
+    content = json_values.parse(Path(path).read_bytes())
+  except ValueError as error:
+    raise ValueError(f"{path} is not valid JSON: {error}.") from None
   if not isinstance(content, dict):
     raise ValueError(
-        f'{path} is no captions JSON: it must be an object with "images" and'
+        f'{path} is not a captions JSON: it must be an object with "images" and'
         f' "annotations". Got: a {type(content).__name__}.'
     )
   return content

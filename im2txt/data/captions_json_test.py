@@ -47,8 +47,12 @@ class CaptionsJsonTest(parameterized.TestCase):
     )
 
   @parameterized.named_parameters(
-      ("no_json", b'{"images": [', "is no valid JSON: Expecting value"),
-      ("no_utf8", b'["\xff"]', "is no valid JSON: .*can't decode"),
+      (
+          "no_json",
+          b'{"images": [',
+          "is not valid JSON: line 1, column 13: Expecting value",
+      ),
+      ("no_utf8", b'["\xff"]', "is not valid JSON: line 1 is not UTF-8"),
       (
           "list",
           b"[]",
@@ -58,7 +62,7 @@ class CaptionsJsonTest(parameterized.TestCase):
       (
           "no_annotations",
           b'{"images": []}',
-          "the field 'annotations' is missing",
+          "lists images and holds no captions",
       ),
       (
           "no_file_name",
@@ -67,8 +71,8 @@ class CaptionsJsonTest(parameterized.TestCase):
       ),
       (
           "id_is_text",
-          b'{"images": [{"id": "1", "file_name": "x"}]}',
-          "image id must be a 64-bit integer. Got: '1'",
+          b'{"images": [{"id": "1a", "file_name": "x"}]}',
+          "image id must be a 64-bit integer. Got: '1a'",
       ),
       (
           "id_is_too_large",
@@ -153,7 +157,7 @@ class CaptionsJsonTest(parameterized.TestCase):
   def test_rejects_image_ids(self, images, message):
     path = self.create_tempfile(content=json.dumps({"images": images}))
     with self.assertRaisesRegex(
-        ValueError, f"is no captions JSON: .*{message}"
+        ValueError, f"is not a captions JSON: .*{message}"
     ):
       captions_json.load_image_ids(path.full_path)
 

@@ -12,6 +12,10 @@ these differences:
 - The data knows words that begin sentences in lower case after an initial or a
   number. Here no word does: "at 5. the" keeps "5.".
 
+NLTK knows English marks. Of other alphabets', each sentence mark becomes a word
+here after NLTK is done: a danda, an ideographic full stop, an Arabic question
+mark.
+
 Apart from that: today's NLTK splits "field.." into "field" and "..", the NLTK
 of 2016 did not.
 """
@@ -23,6 +27,8 @@ import re
 import sys
 import unicodedata
 
+import regex
+
 from im2txt.data import nltk_modules
 
 _Splitter = Callable[[str], list[str]]
@@ -30,6 +36,21 @@ _Splitter = Callable[[str], list[str]]
 _ABBREVIATIONS = (
     "a.m ave bros co corp d.c dr ft gen inc jr l.a lt ltd mr mrs ms n.y p.m"
     " ph.d prof sen sr st u.k u.n u.s u.s.a vs"
+)
+
+# Marks of all alphabets but ASCII's, which NLTK knows: punctuation, quotation
+# marks and brackets. Those of Armenian that stand over a letter are letters to
+# Unicode's rules for words; a Tibetan tsheg is between the syllables of a word.
+_MARK = (
+    r"[\p{Po}\p{Pi}\p{Pf}\p{Ps}\p{Pe}"
+    r"--[\x00-\x7f]--\p{WB=ALetter}--[\u0f0b\u0f0c]]"
+)
+# Not within words, as in l·l and 1٫5: Unicode's annex 29, rules WB6 to WB12.
+_MARKS = regex.compile(
+    r"(?P<within>(?<=[\p{L}\p{M}])[\p{WB=MidLetter}\p{WB=MidNumLet}](?=\p{L})"
+    r"|(?<=\p{N})[\p{WB=MidNum}\p{WB=MidNumLet}\p{WB=Numeric}](?=\p{N}))"
+    rf"|{_MARK}",
+    regex.VERSION1,
 )
 
 # Letters, digits and at most a full stop at the end: nine captions of ten. NLTK
@@ -43,14 +64,33 @@ _CONTRACTION = re.compile(r"\b(?:cannot|gimme|gonna|gotta|lemme|wanna)\b")
 
 
 def tokenize(caption: str) -> list[str]:
-  """The words of a caption in lower case; punctuation marks are words too."""
+  """Returns the words of a caption in lower case, marks being words too."""
   text = caption.lower()
   plain = _PLAIN.fullmatch(text)
   if plain and not _CONTRACTION.search(text):
     words = [*plain[1].split(), *plain[2]]
   else:
-    words = nltk_words(text)
+    words = [
+        part
+        for word in nltk_words(text)
+        for part in separate_marks(word).split()
+    ]
   return _interned(words)
+
+
+def separate_marks(text: str) -> str:
+  """Puts spaces around the punctuation marks of all alphabets but ASCII's.
+
+  Args:
+    text: A text in any alphabet.
+
+  Returns:
+    The text, in which each sentence mark, quotation mark and bracket that does
+    not join letters or digits stands alone.
+  """
+  if text.isascii():
+    return text
+  return _MARKS.sub(lambda m: m[0] if m["within"] else f" {m[0]} ", text)
 
 
 def split_at_spaces(caption: str) -> list[str]:

@@ -47,6 +47,28 @@ class TokenizerTest(parameterized.TestCase):
     self.assertEqual(tokenizer.tokenize(caption), words.split())
 
   @parameterized.named_parameters(
+      ("hindi", "यह वृत्त है। लाल॥", "यह वृत्त है । लाल ॥"),
+      ("chinese", "一只狗。两只猫！（黑）", "一只狗 。 两只猫 ！ （ 黑 ）"),
+      ("arabic", "هل هذا كلب؟ نعم، كلب", "هل هذا كلب ؟ نعم ، كلب"),
+      ("arabic_number", "٣٫٥ و ١٬٠٠٠", "٣٫٥ و ١٬٠٠٠"),
+      ("spanish", "¿Qué es? ¡Un perro!", "¿ qué es ? ¡ un perro !"),
+      ("catalan", "un col·legi", "un col·legi"),
+      ("hebrew", "צה״ל וכו׳", "צה״ל וכו׳"),
+      ("hebrew_quotes", "״כלב״", "״ כלב ״"),
+      ("armenian", "Ո՞վ է։", "ո՞վ է ։"),
+      ("amharic", "ውሻ። ድመት፣ ላም", "ውሻ ። ድመት ፣ ላም"),
+      ("burmese", "ခွေး။", "ခွေး ။"),
+      ("khmer", "ឆ្កែ។", "ឆ្កែ ។"),
+      ("tibetan", "ཁྱི་ཞིག།", "ཁྱི་ཞིག །"),
+      ("guillemets", "un «chien» ‹noir›", "un « chien » ‹ noir ›"),
+      ("ellipsis_sign", "Wait… what", "wait … what"),
+      ("several", "什么？！", "什么 ？ ！"),
+      ("accents", "un café, l'été.", "un café , l'été ."),
+  )
+  def test_marks_of_all_alphabets(self, caption, words):
+    self.assertEqual(tokenizer.tokenize(caption), words.split())
+
+  @parameterized.named_parameters(
       (
           "sentences",
           "A surfer on a wave. It is big.",

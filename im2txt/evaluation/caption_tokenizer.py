@@ -6,6 +6,7 @@ out punctuation marks. Without Java, rules of Python stand in:
 - lower case; "don't", "dog's", "cannot" are "do n't", "dog 's", "can not";
 - the marks . ? ! , : ; - -- ... and quotation marks are left out, brackets
   become the words -lrb-, -rrb-, -lsb-, ..., any other mark is a word;
+- marks of other alphabets are words, with PTB too: see `data.tokenizer`;
 - words keep their hyphens, apostrophes and vowel signs, numbers their commas
   and stops, initials ("u.s.") and some abbreviations ("mr.") their stops.
 
@@ -22,6 +23,7 @@ import unicodedata
 
 from pycocoevalcap.tokenizer import ptbtokenizer
 
+from im2txt.data import tokenizer as data_tokenizer
 from im2txt.evaluation import java
 
 TOKENIZERS = ("auto", "ptb", "python")
@@ -55,6 +57,8 @@ _BRACKETS = {
     "}": "-rcb-",
 }
 _QUOTES = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "`": "'"})
+# Of English and its neighbours; PTB has rules for them.
+_KNOWN_MARKS = re.compile("([‘’‚‛“”„«»‹›…])")
 _CONTRACTION = re.compile(r"(?<=\w)(n't|'(?:s|m|d|ll|re|ve))(?!\w)")
 # Vowel signs and the like, which `\w` leaves out.
 _MARKS = "".join(
@@ -127,6 +131,7 @@ def tokenize(captions: Sequence[str], tokenizer: str = "auto") -> Tokenized:
   """
   check(tokenizer)
   note = ""
+  captions = list(map(_separate_marks, captions))
   if tokenizer != "python":
     try:
       return Tokenized(_by_ptb(captions), "ptb")
@@ -155,6 +160,13 @@ def by_python(caption: str) -> str:
   return _without_punctuation(
       [_TWO_WORDS.get(word, word) for word in words if word.strip('."-')]
   )
+
+
+def _separate_marks(caption: str) -> str:
+  """Separates marks as the words of data are, but those that both know."""
+  parts = _KNOWN_MARKS.split(caption)
+  parts[::2] = map(data_tokenizer.separate_marks, parts[::2])
+  return "".join(parts)
 
 
 def _by_ptb(captions: Sequence[str]) -> list[str]:

@@ -53,6 +53,20 @@ class CaptionTokenizerTest(parameterized.TestCase):
         tokenized.captions[:-1], [expected for _, _, expected in _CAPTIONS]
     )
 
+  @parameterized.parameters(
+      ("यह वृत्त है।", "यह वृत्त है ।"),
+      ("一只狗。", "一只狗 。"),
+      ("¿Qué es?", "¿ qué es ?"),
+      ("ውሻ።", "ውሻ ።"),
+      ("un «chien»…", "un « chien » …"),
+      ("a dog’s tail", "a dog 's tail"),
+  )
+  def test_marks_apart_or_not(self, raw, separated):
+    kinds = ["python", *(["ptb"] if shutil.which("java") else [])]
+    for kind in kinds:
+      found = caption_tokenizer.tokenize([raw, separated], kind).captions
+      self.assertEqual(found[0], found[1], kind)
+
   def test_by_choice(self):
     fake_java.install(self, "sed 's/$/ tokenised ./'")
     for tokenizer, used, expected in (

@@ -13,6 +13,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from im2txt.data import json_values
 from im2txt.runtime import whole_file
 
 _FORM = '[{"image_id": 139, "caption": "a caption"}, ...]'
@@ -71,8 +72,8 @@ def read(
 
   Raises:
     FileNotFoundError: If there is no such file.
-    ValueError: If it is no results file, it holds other images, or not all, or
-      an image several times.
+    ValueError: If it is not a results file, it holds other images, or not all,
+      or an image several times.
   """
   captions: dict[int, list[str]] = {image_id: [] for image_id in image_ids}
   results = _load(path)
@@ -101,33 +102,36 @@ def read(
 
 def _load(path: str) -> list[tuple[int, str]]:
   if not Path(path).is_file():
-    raise FileNotFoundError(f"There is no results file {path!r}.")
+    raise FileNotFoundError(f"There is not a results file {path!r}.")
   try:
-    content = json.loads(Path(path).read_bytes())
-  except ValueError as error:  # Of the JSON or of its UTF-8.
-    raise ValueError(f"{path} is no valid JSON: {error}.") from None
+    content = json_values.parse(Path(path).read_bytes())
+  except ValueError as error:
+    raise ValueError(f"{path} is not valid JSON: {error}.") from None
   if not isinstance(content, list):
     raise ValueError(
-        f"{path} is no results file: it must be a list, {_FORM}. Got: a"
+        f"{path} is not a results file: it must be a list, {_FORM}. Got: a"
         f" {type(content).__name__}."
     )
   for number, result in enumerate(content, start=1):
     if not _is_result(result):
       raise ValueError(
-          f"{path} is no results file: it must be {_FORM}, with an integer and"
-          f" a string. Got as number {number}: {str(result)[:100]}."
+          f"{path} is not a results file: it must be {_FORM}, with an integer"
+          f" and a string. Got as number {number}: {str(result)[:100]}."
       )
   if not content:
     raise ValueError(f"{path} holds no captions.")
-  return [(result["image_id"], result["caption"]) for result in content]
+  return [
+      (json_values.required_image_id(result["image_id"]), result["caption"])
+      for result in content
+  ]
 
 
 def _is_result(value: Any) -> bool:
-  return (
-      isinstance(value, dict)
-      and type(value.get("image_id")) is int  # True is no id.
-      and isinstance(value.get("caption"), str)
-  )
+  try:
+    json_values.required_image_id(value["image_id"])
+    return isinstance(value["caption"], str)
+  except (KeyError, TypeError, ValueError):
+    return False
 
 
 def _images(image_ids: Collection[int]) -> str:

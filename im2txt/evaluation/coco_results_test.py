@@ -63,12 +63,12 @@ class CocoResultsTest(parameterized.TestCase):
     self.assertEqual(captions[2], [""])
 
   @parameterized.named_parameters(
-      ("no_json", b"[", "no valid JSON: Expecting value"),
-      ("no_utf8", b'["\xff"]', "no valid JSON: .*can't decode"),
+      ("no_json", b"[", "not valid JSON: line 1, column 2: Expecting value"),
+      ("no_utf8", b'["\xff"]', "not valid JSON: line 1 is not UTF-8"),
       ("object", {"annotations": []}, "must be a list, .* Got: a dict"),
       ("nothing", [], "holds no captions"),
       ("number", [3], "with an integer and a string. Got as number 1: 3"),
-      ("id_is_text", [_ONE, {**_TWO, "image_id": "2"}], "number 2: .*'2'"),
+      ("id_is_text", [_ONE, {**_TWO, "image_id": "x"}], "number 2: .*'x'"),
       ("id_is_true", [{**_ONE, "image_id": True}], "number 1: .*True"),
       ("id_is_missing", [{"caption": "a"}], "number 1: {'caption': 'a'}"),
       ("caption_is_null", [{**_ONE, "caption": None}], "number 1: .*None"),
