@@ -19,9 +19,9 @@ same flags, and writes the very files that it would have written.
 
 from absl import app
 from absl import flags
-import tqdm
 
 from im2txt.runtime import program
+from im2txt.runtime import progress
 
 _INPUT_FILE_PATTERN = flags.DEFINE_string(
     "input_file_pattern",
@@ -87,6 +87,7 @@ def main(argv: list[str]) -> None:
         "Give either --inception_checkpoint_file or --checkpoint_path."
     )
   # Here, so that --help and wrong flags need not wait for TensorFlow.
+  program.import_tensorflow()
   from im2txt import configuration
   from im2txt import encoders
   from im2txt.checkpointing import encoder_weights
@@ -108,9 +109,9 @@ def main(argv: list[str]) -> None:
   encoder_weights.restore(encoder, source)
   data = caption_data.CaptionData(files=files, config=model_config)
   num_records = records.count_records(files)
-  with tqdm.tqdm(desc="Reading captions", total=num_records) as bar:
+  with progress.bar("Reading captions", num_records) as bar:
     images = distinct_images.scan(data, progress=bar.update)
-  with tqdm.tqdm(desc="Encoding images", total=len(images.image_ids)) as bar:
+  with progress.bar("Encoding images", len(images.image_ids)) as bar:
     feature_cache.write(
         data,
         images,

@@ -36,6 +36,7 @@ from im2txt.inference import caption_model
 from im2txt.inference import captions
 from im2txt.inference_utils import vocabulary
 from im2txt.ops import beam_search
+from im2txt.runtime import home_folder
 
 # How many kinds of search (beam size and so on) are kept traced.
 _MAX_SEARCHES = 16
@@ -119,7 +120,8 @@ class Captioner:
         taken. The `config.json` beside it says how the model is made. Or a
         frozen graph, a file whose name ends in ".pb", which has all that in it.
         Or the folder of a SavedModel that `saved_model_export` wrote. Several
-        checkpoints, or folders of such, make an `ensemble.Ensemble`.
+        checkpoints, or folders of such, make an `ensemble.Ensemble`. A `~` at
+        the start of a path is the home folder.
       vocab: The vocabulary, or the path of its file. A SavedModel has it too.
       config_overrides: "field=value,field=value", for what `config.json` lacks
         or has otherwise.
@@ -136,7 +138,7 @@ class Captioner:
     """
     if isinstance(checkpoint, str | os.PathLike):
       checkpoint = [checkpoint]
-    paths = [os.fspath(path) for path in checkpoint]
+    paths = [home_folder.expand(os.fspath(path)) for path in checkpoint]
     if isinstance(vocab, str | os.PathLike):
       file = os.fspath(vocab) or caption_model.words_file(paths)
       vocab = vocabulary.Vocabulary(file)

@@ -2,7 +2,10 @@
 
 import io
 import math
+import os
 import pathlib
+import shutil
+from unittest import mock
 
 from absl.testing import parameterized
 import numpy as np
@@ -209,6 +212,16 @@ class CaptioningTest(parameterized.TestCase, tf.test.TestCase):
           [c.log_probability for c in expected],
           rtol=1e-4,
       )
+
+  def test_a_tilde_is_the_home_folder(self):
+    home = self.create_tempdir().full_path
+    tiny_captioning.save(self.model, os.path.join(home, "model"))
+    vocab_file = shutil.copy(self.vocab_file, home)
+    vocab = f"~/{os.path.basename(vocab_file)}"
+    with mock.patch.dict(os.environ, HOME=home):
+      for checkpoint in ("~/model", ["~/model"], pathlib.Path("~/model")):
+        loaded = captioning.Captioner.load(checkpoint, vocab)
+        self.assertEqual(loaded.vocab.vocab_file, vocab_file)
 
   def test_loads_an_ensemble(self):
     folder = self.create_tempdir().full_path

@@ -32,6 +32,7 @@ def main(argv: list[str]) -> None:
         "Two arguments are required: the old checkpoint and the new folder."
     )
   # Here, so that --help and wrong flags need not wait for TensorFlow.
+  program.import_tensorflow()
   from im2txt.checkpointing import checkpoint_conversion
 
   done = checkpoint_conversion.convert(

@@ -175,6 +175,7 @@ def main(argv: list[str]) -> None:
   del argv
   _check_flags()
   # Here, so that --help and wrong flags need not wait for TensorFlow.
+  program.import_tensorflow()
   from im2txt.evaluation import evaluation_results
   from im2txt.evaluation import evaluation_run
 

@@ -125,6 +125,7 @@ def main(argv: list[str]) -> None:
   _check_combination(_FORMAT.value)
 
   # Only now, as TensorFlow takes seconds to import.
+  program.import_tensorflow()
   from im2txt.checkpointing import checkpoint_paths
   from im2txt.checkpointing import saved_config
 

@@ -39,6 +39,7 @@ def main(argv: list[str]) -> None:
         " vocabulary with new words and the new folder."
     )
   # Here, so that --help and wrong flags need not wait for TensorFlow.
+  program.import_tensorflow()
   from im2txt.checkpointing import vocabulary_extension
 
   done = vocabulary_extension.extend(*argv[1:])

@@ -16,9 +16,9 @@ the checkpoint written here is what to give to `cache_image_features` and
 import dataclasses
 
 from absl import flags
-import tqdm
 
 from im2txt.runtime import program
+from im2txt.runtime import progress
 
 _LABELS_FILE = flags.DEFINE_string(
     "labels_file", "", "JSON file of images and their labels."
@@ -45,6 +45,7 @@ def main(argv: list[str]) -> None:
   del argv
   program.require(_LABELS_FILE, _OUTPUT_DIR)
   # Here, so that --help and wrong flags need not wait for TensorFlow.
+  program.import_tensorflow()
   import tensorflow as tf
 
   from im2txt import configuration
@@ -73,7 +74,7 @@ def main(argv: list[str]) -> None:
       num_steps=num_steps,
   )
   loss = share_right = 0.0
-  with tqdm.tqdm(desc="Training the encoder", total=num_steps) as bar:
+  with progress.bar("Training the encoder", num_steps) as bar:
     for step, batch in enumerate(batches.take(num_steps)):
       metrics = trainer.step(*batch)
       kept = min(step, _SMOOTHING - 1) / _SMOOTHING

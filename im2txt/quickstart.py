@@ -97,7 +97,7 @@ def main(argv: list[str]) -> None:
 def _output_dir() -> pathlib.Path:
   """The flag's folder; relative to where the user called `bazel run`."""
   start = os.environ.get("BUILD_WORKING_DIRECTORY", "")
-  return pathlib.Path(start, os.path.expanduser(_OUTPUT_DIR.value)).absolute()
+  return pathlib.Path(start, _OUTPUT_DIR.value).absolute()
 
 
 def _delete_earlier_run(folder: pathlib.Path) -> None:

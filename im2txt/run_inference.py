@@ -151,6 +151,7 @@ def main(argv: list[str]) -> int:
 
   # Only now, as TensorFlow takes seconds to import.
   program.leave_keras_out()
+  program.import_tensorflow()
   from im2txt.batch_captioning import caption_formats
   from im2txt.batch_captioning import image_ids
   from im2txt.batch_captioning import input_files

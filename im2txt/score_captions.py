@@ -41,7 +41,6 @@ from typing import Any
 from absl import app
 from absl import flags
 from absl import logging
-import tqdm
 
 from im2txt import metric_flags
 from im2txt.data import captions_json
@@ -51,6 +50,7 @@ from im2txt.evaluation import comparison_files
 from im2txt.evaluation import html_report
 from im2txt.evaluation import scores_report
 from im2txt.runtime import program
+from im2txt.runtime import progress
 from im2txt.runtime import whole_file
 
 flags.adopt_module_key_flags(metric_flags)
@@ -208,7 +208,7 @@ def _write_report(
 ) -> None:
   """Writes the HTML report of the only results file."""
   ((results, scores),) = found.systems.items()
-  with tqdm.tqdm(desc="Copying pictures", total=len(captions)) as bar:
+  with progress.bar("Copying pictures", len(captions)) as bar:
     page = scores_report.write(
         Path(report_dir),
         title=Path(results).name,

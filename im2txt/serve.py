@@ -161,6 +161,7 @@ def main(argv: list[str]) -> None:
     )
   # Only now, as TensorFlow takes seconds to import.
   program.leave_keras_out()
+  program.import_tensorflow()
   from im2txt import captioning
   from im2txt.inference import caption_model
   from im2txt.serving import application

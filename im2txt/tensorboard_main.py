@@ -10,9 +10,12 @@ import sys
 
 from tensorboard import main as tensorboard
 
+from im2txt.runtime import program
+
 
 def run() -> None:
   """Runs the program."""
+  program.import_tensorflow()
   sys.exit(tensorboard.run_main())
 
 

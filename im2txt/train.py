@@ -195,6 +195,7 @@ def main(argv: list[str]) -> int:
   del argv
   _check_flags()
   # Here, so that --help and wrong flags need not wait for TensorFlow.
+  program.import_tensorflow()
   from im2txt.training import training_run
 
   values: dict[str, Any] = {

@@ -66,7 +66,7 @@ _END_WORD = flags.DEFINE_string(
     "end_word", "</S>", "Word put after each caption."
 )
 # Kept for the command lines that have it.
-flags.DEFINE_string(
+_UNKNOWN_WORD = flags.DEFINE_string(
     "unknown_word",
     "<UNK>",
     "Not used: words outside the vocabulary have the id that follows its last,"
@@ -160,7 +160,9 @@ def _check_flags() -> None:
 
 def run() -> None:
   """Runs the program."""
-  program.run(main)
+  program.run(
+      main, words=(_START_WORD.name, _END_WORD.name, _UNKNOWN_WORD.name)
+  )
 
 
 if __name__ == "__main__":

@@ -16,10 +16,10 @@ from collections.abc import Sequence
 import datetime
 import itertools
 from pathlib import Path
+import sys
+from typing import Any
 from typing import Protocol
 from typing import TypeVar
-
-import tqdm
 
 from im2txt.data import batch_report
 from im2txt.data import caption_dataset
@@ -29,6 +29,7 @@ from im2txt.data import jpeg_encoding
 from im2txt.data import tokenizer
 from im2txt.data import word_counts
 from im2txt.data import worker_pool
+from im2txt.runtime import progress
 from im2txt.runtime import whole_file
 
 SKIPPED_IMAGES = "skipped_images.txt"
@@ -308,8 +309,8 @@ def _skipping(problem: jpeg_check.Problem) -> str:
   return f"Skipping file with invalid JPEG data: {problem.path}"
 
 
-def _progress_bar(title: str, total: int, unit: str) -> tqdm.tqdm:
-  """A bar on stderr, if that is a terminal."""
-  return tqdm.tqdm(
-      desc=title, total=total, unit=unit, disable=None, leave=False
+def _progress_bar(title: str, total: int, unit: str) -> Any:
+  """A bar on a terminal; in a log, the lines of `say` are enough."""
+  return progress.bar(
+      title, total, is_shown=sys.stderr.isatty(), unit=unit, leave=False
   )

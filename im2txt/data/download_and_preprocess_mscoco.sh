@@ -165,6 +165,22 @@ unpack() {
   rm -rf "$scratch"
 }
 
+# Prints a path with the home folder in place of a ~ or ~user at its start, which
+# the user's shell leaves there in quotes.
+expand_home() {
+  local start=${1%%/*} home=
+  if [[ $start != "~"* ]]; then
+    echo "$1"
+    return
+  fi
+  if [[ $start =~ ^.[A-Za-z0-9_.-]*$ ]]; then # Nothing that eval would run.
+    eval "home=$start"
+  fi
+  [[ $home == /* ]] || fail "The home folder $start is unknown. For a folder" \
+    "of that name, write ./$start."
+  echo "$home${1#"$start"}"
+}
+
 find_builder() {
   local builder
   for builder in \
@@ -243,7 +259,8 @@ main() {
       fail "DIR comes first. Got: $1."
       ;;
   esac
-  local dir=$1
+  local dir
+  dir=$(expand_home "$1")
   shift
 
   has curl || has wget || fail "curl or wget is needed. Install one."

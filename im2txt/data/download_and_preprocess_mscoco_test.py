@@ -278,6 +278,19 @@ class DownloadAndPreprocessMscocoTest(parameterized.TestCase):
     self.assertEqual(status, 1)
     self.assertIn("build_mscoco_data is missing. Call this program by", stderr)
 
+  @unittest.skipUnless(_DOWNLOADERS, "Neither curl nor wget is here.")
+  def test_a_tilde_is_the_home_folder(self):
+    home = self.raw.parent.parent
+    _, stdout, stderr = self._run(f"~/{self.raw.parent.name}", HOME=str(home))
+    self.assertIn(f"--output_dir={self.raw.parent}\n", stdout, stderr)
+
+  @unittest.skipUnless(_DOWNLOADERS, "Neither curl nor wget is here.")
+  @parameterized.parameters("~no-such-user/mscoco", "~$(touch x)")
+  def test_an_unknown_home_folder_is_refused(self, folder):
+    status, stdout, stderr = self._run(folder)
+    self.assertEqual((status, stdout), (1, ""))
+    self.assertIn(f"{folder.partition('/')[0]} is unknown", stderr)
+
   def test_wrong_use(self):
     usage = "usage: download_and_preprocess_mscoco DIR [flags of"
     for arguments, status in (((), 2), (("--num_threads=4", "dir"), 1)):

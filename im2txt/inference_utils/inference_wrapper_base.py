@@ -25,6 +25,7 @@ from im2txt import configuration
 from im2txt.checkpointing import checkpoint_paths
 from im2txt.checkpointing import checkpoints
 from im2txt.inference import frozen_graph
+from im2txt.runtime import home_folder
 
 
 class Model(Protocol):
@@ -89,7 +90,7 @@ class InferenceWrapperBase(abc.ABC):
     Raises:
       FileNotFoundError: If there is no checkpoint.
     """
-    path = checkpoint_paths.find(checkpoint_path)
+    path = checkpoint_paths.find(home_folder.expand(checkpoint_path))
     logging.info("Building model.")
     model = self.build_model(model_config)
     averaged = model_config.use_ema
@@ -119,6 +120,8 @@ class InferenceWrapperBase(abc.ABC):
       FileNotFoundError: If there is no checkpoint.
     """
     del saver_def_file
+    graph_def_file = home_folder.expand(graph_def_file)
+    checkpoint_path = home_folder.expand(checkpoint_path)
     path = checkpoint_paths.find(checkpoint_path) if checkpoint_path else None
     return lambda sess: self.use_graph(
         frozen_graph.FrozenGraph.load(graph_def_file, path)

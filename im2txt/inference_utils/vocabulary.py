@@ -19,6 +19,7 @@ from absl import logging
 import tensorflow as tf
 
 from im2txt.runtime import failed_downloads
+from im2txt.runtime import home_folder
 
 # Fewer words may be in alphabetical order by chance.
 _MIN_WORDS_OF_AN_ORDER = 5
@@ -50,7 +51,8 @@ class Vocabulary:
     """Reads a vocabulary.
 
     Args:
-      vocab_file: Path of a UTF-8 text file with a word on each line.
+      vocab_file: Path of a UTF-8 text file with a word on each line; a `~` at
+        its start is the home folder.
       start_word: The word that begins each caption; in the file.
       end_word: The word that ends each caption; in the file.
       unk_word: The word that stands for all others; it follows those of the
@@ -61,6 +63,7 @@ class Vocabulary:
       ValueError: If the file isn't such a text, has a word twice, or lacks
         the start or the end word.
     """
+    vocab_file = home_folder.expand(vocab_file)
     logging.info("Initializing vocabulary from file: %s", vocab_file)
     self.vocab_file = vocab_file
     counts = read_counts(vocab_file)

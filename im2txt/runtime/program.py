@@ -10,6 +10,7 @@ A mistake of the user ends in one sentence on stderr and a non-zero status;
 """
 
 from collections.abc import Callable
+from collections.abc import Collection
 import errno
 import io
 import logging as standard_logging
@@ -23,7 +24,13 @@ from absl import app
 from absl import flags
 from absl import logging
 
+from im2txt.runtime import home_folder
+from im2txt.runtime import tensorflow_start
+
+import_tensorflow = tensorflow_start.import_tensorflow
+
 # TensorFlow greets at length; whoever wants to read that sets the variable.
+# What is printed in spite of it, `import_tensorflow` removes.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # Otherwise a process takes all memory of all GPUs, and evaluate has none beside
 # train.
@@ -40,15 +47,22 @@ _OP_NAMES = re.compile(r"^\{\{.*?\}\} *| *\[Op:.*$", re.DOTALL)
 
 
 def run(
-    main: Callable[[list[str]], int | None], *, positional: int = 0
+    main: Callable[[list[str]], int | None],
+    *,
+    positional: int = 0,
+    words: Collection[str] = (),
 ) -> None:
   """Parses the flags, calls `main` and exits with what it returns.
+
+  A `~` at the start of a path becomes the home folder, in all positional
+  arguments and all flags that take text.
 
   Args:
     main: Takes the program's name and its positional arguments; returns the
       exit status, None being 0. A ValueError, an OSError or an error of
       TensorFlow ends in status 1, an `app.UsageError` in 2.
     positional: The largest number of positional arguments.
+    words: The names of flags whose text is not a path, and may begin with "~".
   """
 
   def parse(argv: list[str]) -> list[str]:
@@ -59,8 +73,8 @@ def run(
       print(f"{module.__doc__}{heading}{flags_help}", flush=True)
       sys.exit()
     try:
-      return flags.FLAGS(argv)
-    except flags.Error as error:
+      return _with_home_folders(flags.FLAGS(argv), words)
+    except (flags.Error, ValueError) as error:
       sys.exit(_report(error, 2))
 
   if isinstance(sys.stdout, io.TextIOWrapper):
@@ -73,6 +87,20 @@ def run(
   except BrokenPipeError:  # As in `program | head`: nobody reads on.
     _give_up_stdout()
     sys.exit(128 + 13)  # As the shell says of a program that SIGPIPE ended.
+
+
+def _with_home_folders(argv: list[str], words: Collection[str]) -> list[str]:
+  """Expands `~` in the values of all flags but `words`, and in arguments."""
+  for name in set(flags.FLAGS).difference(words):
+    flag = flags.FLAGS[name]
+    try:
+      if isinstance(flag.value, str):
+        flag.value = home_folder.expand(flag.value)
+      elif isinstance(flag.value, list):
+        flag.value = [home_folder.expand(str(value)) for value in flag.value]
+    except ValueError as error:
+      raise ValueError(f"--{name}: {error}") from None
+  return [*argv[:1], *map(home_folder.expand, argv[1:])]
 
 
 def require(*holders: flags.FlagHolder) -> None:

@@ -12,9 +12,8 @@ report/    index.html                      shapes_results
 import dataclasses
 import pathlib
 
-import tqdm
-
 from im2txt.config import presets
+from im2txt.runtime import progress
 from im2txt.shapes import shapes_dataset
 from im2txt.shapes import shapes_results
 from im2txt.shapes import shapes_world
@@ -143,7 +142,7 @@ class Recipe:
 
   def _draw(self) -> None:
     written = shapes_dataset.write(self._scenes, self._split(), seed=self.seed)
-    for _ in tqdm.tqdm(written, desc="Drawing", total=self.num_scenes):
+    for _ in progress.bar("Drawing", self.num_scenes, items=written):
       pass
 
   def _build(self) -> stages.Command:

@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import random
+import re
 import socket
 import subprocess
 import sys
@@ -13,6 +14,12 @@ from typing import Any
 from absl import flags
 from absl.testing import absltest
 from absl.testing import flagsaver
+
+_NOISE = re.compile(
+    r"^(?:[IWE]\d{4} \d|\d{4}-\d\d-\d\d .*: [IWE] |.*absl::InitializeLog"
+    r"|To enable the following|.*(?:cuInit|oneDNN|\r|%\|)).*$",
+    re.MULTILINE,
+)
 
 # Linux' own begin at 32768.
 _OWN_PORTS = range(10_000, 32_000)
@@ -37,6 +44,18 @@ def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
       check=False,
       text=True,
   )
+
+
+def noise(stderr: str) -> list[str]:
+  """Returns the lines that nobody should see who starts a program.
+
+  Args:
+    stderr: What the program wrote to a stderr that is not a terminal.
+
+  Returns:
+    The log lines of TensorFlow's C++ code, and the pieces of progress bars.
+  """
+  return _NOISE.findall(stderr)
 
 
 def start(test: absltest.TestCase, *args: str) -> subprocess.Popen[str]:
