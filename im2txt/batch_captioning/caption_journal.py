@@ -19,7 +19,6 @@ on, for a later run that has more files to add.
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
-import contextlib
 import fcntl
 import json
 import os
@@ -68,7 +67,7 @@ class Journal:
     return self
 
   def __exit__(self, *exception: object) -> None:
-    with self._named():
+    with whole_file.errors_name(self._path):
       self._file.close()
     if not self._places:
       # There is nothing to go on with.
@@ -80,7 +79,7 @@ class Journal:
   def add(self, found: caption_formats.FileCaptions) -> None:
     """Appends what was said of a file that is not there yet."""
     (line,) = caption_formats.jsonl([found])
-    with self._named():
+    with whole_file.errors_name(self._path):
       self._file.seek(self._end)
       self._file.write(line.encode("ascii"))
       self._file.flush()  # To the system, which outlives the program.
@@ -106,15 +105,6 @@ class Journal:
   def finish(self) -> None:
     """Puts the journal aside, when the output is made of it."""
     os.replace(self._path, self._finished_path)
-
-  @contextlib.contextmanager
-  def _named(self) -> Iterator[None]:
-    """Adds the name to the errors of a full disk, which come without."""
-    try:
-      yield
-    except OSError as error:
-      error.filename = self._path
-      raise
 
   def _open(
       self, output: str, settings: Mapping[str, Any], resume: bool

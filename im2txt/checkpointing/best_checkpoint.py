@@ -24,6 +24,7 @@ import tensorflow as tf
 
 from im2txt.checkpointing import checkpoint_paths
 from im2txt.runtime import cloud_file
+from im2txt.runtime import whole_file
 
 # By what is kept, whether less of it is better.
 METRICS = {"perplexity": True, "CIDEr": False}
@@ -99,14 +100,17 @@ class BestCheckpoint:
       tf.io.gfile.rmtree(candidate)
     tf.io.gfile.makedirs(candidate)
     folder, name = os.path.split(checkpoint)
-    try:
-      for file in tf.io.gfile.listdir(folder):
-        if _is_of(file, name) or file == _CONFIG_FILE:
-          tf.io.gfile.copy(
-              os.path.join(folder, file), os.path.join(candidate, file)
-          )
-    except tf.errors.NotFoundError as error:
-      raise FileNotFoundError(f"{checkpoint} was deleted meanwhile.") from error
+    with whole_file.errors_name(os.path.join(self._folder, name)):
+      try:
+        for file in tf.io.gfile.listdir(folder):
+          if _is_of(file, name) or file == _CONFIG_FILE:
+            tf.io.gfile.copy(
+                os.path.join(folder, file), os.path.join(candidate, file)
+            )
+      except tf.errors.NotFoundError as error:
+        raise FileNotFoundError(
+            f"{checkpoint} was deleted meanwhile."
+        ) from error
     if not checkpoint_paths.exists(os.path.join(candidate, name)):
       raise FileNotFoundError(f"{checkpoint} was deleted meanwhile.")
 

@@ -16,6 +16,7 @@ from im2txt.checkpointing import checkpoint_names
 from im2txt.checkpointing import checkpoint_paths
 from im2txt.checkpointing import checkpoint_reader
 from im2txt.checkpointing import saved_config
+from im2txt.runtime import whole_file
 
 _NUM_ENCODER_NAMES = 376
 _INDEX, _DATA = ".index", ".data-00000-of-00001"
@@ -167,26 +168,31 @@ def _refuse_to_replace(folder: str, files: Iterable[str]) -> None:
 def _write(folder: str, name: str, contents: Contents) -> None:
   """Writes all files elsewhere in the folder, then moves them to it."""
   staging = os.path.join(folder, f".converting-{uuid.uuid4().hex}")
-  tf.io.gfile.makedirs(staging)
-  try:
-    tf.raw_ops.SaveV2(
-        prefix=os.path.join(staging, name),
-        tensor_names=list(contents.values),
-        shape_and_slices=[""] * len(contents.values),
-        tensors=[tf.constant(value) for value in contents.values.values()],
-    )
-    with tf.io.gfile.GFile(os.path.join(staging, "checkpoint"), "w") as file:
-      # A name without a folder, so that the whole can be moved.
-      file.write(f'model_checkpoint_path: "{name}"\n')
-      file.write(f'all_model_checkpoint_paths: "{name}"\n')
-    saved_config.save(staging, contents.model, contents.training)
-    for file, text in contents.texts.items():
-      with tf.io.gfile.GFile(os.path.join(staging, file), "w") as opened:
-        opened.write(text)
-    checkpoint = (name + _DATA, name + _INDEX, "checkpoint")
-    for file in (*contents.texts, saved_config.CONFIG_FILE, *checkpoint):
-      tf.io.gfile.rename(
-          os.path.join(staging, file), os.path.join(folder, file)
-      )
-  finally:
-    tf.io.gfile.rmtree(staging)
+  with whole_file.errors_name(os.path.join(folder, name), temporary=staging):
+    tf.io.gfile.makedirs(staging)
+    try:
+      _write_parts(staging, name, contents)
+      checkpoint = (name + _DATA, name + _INDEX, "checkpoint")
+      for file in (*contents.texts, saved_config.CONFIG_FILE, *checkpoint):
+        tf.io.gfile.rename(
+            os.path.join(staging, file), os.path.join(folder, file)
+        )
+    finally:
+      tf.io.gfile.rmtree(staging)
+
+
+def _write_parts(staging: str, name: str, contents: Contents) -> None:
+  tf.raw_ops.SaveV2(
+      prefix=os.path.join(staging, name),
+      tensor_names=list(contents.values),
+      shape_and_slices=[""] * len(contents.values),
+      tensors=[tf.constant(value) for value in contents.values.values()],
+  )
+  with tf.io.gfile.GFile(os.path.join(staging, "checkpoint"), "w") as file:
+    # A name without a folder, so that the whole can be moved.
+    file.write(f'model_checkpoint_path: "{name}"\n')
+    file.write(f'all_model_checkpoint_paths: "{name}"\n')
+  saved_config.save(staging, contents.model, contents.training)
+  for file, text in contents.texts.items():
+    with tf.io.gfile.GFile(os.path.join(staging, file), "w") as opened:
+      opened.write(text)

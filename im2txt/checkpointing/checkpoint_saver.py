@@ -11,6 +11,7 @@ from absl import logging
 import tensorflow as tf
 
 from im2txt.checkpointing import checkpoint_paths
+from im2txt.runtime import whole_file
 
 _CHECKPOINT_NAME = "model.ckpt"
 
@@ -62,17 +63,14 @@ class Saver:
     path = os.path.join(self._folder, _CHECKPOINT_NAME)
     logging.info("Saving checkpoint to path %s", path)
     try:
-      with _without_advice():
+      with _without_advice(), whole_file.errors_name(f"{path}-{step}"):
         return self._saver.save(
             None, path, global_step=step, write_meta_graph=False
         )
-    except tf.errors.OpError as error:
-      # TensorFlow says "<path of a part>; <reason>", and names the operation.
-      reason = error.message.partition("; ")[2].partition(" [Op:")[0]
+    except whole_file.WriteError as error:
       raise OSError(
-          f"The checkpoint {path}-{step} can't be written:"
-          f" {reason or error.message}. The earlier ones are whole; make room,"
-          " and start again."
+          f"The checkpoint {error} The earlier ones are whole; make room, and"
+          " start again."
       ) from error
 
   def remove_all(self) -> None:

@@ -27,6 +27,7 @@ from im2txt.evaluation import html_report
 from im2txt.evaluation import scores_report
 from im2txt.evaluation import split_captioner
 from im2txt.input_data import distinct_images
+from im2txt.runtime import whole_file
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -121,5 +122,6 @@ def _images(
   references = captioner.split.references.items()
   for (image_id, said), image in zip(references, encoded, strict=True):
     path = folder / f"{image_id}{suffix}"
-    path.write_bytes(image)
+    with whole_file.errors_name(str(folder)):
+      path.write_bytes(image)
     yield captions_json.CaptionedImage(image_id, os.fspath(path), said)

@@ -17,6 +17,9 @@ from im2txt.evaluation import caption_tokenizer
 # All that downloads nothing.
 SCORERS = ("Bleu", "METEOR", "ROUGE_L", "CIDEr")
 
+# From so many images on, CIDEr has a note no more.
+_ENOUGH_FOR_CIDER = 10
+
 # By image id, captions.
 Captions = Mapping[int, Sequence[str]]
 
@@ -46,7 +49,8 @@ class Comparison(NamedTuple):
   Attributes:
     systems: By the system's name.
     tokenizer: "ptb" or "python", which split all captions into words.
-    notes: Sentences for the reader: what was left out, and why.
+    notes: Sentences for the reader: what was left out, and why; and what the
+      scores are worth, where that is little.
   """
 
   systems: dict[str, SystemScores]
@@ -132,4 +136,21 @@ def _score(
           else None
       ),
   )
-  return scores, found.left_out.values()
+  notes = list(found.left_out.values())
+  if "CIDEr" in found.corpus and len(references) < _ENOUGH_FOR_CIDER:
+    notes.append(_cider_note(len(references)))
+  return scores, notes
+
+
+def _cider_note(num_images: int) -> str:
+  """A sentence on what CIDEr of a few images is worth."""
+  # Of a single image, all document frequencies are 1, and their logarithm 0.
+  if num_images == 1:
+    return (
+        "CIDEr means nothing for one image: it weighs words by how few of the"
+        " images they occur in, so any caption gets 0."
+    )
+  return (
+      f"CIDEr means little for {num_images} images: it weighs words by how few"
+      " of the images they occur in."
+  )

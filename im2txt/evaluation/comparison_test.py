@@ -23,7 +23,8 @@ class ComparisonTest(parameterized.TestCase):
     found = _compare({"right": right, "wrong": wrong})
     self.assertEqual(list(found.systems), ["right", "wrong"])
     self.assertEqual(found.tokenizer, "python")
-    self.assertEmpty(found.notes)
+    (note,) = found.notes
+    self.assertIn("CIDEr means little for 3 images", note)
     scores = found.systems["right"]
     self.assertEqual(list(scores.corpus), list(_SCORERS))
     self.assertEqual(scores.corpus["ROUGE_L"], 1)
@@ -76,11 +77,28 @@ class ComparisonTest(parameterized.TestCase):
         tokenizer="auto",
     )
     self.assertEqual(found.tokenizer, "python")
-    self.assertLen(found.notes, 2)
+    self.assertLen(found.notes, 3)
     self.assertStartsWith(found.notes[0], "The captions were split into")
     self.assertStartsWith(found.notes[1], "METEOR was left out.")
     self.assertNotIn("METEOR", found.systems["two"].corpus)
     self.assertIn("Bleu_4", found.systems["two"].corpus)
+
+  def _notes(self, *image_counts, **kwargs):
+    references = {i: ["a red ball"] for i in range(max(image_counts))}
+    systems = {
+        f"{count}": {i: ["a red ball"] for i in range(count)}
+        for count in image_counts
+    }
+    return _compare(systems, references, **kwargs).notes
+
+  def test_cider_of_few_images_has_a_note(self):
+    (note,) = self._notes(1)
+    self.assertIn("CIDEr means nothing for one image", note)
+    few, one = self._notes(9, 1, 9, 10)
+    self.assertIn("CIDEr means little for 9 images", few)
+    self.assertEqual(one, note)
+    self.assertEmpty(self._notes(10, 11))
+    self.assertEmpty(self._notes(1, scorers=["ROUGE_L"]))
 
   @parameterized.named_parameters(
       ("no_captions", {"x": {}}, {}, "no captions to score"),

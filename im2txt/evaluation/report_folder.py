@@ -10,6 +10,8 @@ import pathlib
 import re
 import shutil
 
+from im2txt.runtime import whole_file
+
 PAGE = "index.html"
 THUMBNAILS = "thumbnails"
 IMAGES = "images"
@@ -65,7 +67,8 @@ def create(path: pathlib.Path) -> Iterator[pathlib.Path]:
   shutil.rmtree(partial, ignore_errors=True)  # What a killed process left.
   partial.mkdir(parents=True)
   try:
-    yield partial
+    with whole_file.errors_name(str(path)):
+      yield partial
     check(final)  # Hours may have passed.
     _replace(final, partial, earlier)
   finally:

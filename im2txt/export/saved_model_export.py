@@ -26,6 +26,7 @@ from im2txt.inference_utils import vocabulary
 from im2txt.input_data import caption_data
 from im2txt.ops import beam_search
 from im2txt.ops import image_processing
+from im2txt.runtime import whole_file
 
 
 class CaptioningModule(tf.Module):
@@ -183,14 +184,20 @@ def write(
   temporary = folder + ".tmp"
   _remove(temporary)
   try:
-    with tempfile.TemporaryDirectory() as assets:
+    with (
+        tempfile.TemporaryDirectory() as assets,
+        whole_file.errors_name(folder),
+    ):
       words_file = os.path.join(assets, saved_model.WORDS_FILE)
-      with open(words_file, "w", encoding="utf-8") as file:
+      with (
+          whole_file.errors_name(assets),
+          open(words_file, "w", encoding="utf-8") as file,
+      ):
         file.write(exported_words.text(vocab))
       module = CaptioningModule(model, vocab, words_file, **search_options)
       save(module, temporary, module.signatures())
-    _remove(folder)
-    tf.io.gfile.rename(temporary, folder)
+      _remove(folder)
+      tf.io.gfile.rename(temporary, folder)
   finally:
     _remove(temporary)
 

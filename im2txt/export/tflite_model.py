@@ -27,6 +27,7 @@ from im2txt.input_data import caption_data
 from im2txt.ops import beam_search
 from im2txt.ops import image_processing
 from im2txt.runtime import cloud_file
+from im2txt.runtime import whole_file
 
 QUANTIZATIONS = ("none", "float16", "dynamic")
 
@@ -113,7 +114,10 @@ def _caption_function(
 
 
 def _convert(module: tf.Module, quantization: str) -> bytes:
-  with tempfile.TemporaryDirectory() as folder:
+  with (
+      tempfile.TemporaryDirectory() as folder,
+      whole_file.errors_name(folder),
+  ):
     signature = module.caption.get_concrete_function()
     saved_model_export.save(module, folder, {_SIGNATURE: signature})
     converter = tf.lite.TFLiteConverter.from_saved_model(

@@ -40,8 +40,12 @@ class Caption:
 
   @property
   def probability(self) -> float:
-    """The probability that the model gives the caption."""
-    return math.exp(self.log_probability)
+    """The probability that the model gives the caption.
+
+    The smallest float above 0 stands for all below it: what was found is
+    possible.
+    """
+    return max(math.exp(self.log_probability), math.ulp(0.0))
 
   @property
   def is_complete(self) -> bool:

@@ -56,6 +56,17 @@ class CaptionsTest(tf.test.TestCase):
     self.assertIsNone(incomplete.end_probability)
     self.assertFalse(incomplete.is_complete)
 
+  def test_a_tiny_probability_is_not_zero(self):
+    for log_probability, expected in ((-700.0, math.exp(-700)), (-800, 5e-324)):
+      caption = captions.Caption(
+          words=("red",),
+          log_probability=log_probability,
+          word_probabilities=(1.0,),
+          end_probability=None,
+          score=log_probability,
+      )
+      self.assertEqual(caption.probability, expected)
+
 
 if __name__ == "__main__":
   tf.test.main()

@@ -32,6 +32,7 @@ from im2txt.input_data import distinct_images
 from im2txt.input_data import feature_metadata
 from im2txt.ops import feature_records
 from im2txt.ops import image_embedding
+from im2txt.runtime import whole_file
 
 _VIEWS_AHEAD = 64
 
@@ -226,7 +227,10 @@ def _write_shard(
   try:
     with tf.io.TFRecordWriter(temporary) as writer:
       for row in rows:
-        writer.write(feature_records.serialize_feature_example(*row))
+        with whole_file.errors_name(path):
+          writer.write(feature_records.serialize_feature_example(*row))
+      with whole_file.errors_name(path):
+        writer.close()
     tf.io.gfile.rename(temporary, path, overwrite=True)
   finally:
     if tf.io.gfile.exists(temporary):

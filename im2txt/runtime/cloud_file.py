@@ -21,16 +21,18 @@ def write(content: bytes, path: str) -> None:
   Raises:
     IsADirectoryError: If `path` is a folder.
     ValueError: If it is a device or a pipe.
+    WriteError: If it can't be written.
   """
   if tf.io.gfile.isdir(path):
     raise IsADirectoryError(errno.EISDIR, "The file to write is a folder", path)
   whole_file.check(path)
-  tf.io.gfile.makedirs(os.path.dirname(path) or ".")
   temporary = path + ".tmp"
-  try:
-    with tf.io.gfile.GFile(temporary, "wb") as file:
-      file.write(content)
-    tf.io.gfile.rename(temporary, path, overwrite=True)
-  finally:
-    if tf.io.gfile.exists(temporary):
-      tf.io.gfile.remove(temporary)
+  with whole_file.errors_name(path):
+    tf.io.gfile.makedirs(os.path.dirname(path) or ".")
+    try:
+      with tf.io.gfile.GFile(temporary, "wb") as file:
+        file.write(content)
+      tf.io.gfile.rename(temporary, path, overwrite=True)
+    finally:
+      if tf.io.gfile.exists(temporary):
+        tf.io.gfile.remove(temporary)

@@ -11,7 +11,6 @@ A mistake of the user ends in one sentence on stderr and a non-zero status;
 
 from collections.abc import Callable
 from collections.abc import Collection
-import errno
 import io
 import logging as standard_logging
 import os
@@ -26,6 +25,7 @@ from absl import logging
 
 from im2txt.runtime import home_folder
 from im2txt.runtime import tensorflow_start
+from im2txt.runtime import whole_file
 
 import_tensorflow = tensorflow_start.import_tensorflow
 
@@ -38,9 +38,6 @@ os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 
 # How the original's lines look on stderr, which scripts may search for.
 _LOG_FORMAT = "%(levelname)s:tensorflow:%(message)s"
-
-# What becomes of writing to a disk that is full, or broken.
-_DISK_ERRORS = (errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC)
 
 # What TensorFlow says of an operation around what went wrong in it.
 _OP_NAMES = re.compile(r"^\{\{.*?\}\} *| *\[Op:.*$", re.DOTALL)
@@ -166,11 +163,13 @@ def _report(error: Exception | str, status: int) -> int:
   message = _OP_NAMES.sub("", str(error))
   if isinstance(error, OSError) and error.strerror:
     # Files say their names; where there is none, it was a `print`.
-    is_unnamed = error.filename is None and error.errno in _DISK_ERRORS
+    is_full = error.errno in whole_file.DISK_ERRORS
+    is_unnamed = error.filename is None and is_full
     name = "standard output" if is_unnamed else error.filename
     if is_unnamed:
       _give_up_stdout()
-    message = error.strerror + (f": {name}" if name else "")
+    if not isinstance(error, whole_file.WriteError):  # That is a sentence.
+      message = error.strerror + (f": {name}" if name else "")
   name = Path(sys.argv[0]).stem
   print(f"{name}: {' '.join(message.split())}", file=sys.stderr)
   return status

@@ -1,13 +1,68 @@
 """Files that appear whole or not at all.
 
 A file is written under a temporary name beside its own, and renamed at the end.
+An error names the file that was asked for, as in
+
+    model/model.pb can't be written: No space left on device.
 """
 
 from collections.abc import Iterator
 import contextlib
+import errno
 import os
 from pathlib import Path
+import sys
 from typing import BinaryIO
+
+# The errors of a disk that is full or broken. Of those of writing, Python knows
+# no file name.
+DISK_ERRORS = (errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC)
+
+
+class WriteError(OSError):
+  """A file that can't be written, and the reason: `filename`, `strerror`."""
+
+  def __str__(self) -> str:
+    return f"{self.filename} can't be written: {self.strerror}."
+
+
+@contextlib.contextmanager
+def errors_name(path: str, *, temporary: str = "") -> Iterator[None]:
+  """Has the errors of writing name what was asked for, not a temporary file.
+
+  Args:
+    path: The file or folder that was asked for.
+    temporary: A folder that becomes `path`; errors that name a file in it name
+      `path` instead.
+
+  Yields:
+    None. In the block, all errors of TensorFlow are errors of writing.
+
+  Raises:
+    WriteError: If the block can't write. Other errors stay as they are.
+  """
+  try:
+    yield
+  except WriteError as error:
+    if not temporary or not error.filename.startswith(temporary):
+      raise
+    raise WriteError(error.errno, error.strerror, path) from error
+  except OSError as error:
+    is_read_error = error.errno == errno.EIO and error.filename is not None
+    if error.errno not in DISK_ERRORS or is_read_error:
+      raise
+    raise WriteError(error.errno, error.strerror, path) from error
+  except _tensorflow_errors() as error:
+    # TensorFlow says "<path of a part>; <reason>", and names the operation, or
+    # has further lines.
+    reason = error.message.partition("; ")[2] or error.message
+    reason = reason.partition(" [Op:")[0].splitlines()[0]
+    raise WriteError(errno.EIO, reason.rstrip("."), path) from error
+
+
+def _tensorflow_errors() -> tuple[type[Exception], ...]:
+  tf = sys.modules.get("tensorflow")  # Not of a program that doesn't need it.
+  return (tf.errors.OpError,) if tf else ()
 
 
 def check(path: str) -> None:
@@ -41,16 +96,18 @@ def create(path: str) -> Iterator[BinaryIO]:
 
   Raises:
     ValueError: See `check`.
+    WriteError: If there is no room for it.
   """
   check(path)
   final = Path(path)
   temporary = final.with_name(f".{final.name}.{os.getpid()}.tmp")
   try:
-    with temporary.open("wb") as file:
-      yield file
-    temporary.replace(final)
+    with errors_name(path):
+      with temporary.open("wb") as file:
+        yield file
+      temporary.replace(final)
   except OSError as error:
-    if error.filename in (None, str(temporary)):  # None of a full disk.
+    if error.filename == str(temporary):
       error.filename = path
     raise
   finally:

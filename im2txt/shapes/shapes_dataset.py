@@ -48,7 +48,8 @@ def write(
     for scene in scenes:
       path = output_dir / name / scene.file_name
       picture = shapes_drawing.draw_scene(scene, seed=seed)
-      picture.save(path, quality=_JPEG_QUALITY)
+      with whole_file.errors_name(str(path)):
+        picture.save(path, quality=_JPEG_QUALITY)
       labels.append(
           {
               "file_name": f"{name}/{scene.file_name}",

@@ -1,5 +1,8 @@
 """What a training run writes for TensorBoard, under the original's tags."""
 
+from collections.abc import Iterator
+import contextlib
+
 import numpy as np
 from tensorboard.plugins.histogram import summary_v2 as histogram_summary
 import tensorflow as tf
@@ -10,6 +13,7 @@ from im2txt.input_data import caption_data
 from im2txt.ops import image_batches
 from im2txt.ops import image_processing
 from im2txt.ops import inputs
+from im2txt.runtime import whole_file
 from im2txt.training import step_metrics
 
 # Of the kinds of layers whose share of zeros is of interest.
@@ -29,6 +33,7 @@ class SummaryWriter:
       folder: Where to write it.
       model: The model that is trained or evaluated.
     """
+    self._folder = folder
     self._writer = tf.summary.create_file_writer(folder)
     self._model = model
     # On this process' first replica, so that no other has to take part.
@@ -47,26 +52,32 @@ class SummaryWriter:
 
   def close(self) -> None:
     """Writes what is still in memory."""
-    self._writer.close()
+    with whole_file.errors_name(self._folder):
+      self._writer.close()
+
+  @contextlib.contextmanager
+  def _writing(self, step: int) -> Iterator[None]:
+    """In the block, summaries of a step are written; errors name the folder."""
+    with whole_file.errors_name(self._folder):
+      with self._writer.as_default(step):
+        yield
+      self._writer.flush()
 
   def write_scalars(self, scalars: dict[str, float], *, step: int) -> None:
     """Writes scalars by tag."""
-    with self._writer.as_default(step):
+    with self._writing(step):
       for tag, value in scalars.items():
         tf.summary.scalar(tag, value)
-    self._writer.flush()
 
   def write_text(self, tag: str, markdown: str, *, step: int) -> None:
     """Writes a text in Markdown."""
-    with self._writer.as_default(step):
+    with self._writing(step):
       tf.summary.text(tag, markdown)
-    self._writer.flush()
 
   def write_picture(self, tag: str, picture: np.ndarray, *, step: int) -> None:
     """Writes a picture, a uint8 array of shape [1, height, width, 3]."""
-    with self._writer.as_default(step):
+    with self._writing(step):
       tf.summary.image(tag, picture)
-    self._writer.flush()
 
   def write_metrics(
       self,
@@ -96,20 +107,18 @@ class SummaryWriter:
       self, batch: inputs.Batch | image_batches.ImageBatch, *, step: int
   ) -> None:
     """Writes what a batch holds and what the encoder makes of it."""
-    with self._writer.as_default(step):
+    with self._writing(step):
       if isinstance(batch, inputs.Batch):
         _write_lengths(tf.reduce_sum(batch.input_mask, axis=1))
       if batch.images.shape.rank == 4:
         _write_image("final_image", (batch.images[0] + 1) / 2)
         self._write_activations(batch.images[:_NUM_ACTIVATION_IMAGES])
-    self._writer.flush()
 
   def write_parameters(self, *, step: int) -> None:
     """Writes a histogram of each variable that is trained."""
-    with self._writer.as_default(step):
+    with self._writing(step):
       for name, variable in self._model.trainable_variables_by_name().items():
         _write_histogram(f"parameters/{name}", variable)
-    self._writer.flush()
 
   def write_first_image(
       self, data: caption_data.CaptionData, *, step: int
@@ -141,13 +150,12 @@ class SummaryWriter:
     image = next(data.explained(first), None)
     if image is None:
       return
-    with self._writer.as_default(step):
+    with self._writing(step):
       _write_image("original_image", image)
       if config.resize_height and config.resize_width:
         size = (config.resize_height, config.resize_width)
         pixels = tf.image.convert_image_dtype(image, tf.float32)
         _write_image("resized_image", tf.image.resize(pixels, size))
-    self._writer.flush()
 
   def _write_activations(self, images: tf.Tensor) -> None:
     """Of the encoder as it is in inference; 18 histograms and 5 scalars."""
