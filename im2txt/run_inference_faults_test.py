@@ -106,7 +106,7 @@ class RunInferenceFaultsTest(parameterized.TestCase):
     ended = self._run(file_size=len(self.whole) // 2)
     self.assertEqual(1, ended.status)
     self.assertEqual(
-        f"run_inference: File too large: {self.journal}",
+        f"run_inference: {self.journal} can't be written: File too large.",
         ended.said.splitlines()[-1],
     )
     self.assertFalse(self.output.exists())

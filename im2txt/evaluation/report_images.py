@@ -5,6 +5,7 @@ the file (its place, for one) is left out, and what the file holds besides a
 picture is too.
 """
 
+import io
 import pathlib
 
 from PIL import Image
@@ -44,12 +45,19 @@ def write(
   except (*image_conversion.UNREADABLE, Image.DecompressionBombError):
     return []
   if max(picture.size) <= _THUMBNAIL_SIZE:
-    picture.save(thumbnail, "JPEG", quality=_SMALL_PICTURE_QUALITY)
+    _save(picture, thumbnail, _SMALL_PICTURE_QUALITY)
     return [thumbnail]
-  picture.save(image, "JPEG", quality=_IMAGE_QUALITY)
+  _save(picture, image, _IMAGE_QUALITY)
   picture.thumbnail((_THUMBNAIL_SIZE, _THUMBNAIL_SIZE))
-  picture.save(thumbnail, "JPEG", quality=_THUMBNAIL_QUALITY)
+  _save(picture, thumbnail, _THUMBNAIL_QUALITY)
   return [thumbnail, image]
+
+
+def _save(picture: Image.Image, path: pathlib.Path, quality: int) -> None:
+  content = io.BytesIO()
+  picture.save(content, "JPEG", quality=quality)
+  # Not by Pillow, which cuts a JPEG short on a full disk without an error.
+  path.write_bytes(content.getvalue())
 
 
 def _read(path: pathlib.Path) -> Image.Image:

@@ -16,6 +16,7 @@ which properties of objects the training scenes show, for an encoder to learn:
 
 from collections.abc import Iterator
 from collections.abc import Sequence
+import io
 import json
 import pathlib
 from typing import Any
@@ -48,8 +49,11 @@ def write(
     for scene in scenes:
       path = output_dir / name / scene.file_name
       picture = shapes_drawing.draw_scene(scene, seed=seed)
+      content = io.BytesIO()
+      picture.save(content, "JPEG", quality=_JPEG_QUALITY)
+      # Not by Pillow, which cuts a JPEG short on a full disk without an error.
       with whole_file.errors_name(str(path)):
-        picture.save(path, quality=_JPEG_QUALITY)
+        path.write_bytes(content.getvalue())
       labels.append(
           {
               "file_name": f"{name}/{scene.file_name}",

@@ -34,7 +34,8 @@ class SummaryWriter:
       model: The model that is trained or evaluated.
     """
     self._folder = folder
-    self._writer = tf.summary.create_file_writer(folder)
+    with whole_file.errors_name(folder):
+      self._writer = tf.summary.create_file_writer(folder)
     self._model = model
     # On this process' first replica, so that no other has to take part.
     strategy = tf.distribute.get_strategy()
