@@ -6,6 +6,7 @@ from unittest import mock
 import tensorflow as tf
 
 from im2txt.runtime import cloud_file
+from im2txt.runtime import whole_file
 
 
 class WholeFileTest(tf.test.TestCase):
@@ -41,6 +42,20 @@ class WholeFileTest(tf.test.TestCase):
       cloud_file.write(b"new", file.full_path)
     self.assertEqual(file.read_bytes(), b"old")
     self.assertFalse(os.path.exists(file.full_path + ".tmp"))
+
+  def test_an_error_of_tensorflow_names_the_file(self):
+    path = os.path.join(self.create_tempdir().full_path, "model.pb")
+    message = f"{path}.tmp; No space left on device\n\tCould not flush."
+    error = tf.errors.ResourceExhaustedError(None, None, message)
+    with (
+        mock.patch.object(tf.io.gfile, "rename", side_effect=error),
+        self.assertRaises(whole_file.WriteError) as caught,
+    ):
+      cloud_file.write(b"new", path)
+    self.assertEqual(
+        str(caught.exception),
+        f"{path} can't be written: No space left on device.",
+    )
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Tests of whole_file."""
 
+import errno
 import os
 from pathlib import Path
 from unittest import mock
@@ -48,6 +49,41 @@ class WholeFileTest(parameterized.TestCase):
     ):
       raise OSError(28, "No space left on device")
     self.assertEqual(caught.exception.filename, str(self.path))
+
+  def _error(self, error, **kwargs):
+    with (
+        self.assertRaises(OSError) as caught,
+        whole_file.errors_name("out/1", **kwargs),
+    ):
+      raise error
+    return caught.exception
+
+  @parameterized.parameters(
+      (OSError(errno.ENOSPC, "No space left on device"),),
+      (OSError(errno.EFBIG, "No space left on device", "out/.1.tmp"),),
+      (OSError(errno.EIO, "No space left on device"),),
+  )
+  def test_a_full_disk_is_a_sentence(self, error):
+    self.assertEqual(
+        str(self._error(error)),
+        "out/1 can't be written: No space left on device.",
+    )
+
+  @parameterized.parameters(
+      ("out/.2/config.json", "out/1"), ("/tmp/words", "/tmp/words")
+  )
+  def test_a_file_of_a_temporary_folder_is_not_named(self, inner, expected):
+    error = whole_file.WriteError(errno.EIO, "Full", inner)
+    found = self._error(error, temporary="out/.2")
+    self.assertEqual(found.filename, expected)
+
+  @parameterized.parameters(
+      (PermissionError(errno.EACCES, "No access", "image"),),
+      (OSError(errno.EIO, "Broken", "image"),),  # Of reading.
+      (FileExistsError("Something is there."),),
+  )
+  def test_other_errors_stay_as_they_are(self, error):
+    self.assertIs(self._error(error), error)
 
   def test_an_error_names_the_file_and_not_the_temporary_one(self):
     with (
