@@ -34,7 +34,8 @@ class QuickstartTest(absltest.TestCase):
   def setUp(self):
     super().setUp()
     self.enter_context(absltest.mock.patch.dict(os.environ))
-    os.environ.pop("BUILD_WORKSPACE_DIRECTORY", None)
+    for name in ("BUILD_WORKSPACE_DIRECTORY", "TF_CPP_MIN_LOG_LEVEL"):
+      os.environ.pop(name, None)
     self._folder = pathlib.Path(self.create_tempdir().full_path) / "run"
 
   def _run(self, *arguments):
@@ -45,6 +46,12 @@ class QuickstartTest(absltest.TestCase):
   def test_all_stages(self):
     ran = self._run()
     self.assertEqual(ran.returncode, 0, ran.stderr)
+    with self.subTest("stderr has nothing alarming, and few lines of progress"):
+      self.assertEmpty(programs.noise(ran.stderr))
+      titles = re.findall(r"(?m)^(.*): \d+ of \d+ in 0:\d\d:\d\d", ran.stderr)
+      for title in ("Drawing", "Training the encoder", "Encoding images"):
+        self.assertIn(title, titles)
+        self.assertLess(titles.count(title), 10)
     self.assertSequenceEqual(
         re.findall(r"python3 -m im2txt\.(\S+)", ran.stdout)[:-2], _PROGRAMS
     )

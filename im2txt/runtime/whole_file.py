@@ -12,6 +12,7 @@ import errno
 import os
 from pathlib import Path
 import sys
+from typing import Any
 from typing import BinaryIO
 
 # The errors of a disk that is full or broken. Of those of writing, Python knows
@@ -60,7 +61,7 @@ def errors_name(path: str, *, temporary: str = "") -> Iterator[None]:
     raise WriteError(errno.EIO, reason.rstrip("."), path) from error
 
 
-def _tensorflow_errors() -> tuple[type[Exception], ...]:
+def _tensorflow_errors() -> tuple[Any, ...]:
   tf = sys.modules.get("tensorflow")  # Not of a program that doesn't need it.
   return (tf.errors.OpError,) if tf else ()
 

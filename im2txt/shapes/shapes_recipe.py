@@ -5,7 +5,7 @@ records/   TFRecords, word_counts.txt      build_mscoco_data
 encoder/   a small Inception v3            pretrain_encoder
 features/  what it sees in the pictures    cache_image_features
 model/     checkpoints and events          train, evaluate
-results/   captions.txt, perplexity.txt    run_inference, evaluate
+results/   captions.jsonl, perplexity.txt  run_inference, evaluate
 report/    index.html                      shapes_results
 """
 
@@ -118,8 +118,10 @@ class Recipe:
         "vocab_file": self.vocab_file,
         "input_files": input_files or self._scenes / "val" / "held_out_*.jpg",
     }
-    output_file = None if input_files else self._captions_file
-    return stages.Command("run_inference", flags, output_file)
+    if input_files:
+      return stages.Command("run_inference", flags)
+    flags["output_format"] = "jsonl"
+    return stages.Command("run_inference", flags, self._captions_file)
 
   @property
   def _scenes(self) -> pathlib.Path:
@@ -127,7 +129,7 @@ class Recipe:
 
   @property
   def _captions_file(self) -> pathlib.Path:
-    return self.folder / "results" / "captions.txt"
+    return self.folder / "results" / "captions.jsonl"
 
   def _records(self, name: str) -> str:
     return f"{self.folder}/records/{name}-?????-of-{_SHARDS[name]:05d}"

@@ -58,7 +58,7 @@ class ShapesRecipeTest(absltest.TestCase):
   def test_caption(self):
     held_out = self._recipe.caption()
     self.assertEqual(
-        held_out.output_file, pathlib.Path("/run/results/captions.txt")
+        held_out.output_file, pathlib.Path("/run/results/captions.jsonl")
     )
     self.assertEqual(
         str(held_out.flags["input_files"]), "/run/scenes/val/held_out_*.jpg"

@@ -7,6 +7,8 @@ that are true of the scene (`shapes_world.WORDINGS`).
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
+import json
+import os
 import pathlib
 import re
 from typing import NamedTuple
@@ -16,8 +18,6 @@ from im2txt.evaluation import caption_tokenizer
 from im2txt.evaluation import html_report
 from im2txt.shapes import shapes_world
 
-_IMAGE_LINE = re.compile(r"Captions for image (.+):")
-_CAPTION_LINE = re.compile(r" +\d+\) (.*) \(p=([\d.]+)\)")
 _PERPLEXITY_LINE = re.compile(r"Perplexity = ([\d.]+|inf|nan)")
 
 
@@ -53,7 +53,7 @@ class Results(NamedTuple):
 def read_captions(
     lines: Iterable[str],
 ) -> dict[str, list[html_report.Caption]]:
-  """Reads what `run_inference` printed.
+  """Reads what `run_inference --output_format=jsonl` printed.
 
   Args:
     lines: Its lines.
@@ -61,14 +61,13 @@ def read_captions(
   Returns:
     The captions of each image, best first, by the name of its file.
   """
-  captions: dict[str, list[html_report.Caption]] = {}
-  found: list[html_report.Caption] = []
-  for line in lines:
-    if match := _IMAGE_LINE.fullmatch(line.rstrip()):
-      found = captions[match[1]] = []
-    elif match := _CAPTION_LINE.fullmatch(line.rstrip()):
-      found.append(html_report.Caption(match[1], float(match[2])))
-  return captions
+  return {
+      os.path.basename(image["file"]): [
+          html_report.Caption(said["caption"], said["probability"])
+          for said in image["captions"]
+      ]
+      for image in map(json.loads, lines)
+  }
 
 
 def read_perplexity(text: str) -> float:

@@ -10,11 +10,11 @@ from im2txt.shapes import shapes_results
 from im2txt.shapes import shapes_world
 
 _PRINTED = """\
-Captions for image held_out_000001.jpg:
-  0) a red triangle above a blue circle . (p=0.250000)
-  1) a (odd) caption (p=0.001000)
-Captions for image held_out_000002.jpg:
-  0) a red triangle above a blue square . (p=0.125000)
+{"file": "val/held_out_000001.jpg", "captions": [\
+{"caption": "a red triangle above a blue circle .", "probability": 0.25}, \
+{"caption": "a (odd) caption", "probability": 1e-09}]}
+{"file": "val/held_out_000002.jpg", "captions": [\
+{"caption": "a red triangle above a blue square .", "probability": 0.125}]}
 """
 _SCENES = [
     shapes_world.Scene(
@@ -39,7 +39,7 @@ class ShapesResultsTest(parameterized.TestCase):
         captions["held_out_000001.jpg"],
         [
             html_report.Caption("a red triangle above a blue circle .", 0.25),
-            html_report.Caption("a (odd) caption", 0.001),
+            html_report.Caption("a (odd) caption", 1e-9),
         ],
     )
     self.assertLen(captions["held_out_000002.jpg"], 1)
