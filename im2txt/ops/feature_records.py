@@ -152,9 +152,12 @@ def decode_features(views: tf.Tensor, layout: FeatureLayout) -> tf.Tensor:
   Returns:
     A float32 Tensor of shape [..., feature_size].
   """
-  values = tf.io.decode_raw(views, tf.as_dtype(layout.dtype))
-  values = tf.ensure_shape(values, [*views.shape, layout.feature_size])
-  return tf.cast(values, tf.float32)
+  # Cast at once: oneDNN reports an error for any other operation on float16
+  # values where the processor computes without them.
+  values = tf.cast(
+      tf.io.decode_raw(views, tf.as_dtype(layout.dtype)), tf.float32
+  )
+  return tf.ensure_shape(values, [*views.shape, layout.feature_size])
 
 
 def parse_feature_example(
