@@ -124,8 +124,15 @@ class ProgramsTest(parameterized.TestCase):
   def _stderr(self, name, *arguments):
     """What a program that fails writes to stderr, with no variable set."""
     folder = self.create_tempdir().full_path
-    variables = programs.environment()
-    variables.pop("TF_CPP_MIN_LOG_LEVEL", None)
+    # As for a new user, who has no caches yet.
+    variables = {**programs.environment(), "HOME": folder}
+    for variable in (
+        "TF_CPP_MIN_LOG_LEVEL",
+        "MPLCONFIGDIR",
+        "XDG_CACHE_HOME",
+        "XDG_CONFIG_HOME",
+    ):
+      variables.pop(variable, None)
     ran = subprocess.run(
         programs.command(name, *arguments),
         cwd=folder,

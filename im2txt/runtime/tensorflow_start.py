@@ -10,6 +10,7 @@ It would do so for a crash too, the last words of which a thread would lose.
 from collections.abc import Iterator
 import contextlib
 import glob
+import logging as standard_logging
 import os
 import re
 import shutil
@@ -39,6 +40,9 @@ def import_tensorflow() -> None:
   If the machine has an NVIDIA GPU that TensorFlow can't use, a warning gives
   the reason. With TF_CPP_MIN_LOG_LEVEL=0 or 1, TensorFlow prints everything.
   """
+  # Keras imports it, and at the first time it reports that it collects fonts.
+  fonts = standard_logging.getLogger("matplotlib.font_manager")
+  fonts.setLevel(standard_logging.ERROR)
   is_chatty = os.environ.get(_LOG_LEVEL, "0") in _CHATTY_LEVELS
   if is_chatty or "tensorflow" in sys.modules:
     return

@@ -17,7 +17,8 @@ from absl.testing import flagsaver
 
 _NOISE = re.compile(
     r"^(?:[IWE]\d{4} \d|\d{4}-\d\d-\d\d .*: [IWE] |.*absl::InitializeLog"
-    r"|To enable the following|.*(?:cuInit|oneDNN|\r|%\|)).*$",
+    r"|To enable the following"
+    r"|.*(?:cuInit|oneDNN|fontManager|font cache|\r|%\|)).*$",
     re.MULTILINE,
 )
 
