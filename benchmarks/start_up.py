@@ -59,7 +59,7 @@ def main(inputs: stand_ins.Inputs) -> None:
       "import tensorflow": ["-c", "import tensorflow"],
       "import tensorflow, without Keras": [
           "-c",
-          "from im2txt import program; program.leave_keras_out();"
+          "from im2txt.runtime import program; program.leave_keras_out();"
           " import tensorflow",
       ],
   }
