@@ -7,7 +7,7 @@ A program defines its flags at module level, `def main(argv)`, and
 
 In `main`, before anything that imports TensorFlow, it calls
 `program.import_tensorflow()`. A flag that takes text is a path, at whose start
-`~` is the home folder, unless `run` is told otherwise.
+`~` is the home folder, unless `run` gets its name among `words`.
 
 A mistake of the user ends in one sentence on stderr and a non-zero status;
 `--verbosity=1` adds the traceback. `--help` prints the docstring and the flags.
