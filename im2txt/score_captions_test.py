@@ -122,7 +122,7 @@ class ScoreCaptionsTest(parameterized.TestCase):
     ran = self._run(results, self._references)
     self.assertEqual(
         ran.stderr.splitlines()[-1],
-        f"score_captions: {results} is no captions JSON: it must be an object"
+        f"score_captions: {results} is not a captions JSON: it must be an object"
         ' with "images" and "annotations". Got: a list. The captions file comes'
         " first, results files after it.",
     )
