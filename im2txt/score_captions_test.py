@@ -122,8 +122,8 @@ class ScoreCaptionsTest(parameterized.TestCase):
     ran = self._run(results, self._references)
     self.assertEqual(
         ran.stderr.splitlines()[-1],
-        f"score_captions: {results} is not a captions JSON: it must be an object"
-        ' with "images" and "annotations". Got: a list. The captions file comes'
+        f"score_captions: {results} is not a captions JSON: it must be an"
+        ' object with "images" and "annotations". Got: a list. The captions file comes'
         " first, results files after it.",
     )
 
