@@ -123,8 +123,8 @@ class ScoreCaptionsTest(parameterized.TestCase):
     self.assertEqual(
         ran.stderr.splitlines()[-1],
         f"score_captions: {results} is not a captions JSON: it must be an"
-        ' object with "images" and "annotations". Got: a list. The captions file comes'
-        " first, results files after it.",
+        ' object with "images" and "annotations". Got: a list. The captions'
+        " file comes first, results files after it.",
     )
 
   def test_report(self):
