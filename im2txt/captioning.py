@@ -31,7 +31,7 @@ from typing import Unpack
 import numpy as np
 import tensorflow as tf
 
-from im2txt.data import image_conversion
+from im2txt.data import image_files
 from im2txt.inference import caption_model
 from im2txt.inference import captions
 from im2txt.inference_utils import vocabulary
@@ -194,8 +194,8 @@ class Captioner:
         meanwhile, so two are in memory.
       max_pixels: The most pixels that an image may have; None for any number.
         An image with more gets an `ImageError` and is not decoded.
-      respect_exif_orientation: Whether to turn images upright that a camera
-        noted to lie. Not by default, as the original does not.
+      respect_exif_orientation: Whether to turn JPEGs upright as their EXIF
+        says. Not by default, as the original does not; see `image_files`.
       **search_options: See `SearchOptions`.
 
     Yields:
@@ -209,12 +209,12 @@ class Captioner:
     if batch_size < 1:
       raise ValueError(f"batch_size must be at least 1. Got: {batch_size}.")
     search = self._search(**search_options)
-    convert = functools.partial(
-        image_conversion.convert,
+    to_jpeg = functools.partial(
+        image_files.to_jpeg,
         max_pixels=max_pixels,
         respect_exif_orientation=respect_exif_orientation,
     )
-    load = functools.partial(self._load, read=read, convert=convert)
+    load = functools.partial(self._load, read=read, to_jpeg=to_jpeg)
     for batch in _map_ahead(self._pool, load, sources, batch_size):
       images = [i for i in batch if not isinstance(i, ImageError)]
       found: Iterator[list[captions.Caption]] = iter(())
@@ -228,7 +228,7 @@ class Captioner:
       source: Any,
       *,
       read: Callable[[Any], bytes],
-      convert: Callable[[bytes], bytes],
+      to_jpeg: Callable[[bytes], bytes],
   ) -> np.ndarray | ImageError:
     try:
       encoded_image = read(source)
@@ -237,11 +237,11 @@ class Captioner:
     except tf.errors.OpError as error:
       return ImageError(f"It can't be read: {error.message}.")
     try:
-      return self._prepare(convert(encoded_image)).numpy()
+      return self._prepare(to_jpeg(encoded_image)).numpy()
     except ValueError as error:
       return ImageError(str(error))
     except tf.errors.OpError:
-      return ImageError(image_conversion.PROBLEM)
+      return ImageError(image_files.PROBLEM)
 
   def _make_search(self, **search_options: Unpack[SearchOptions]) -> Callable:
     def search(images: tf.Tensor) -> beam_search.BeamSearchResult:

@@ -121,18 +121,31 @@ class CaptioningTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_orientation_is_respected_where_that_is_wished(self):
     image = Image.open(io.BytesIO(tiny_captioning.jpeg(1)))
-    upright, lying = io.BytesIO(), io.BytesIO()
-    image.save(upright, "PNG")
     exif = Image.Exif()
     exif[0x0112] = 6  # To be turned to the right.
-    image.transpose(Image.Transpose.ROTATE_90).save(lying, "PNG", exif=exif)
-    files = [upright.getvalue(), lying.getvalue()]
+    turned = image.transpose(Image.Transpose.ROTATE_90)
+    lying = io.BytesIO()
+    turned.save(lying, "JPEG", exif=exif)
+    (as_it_lies,) = self.captioner.caption([lying.getvalue()])
+    (upright,) = self.captioner.caption(
+        [lying.getvalue()], respect_exif_orientation=True
+    )
+    self.assertNotEqual(
+        [c.words for c in as_it_lies], [c.words for c in upright]
+    )
+
+  def test_other_formats_are_turned_upright(self):
+    image = Image.open(io.BytesIO(tiny_captioning.jpeg(1)))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = image.transpose(Image.Transpose.ROTATE_90)
+    upright, lying = io.BytesIO(), io.BytesIO()
+    image.save(upright, "TIFF")
+    turned.save(lying, "PNG", exif=exif)
     expected, found = self.captioner.caption(
-        files, respect_exif_orientation=True
+        [upright.getvalue(), lying.getvalue()]
     )
     self.assertEqual([c.words for c in found], [c.words for c in expected])
-    expected, found = self.captioner.caption(files)
-    self.assertNotEqual([c.words for c in found], [c.words for c in expected])
 
   def test_a_limit_of_pixels(self):
     small, large = tiny_captioning.jpeg(1), tiny_captioning.jpeg(2)

@@ -90,9 +90,13 @@ _NUM_CAPTIONS = flags.DEFINE_integer(
 _RESPECT_EXIF_ORIENTATION = flags.DEFINE_boolean(
     "respect_exif_orientation",
     False,
-    "Whether to turn photographs upright that the camera noted to lie. The"
-    " original captions them as they lie.",
+    "Whether to turn JPEGs upright as their EXIF says. Off by default, as in"
+    " the original. run_inference, serve and the builders of data have the same"
+    " flag. Other formats are turned upright in any case.",
 )
+# How many files left out a message names.
+_MAX_NAMED = 5
+
 _OUTPUT_FORMAT = flags.DEFINE_enum(
     "output_format",
     "text",
@@ -165,6 +169,7 @@ def main(argv: list[str]) -> int:
   files, problems = input_files.find(_INPUT_FILES.value)
   for pattern, problem in problems.items():
     _complain(pattern, problem)
+  _tell_left_out(input_files.left_out(_INPUT_FILES.value, files))
   form = _OUTPUT_FORMAT.value
   ids = image_ids.find(files, _CAPTIONS_FILE.value) if form == _COCO else {}
   logging.info(
@@ -233,6 +238,20 @@ def _caption(
     ):
       bar.update()
       yield found
+
+
+def _tell_left_out(paths: Sequence[str]) -> None:
+  """Prints how many files of folders are not captioned, and which."""
+  if not paths:
+    return
+  named = ", ".join(map(os.path.basename, paths[:_MAX_NAMED]))
+  more = len(paths) - _MAX_NAMED
+  print(
+      f"run_inference: {len(paths)} files were left out, since their names do"
+      f" not end as those of images that can be read: {named}"
+      f"{f' and {more} more' if more > 0 else ''}.",
+      file=sys.stderr,
+  )
 
 
 def _write(

@@ -119,7 +119,7 @@ class RunInferenceOutputTest(parameterized.TestCase, tf.test.TestCase):
         input_files=f"{bad},{self.images}", output_file=str(self.path)
     )
     self.assertEqual(ran.returncode, 1)
-    self.assertIn(f"\nrun_inference: {bad}: It is no JPEG, ", ran.stderr)
+    self.assertIn(f"\nrun_inference: {bad}: Not a valid JPEG, ", ran.stderr)
     self.assertEqual(
         self.path.read_text().count("Captions for image"), _NUM_IMAGES
     )

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+import shutil
 import subprocess
 import sys
 from unittest import mock
@@ -87,8 +88,8 @@ class RunInferenceTest(parameterized.TestCase, tf.test.TestCase):
         stderr,
         [
             f"run_inference: {self.folder}/no.jpg: There is no such file.",
-            f"run_inference: {self.folder}/bad.jpg: It is no JPEG, PNG, WebP,"
-            " GIF or BMP image, or a damaged one.",
+            f"run_inference: {self.folder}/bad.jpg: Not a valid JPEG, PNG,"
+            " WebP, GIF, BMP, TIFF, JPEG 2000 or AVIF image.",
         ],
     )
     self.assertEqual(status, 1)
@@ -179,7 +180,7 @@ class RunInferenceTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual((status, captions), (0, expected))
 
   def test_orientation(self):
-    path = Path(self.create_tempdir().full_path) / "lying.png"
+    path = Path(self.create_tempdir().full_path) / "lying.jpg"
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.open(self.folder / "0.jpg").save(path, exif=exif)
@@ -189,6 +190,22 @@ class RunInferenceTest(parameterized.TestCase, tf.test.TestCase):
           for respect in (False, True)
       )
     self.assertNotEqual(lying, upright)
+
+  def test_files_of_a_folder_that_are_left_out(self):
+    folder = Path(self.create_tempdir().full_path)
+    shutil.copy(self.folder / "0.jpg", folder / "a.jfif")
+    for i in range(7):
+      (folder / f"phone{i}.heic").touch()
+    (folder / ".hidden").touch()
+    (folder / "more").mkdir()
+    status, stdout, stderr = self._run(input_files=str(folder))
+    self.assertEqual(status, 0)
+    self.assertIn("Captions for image a.jfif:", stdout)
+    self.assertRegex(
+        "\n".join(stderr),
+        "run_inference: 7 files were left out, .*: phone0.heic, phone1.heic,"
+        " phone2.heic, phone3.heic, phone4.heic and 2 more",
+    )
 
   @parameterized.parameters(
       {"resume": True},

@@ -57,9 +57,10 @@ _PRECISION = flags.DEFINE_enum(
 )
 _RESPECT_EXIF_ORIENTATION = flags.DEFINE_boolean(
     "respect_exif_orientation",
-    True,
-    "Whether to turn photographs upright that the camera noted to lie, as many"
-    " of a phone's do. run_inference does not by default, as the original.",
+    False,
+    "Whether to turn JPEGs upright as their EXIF says. Off by default, as in"
+    " the original. run_inference, serve and the builders of data have the same"
+    " flag. Other formats are turned upright in any case.",
 )
 _HOST = flags.DEFINE_string(
     "host",

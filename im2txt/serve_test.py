@@ -157,9 +157,9 @@ class ServeTest(parameterized.TestCase, tf.test.TestCase):
   def test_limits(self):
     _, limits = self._loaded(max_megapixels=0.5)
     self.assertEqual(limits.max_pixels, 500_000)
-    self.assertTrue(limits.respect_exif_orientation)
-    _, limits = self._loaded(respect_exif_orientation=False)
     self.assertFalse(limits.respect_exif_orientation)
+    _, limits = self._loaded(respect_exif_orientation=True)
+    self.assertTrue(limits.respect_exif_orientation)
 
   def test_help_teaches(self):
     ran = programs.run("serve", "--help")

@@ -4,6 +4,7 @@ Names on this machine may be no UTF-8, which TensorFlow takes all names for: it
 reads only what is elsewhere, such as gs://bucket/dog.jpg.
 """
 
+from collections.abc import Collection
 import contextlib
 import errno
 import glob
@@ -13,12 +14,34 @@ import re
 
 import tensorflow as tf
 
-# What images in a folder are known by; what a file holds decides how it is
-# decoded.
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
+from im2txt.data import image_files
+
 _LIST_MARK = "@"
 # What is before the path where TensorFlow has another file system for it.
 _SCHEME = re.compile(r"[a-zA-Z][0-9a-zA-Z.]*://")
+
+
+def left_out(patterns: str, files: Collection[str]) -> list[str]:
+  """Returns the files in the folders among some patterns that are not taken.
+
+  Args:
+    patterns: As of `find`.
+    files: What `find` found.
+
+  Returns:
+    The paths, sorted; those of folders and of hidden files are not among them.
+  """
+  taken = set(files)
+  separate = [p.strip() for p in patterns.split(",") if p.strip()]
+  return sorted(
+      path
+      for folder in ([patterns] if _is_name(patterns) else separate)
+      if _is_readable_folder(folder)
+      for name in _names(folder)
+      if not name.startswith(".")
+      and (path := os.path.join(folder, name)) not in taken
+      and not _is_folder(path)
+  )
 
 
 def find(patterns: str) -> tuple[list[str], dict[str, str]]:
@@ -103,6 +126,18 @@ def _is_folder(path: str) -> bool:
   return (os.path if _is_local(path) else tf.io.gfile).isdir(path)
 
 
+def _is_readable_folder(path: str) -> bool:
+  try:
+    return _is_folder(path) and bool(_names(path))
+  except (OSError, tf.errors.OpError):  # `find` has said so.
+    return False
+
+
+def _names(folder: str) -> list[str]:
+  names = (os if _is_local(folder) else tf.io.gfile).listdir(folder)
+  return [name.rstrip("/") for name in names]
+
+
 def _is_name(patterns: str) -> bool:
   try:
     return _exists(patterns)
@@ -115,10 +150,8 @@ def _matches(pattern: str) -> list[str]:
   if _is_folder(pattern):
     matches = [
         os.path.join(pattern, name)
-        for name in sorted(
-            (os if _is_local(pattern) else tf.io.gfile).listdir(pattern)
-        )
-        if name.lower().endswith(_SUFFIXES)
+        for name in sorted(_names(pattern))
+        if name.lower().endswith(image_files.SUFFIXES)
     ]
     problem = "There is no image in this folder."
   elif _exists(pattern):

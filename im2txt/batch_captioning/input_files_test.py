@@ -61,6 +61,30 @@ class InputFilesTest(parameterized.TestCase, tf.test.TestCase):
         {f"{self.folder}/empty": "There is no image in this folder."},
     )
 
+  @parameterized.parameters("{0}", "{0},{0}/more", "{0}/a.jpg,{0},{0}/no")
+  def test_what_a_folder_has_besides(self, patterns):
+    for name in ("phone.heic", "notes.txt", ".hidden"):
+      (self.folder / name).touch()
+    (self.folder / "more").mkdir()
+    patterns = patterns.format(self.folder)
+    files, _ = input_files.find(patterns)
+    self.assertEqual(
+        input_files.left_out(patterns, files),
+        self._given("notes.txt", "phone.heic"),
+    )
+
+  def test_nothing_is_left_out_without_a_folder(self):
+    (self.folder / "phone.heic").touch()
+    pattern = f"{self.folder}/*.jpg"
+    files, _ = input_files.find(pattern)
+    self.assertEmpty(input_files.left_out(pattern, files))
+
+  @parameterized.parameters("a.jfif", "a.JPE", "a.tif", "a.avif", "a.jp2")
+  def test_names_of_images(self, name):
+    folder = Path(self.create_tempdir().full_path)
+    (folder / name).touch()
+    self.assertEqual(input_files.find(str(folder)), ([f"{folder}/{name}"], {}))
+
   def test_the_files_of_a_list(self):
     listed = self._given("e,f.jpg", "no.jpg", "a.jpg")
     (self.folder / "list.txt").write_text("\r\n".join([*listed, "", " "]))

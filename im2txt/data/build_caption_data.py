@@ -22,7 +22,9 @@ files (--train_captions_file etc.), or else by chance. OUTPUT_DIR gets
     skipped_images.txt         images that are missing or broken
     dataset.json               how the data were made
 
-Images that aren't JPEGs are encoded as such. For a model that shall go on with
+Images in other formats (PNG, WebP, GIF, BMP, TIFF, JPEG 2000, AVIF) are turned
+upright as their EXIF says, put on white, and encoded as JPEGs; run_inference
+and the other programs see them in the same way. To train a model further on
 these captions, give its vocabulary as --vocab_file; the program
 extend_vocabulary adds words to it. Chinese and other scripts without spaces go
 with --tokenizer=characters; the model then says characters, parted by spaces.
@@ -134,6 +136,13 @@ _VOCAB_FILE = flags.DEFINE_string(
     "",
     "The word_counts.txt of a model to go on with, instead of a new one.",
 )
+_RESPECT_EXIF_ORIENTATION = flags.DEFINE_boolean(
+    "respect_exif_orientation",
+    False,
+    "Whether to turn JPEGs upright as their EXIF says. Off by default, as in"
+    " the original. run_inference, serve and the builders of data have the same"
+    " flag. Other formats are turned upright in any case.",
+)
 _ONLY_VOCABULARY = flags.DEFINE_boolean(
     "only_vocabulary",
     False,
@@ -172,6 +181,7 @@ def main(argv: Sequence[str]) -> None:
         pool=pool,
         say=program.say,
         encodes_jpegs=True,
+        respect_exif_orientation=_RESPECT_EXIF_ORIENTATION.value,
     )
     if not _ONLY_VOCABULARY.value:
       builder.check_images(i for images in datasets.values() for i in images)

@@ -83,6 +83,13 @@ _WORD_COUNTS_OUTPUT_FILE = flags.DEFINE_string(
     "/tmp/word_counts.txt",
     "File to write the vocabulary to.",
 )
+_RESPECT_EXIF_ORIENTATION = flags.DEFINE_boolean(
+    "respect_exif_orientation",
+    False,
+    "Whether to turn JPEGs upright as their EXIF says. Off by default, as in"
+    " the original. run_inference, serve and the builders of data have the same"
+    " flag. Other formats are turned upright in any case.",
+)
 _NUM_THREADS = flags.DEFINE_integer(
     "num_threads",
     8,
@@ -106,7 +113,11 @@ def main(argv: Sequence[str]) -> None:
       worker_pool.WorkerPool(_NUM_THREADS.value) as pool,
   ):
     builder = dataset_builder.DatasetBuilder(
-        output_dir, num_threads=_NUM_THREADS.value, pool=pool, say=program.say
+        output_dir,
+        num_threads=_NUM_THREADS.value,
+        pool=pool,
+        say=program.say,
+        respect_exif_orientation=_RESPECT_EXIF_ORIENTATION.value,
     )
     mscoco_train, mscoco_val = (
         builder.load_images(

@@ -221,7 +221,7 @@ class BuildMscocoDataTest(parameterized.TestCase, tf.test.TestCase):
     (self.folder / "val.json").write_text("no json")
     status, _, stderr = self._run()
     self.assertEqual(status, 1)
-    self.assertRegex(stderr, r"val\.json is no valid JSON.*\n$")
+    self.assertRegex(stderr, r"val\.json is not valid JSON.*\n$")
 
   def _wait_for_nobody(self, group: int) -> None:
     """Waits until no process of a group is left."""

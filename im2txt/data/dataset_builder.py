@@ -14,6 +14,7 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
 import datetime
+import functools
 import itertools
 from pathlib import Path
 import sys
@@ -24,8 +25,7 @@ from typing import TypeVar
 from im2txt.data import batch_report
 from im2txt.data import caption_dataset
 from im2txt.data import captions_json
-from im2txt.data import jpeg_check
-from im2txt.data import jpeg_encoding
+from im2txt.data import image_files
 from im2txt.data import tokenizer
 from im2txt.data import word_counts
 from im2txt.data import worker_pool
@@ -64,6 +64,7 @@ class DatasetBuilder:
       pool: worker_pool.WorkerPool,
       say: Callable[[str], None],
       encodes_jpegs: bool = False,
+      respect_exif_orientation: bool = False,
   ):
     """Sets up the builder.
 
@@ -75,12 +76,22 @@ class DatasetBuilder:
       say: Called with each line of the report.
       encodes_jpegs: Whether images in other formats are encoded as JPEGs. If
         not, they are skipped, as the released program does.
+      respect_exif_orientation: Whether to turn JPEGs upright as their EXIF
+        says; see `image_files`.
     """
     self._output_dir = output_dir
     self._num_threads = num_threads
     self._pool = pool
     self._say = say
-    self._encodes_jpegs = encodes_jpegs
+    self._find_problem = (
+        image_files.problem_of if encodes_jpegs else image_files.jpeg_problem_of
+    )
+    self._to_jpeg = None
+    if encodes_jpegs or respect_exif_orientation:
+      self._to_jpeg = functools.partial(
+          image_files.to_jpeg,
+          respect_exif_orientation=respect_exif_orientation,
+      )
     self._submitted: set[str] = set()
     self.skipped: set[str] = set()
 
@@ -118,11 +129,9 @@ class DatasetBuilder:
     self._submitted.update(new)
     for start in range(0, len(new), _IMAGES_A_TASK):
       self._pool.submit(
-          jpeg_check.check_files,
+          image_files.check_files,
           new[start : start + _IMAGES_A_TASK],
-          jpeg_encoding.problem_of
-          if self._encodes_jpegs
-          else jpeg_check.problem_of,
+          self._find_problem,
       )
 
   def split_captions(
@@ -281,7 +290,7 @@ class DatasetBuilder:
           word_ids=word_ids,
           output_dir=self._output_dir,
           pool=self._pool,
-          to_jpeg=jpeg_encoding.to_jpeg if self._encodes_jpegs else None,
+          to_jpeg=self._to_jpeg,
       ):
         num_written += shard.num_pairs
         bar.update(shard.num_pairs)
@@ -303,8 +312,8 @@ def check_num_shards(name: str, num_shards: int, num_threads: int) -> None:
     )
 
 
-def _skipping(problem: jpeg_check.Problem) -> str:
-  if problem.reason == jpeg_check.MISSING:
+def _skipping(problem: image_files.Problem) -> str:
+  if problem.reason == image_files.MISSING:
     return f"Skipping missing file: {problem.path}"
   return f"Skipping file with invalid JPEG data: {problem.path}"
 

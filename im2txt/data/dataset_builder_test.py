@@ -126,7 +126,7 @@ class DatasetBuilderTest(parameterized.TestCase):
     self.assertEqual(builder.skipped, {bad, missing})
     self.assertEqual(
         (self.folder / "skipped_images.txt").read_text(),
-        f"{bad}\tno JPEG: not a JPEG file\n{missing}\tmissing\n",
+        f"{bad}\tnot a JPEG: not a JPEG file\n{missing}\tmissing\n",
     )
     self.assertEqual(
         self.lines,

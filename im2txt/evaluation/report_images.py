@@ -11,8 +11,7 @@ import pathlib
 from PIL import Image
 from PIL import ImageOps
 
-from im2txt.data import image_conversion
-from im2txt.data import rgb_image
+from im2txt.data import image_files
 
 # The longer side of a thumbnail, in pixels, and of what is seen from near.
 _THUMBNAIL_SIZE = 320
@@ -42,7 +41,7 @@ def write(
   """
   try:
     picture = _read(path)
-  except (*image_conversion.UNREADABLE, Image.DecompressionBombError):
+  except (*image_files.UNREADABLE, Image.DecompressionBombError):
     return []
   if max(picture.size) <= _THUMBNAIL_SIZE:
     _save(picture, thumbnail, _SMALL_PICTURE_QUALITY)
@@ -66,6 +65,6 @@ def _read(path: pathlib.Path) -> Image.Image:
     # JPEGs are decoded to a fraction of their size, if that is enough.
     picture.draft("RGB", (_IMAGE_SIZE, _IMAGE_SIZE))
     upright = ImageOps.exif_transpose(picture)
-  upright = rgb_image.on_white(upright)
+  upright = image_files.to_rgb(upright)
   upright.thumbnail((_IMAGE_SIZE, _IMAGE_SIZE))
   return upright

@@ -7,7 +7,7 @@ from absl.testing import absltest
 from absl.testing import parameterized
 import httpx
 
-from im2txt.data import image_conversion
+from im2txt.data import image_files
 from im2txt.serving import application
 from im2txt.serving import caption_service
 from im2txt.serving import request_guard
@@ -90,7 +90,7 @@ class ApplicationTest(parameterized.TestCase):
     self.assertLen(answer.json()["predictions"], 3)
 
   @parameterized.named_parameters(
-      ("text", b"text", image_conversion.PROBLEM),
+      ("text", b"text", image_files.PROBLEM),
       ("empty", b"", "It is empty."),
   )
   def test_predict_a_bad_image(self, image, reason):
@@ -115,7 +115,7 @@ class ApplicationTest(parameterized.TestCase):
         [image["error"] for image in images],
         [
             None,
-            image_conversion.PROBLEM,
+            image_files.PROBLEM,
             "It has 11 x 10 pixels, more than the 100 that are allowed.",
             None,
         ],

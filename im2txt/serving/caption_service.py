@@ -20,7 +20,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from im2txt import captioning
-from im2txt.data import image_conversion
+from im2txt.data import image_files
 from im2txt.inference import captions
 from im2txt.serving import batcher
 
@@ -75,7 +75,7 @@ class Limits:
   max_waiting_bytes: int = 256 * 2**20
   max_images: int = 32
   max_pixels: int = 40_000_000
-  respect_exif_orientation: bool = True
+  respect_exif_orientation: bool = False
   timeout_secs: float = 60.0
 
   def __post_init__(self):
@@ -213,7 +213,7 @@ class CaptionService:
   def _measure(self, images: Sequence[bytes]) -> list[_Image]:
     measured = []
     for encoded in images:
-      num_pixels = image_conversion.num_pixels(encoded)
+      num_pixels = image_files.num_pixels(encoded)
       # One that is too large is not decoded.
       is_decoded = num_pixels <= self.limits.max_pixels
       measured.append(_Image(encoded, num_pixels if is_decoded else 0))

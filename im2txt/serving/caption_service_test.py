@@ -8,7 +8,7 @@ from absl.testing import parameterized
 from PIL import Image
 
 from im2txt import captioning
-from im2txt.data import image_conversion
+from im2txt.data import image_files
 from im2txt.serving import batcher
 from im2txt.serving import caption_service
 from im2txt.testing import fake_captioner
@@ -52,8 +52,8 @@ class CaptionServiceTest(parameterized.TestCase):
     self.assertEqual(
         [str(error) for error in found[1:4]],
         [
-            image_conversion.PROBLEM,
-            image_conversion.PROBLEM,
+            image_files.PROBLEM,
+            image_files.PROBLEM,
             "It has 20 x 20 pixels, more than the 100 that are allowed.",
         ],
     )

@@ -6,7 +6,7 @@ from absl.testing import absltest
 from selenium.webdriver.common import by
 from selenium.webdriver.common import keys
 
-from im2txt.data import image_conversion
+from im2txt.data import image_files
 from im2txt.serving import application
 from im2txt.serving import caption_service
 from im2txt.serving import request_guard
@@ -146,7 +146,7 @@ class PageBrowserTest(chromium_test_case.ChromiumTestCase):
     )
     self._await_errors(
         "It is no picture that this browser can show.",
-        image_conversion.PROBLEM,
+        image_files.PROBLEM,
     )
     self.assertLen(self.texts(".best"), 0)
     self.wait_for(

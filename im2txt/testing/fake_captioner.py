@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 
 from im2txt import captioning
-from im2txt.data import image_conversion
+from im2txt.data import image_files
 from im2txt.inference import captions
 
 
@@ -57,7 +57,7 @@ class FakeCaptioner:
       raise self.failure
     for encoded in images:
       try:
-        converted = image_conversion.convert(
+        converted = image_files.to_jpeg(
             encoded,
             max_pixels=max_pixels,
             respect_exif_orientation=respect_exif_orientation,
@@ -72,7 +72,7 @@ class FakeCaptioner:
       opened = Image.open(io.BytesIO(encoded))
       opened.load()
     except (OSError, SyntaxError):
-      return captioning.ImageError(image_conversion.PROBLEM)
+      return captioning.ImageError(image_files.PROBLEM)
     return [
         captions.Caption(
             words=("a", str(opened.width), "by", str(opened.height), "."),
