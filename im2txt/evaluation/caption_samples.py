@@ -1,13 +1,15 @@
 """A few fixed images with their captions, to follow them in TensorBoard."""
 
 from collections.abc import Iterator
-import contextlib
+import functools
 import io
 import itertools
 import os
 from typing import NamedTuple
 
+from absl import logging
 import matplotlib
+from matplotlib import font_manager
 from matplotlib import ft2font
 import numpy as np
 from PIL import Image
@@ -20,16 +22,12 @@ from im2txt.input_data import distinct_images
 _WIDTH = 320
 _FONT_SIZE = 20
 _MARGIN = 8
+_LETTERS_NAMED = 10
 
 # Of Latin, Greek, Cyrillic, Arabic and more.
 _FONT = os.path.join(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf")
-# Looked for where the system keeps fonts, for what DejaVu lacks.
-_CJK_FONTS = (
-    "NotoSansCJK-Regular.ttc",
-    "wqy-zenhei.ttc",
-    "Arial Unicode.ttf",
-    "msyh.ttc",
-)
+# They have no shape of their own: spaces, joiners and variation selectors.
+_INVISIBLE = frozenset(" \u200b\u200c\u200d\ufe0e\ufe0f")
 
 
 class Sample(NamedTuple):
@@ -124,12 +122,36 @@ def _open(encoded_image: bytes) -> Image.Image:
 
 
 def _font(text: str) -> ImageFont.FreeTypeFont:
-  charmap = ft2font.FT2Font(_FONT).get_charmap()
-  if not all(ord(character) in charmap for character in text):
-    for name in _CJK_FONTS:
-      with contextlib.suppress(OSError):
-        return ImageFont.truetype(name, _FONT_SIZE)
-  return ImageFont.truetype(_FONT, _FONT_SIZE)
+  letters = frozenset(text) - _INVISIBLE
+  return ImageFont.truetype(_find_font(letters), _FONT_SIZE)
+
+
+@functools.cache
+def _find_font(letters: frozenset[str]) -> str:
+  """Returns the file of DejaVu, or of a system's font that has more letters."""
+  if not (missing := letters - _letters(_FONT)):
+    return _FONT
+  # In an order that is the same at each call.
+  for path in sorted(font_manager.findSystemFonts()):
+    if letters <= _letters(path):
+      return path
+  logging.warning(
+      "No font of this system has all the letters %s of a caption, so the"
+      " pictures in TensorBoard show boxes in their place. Install one, such as"
+      " the Debian packages fonts-noto-core and fonts-noto-cjk. The text tab"
+      " shows any letters.",
+      "".join(sorted(missing)[:_LETTERS_NAMED]),
+  )
+  return _FONT
+
+
+@functools.cache
+def _letters(path: str) -> frozenset[str]:
+  """Returns the letters that a font has; none if it can't be read."""
+  try:
+    return frozenset(map(chr, ft2font.FT2Font(path).get_charmap()))
+  except (OSError, RuntimeError):
+    return frozenset()
 
 
 def _wrap(text: str, font, width: int) -> Iterator[str]:

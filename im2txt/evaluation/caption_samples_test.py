@@ -1,11 +1,12 @@
 """Tests of the images that TensorBoard shows with their captions."""
 
-import os
-import shutil
+import contextlib
 import types
 from unittest import mock
 
+from absl.testing import parameterized
 import matplotlib
+from matplotlib import font_manager
 import numpy as np
 from PIL import Image
 import tensorflow as tf
@@ -36,7 +37,7 @@ def _caption(sentence):
   )
 
 
-class CaptionSamplesTest(tf.test.TestCase):
+class CaptionSamplesTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_samples_are_spread_over_the_split(self):
     folder = self.create_tempdir().full_path
@@ -81,16 +82,34 @@ class CaptionSamplesTest(tf.test.TestCase):
       return [caption_samples.with_caption(sky, letter) for letter in "ᶁᶄ"]
 
     sky = Image.new("RGB", (320, 10), "blue")
-    home = self.create_tempdir()
-    home.mkdir("fonts")
-    places = {"XDG_DATA_HOME": home.full_path, "XDG_DATA_DIRS": "/no"}
-    self.enter_context(mock.patch.dict(os.environ, places))
-    self.assertAllEqual(*pictures())  # Two boxes.
-    shutil.copy(
-        f"{matplotlib.get_data_path()}/fonts/ttf/STIXGeneral.ttf",
-        os.path.join(home.full_path, "fonts", "NotoSansCJK-Regular.ttc"),
-    )
-    self.assertNotAllEqual(*pictures())
+    broken = self.create_tempfile("a.ttf", "no font").full_path
+    fonts = [broken, f"{matplotlib.get_data_path()}/fonts/ttf/STIXGeneral.ttf"]
+    with self._fonts_of_the_system([broken]):
+      with self.assertLogs("absl", "WARNING") as logs:
+        self.assertAllEqual(*pictures())  # Two boxes.
+      self.assertRegex(logs.output[0], "No font .*ᶁ.*fonts-noto-core")
+    with self._fonts_of_the_system(fonts), self.assertNoLogs("absl", "WARNING"):
+      self.assertNotAllEqual(*pictures())
+
+  @parameterized.parameters("หมาวิ่ง", "कुत्ता दौड़ता है।", "一只狗")
+  def test_scripts_for_which_the_system_may_have_a_font(self, text):
+    sky = Image.new("RGB", (320, 10), "blue")
+    fonts = font_manager.findSystemFonts()
+    letters = set(text) - {" "}
+    if any(letters <= caption_samples._letters(path) for path in fonts):
+      with self.assertNoLogs("absl", "WARNING"):
+        picture = caption_samples.with_caption(sky, text)
+      # Not the boxes of DejaVu.
+      with self._fonts_of_the_system([]):
+        boxes = caption_samples.with_caption(sky, text)
+      self.assertNotAllEqual(picture, boxes)
+
+  @contextlib.contextmanager
+  def _fonts_of_the_system(self, paths):
+    caption_samples._find_font.cache_clear()
+    with mock.patch.object(font_manager, "findSystemFonts", return_value=paths):
+      yield
+    caption_samples._find_font.cache_clear()
 
   def test_table(self):
     samples = [caption_samples.Sample(3, None), caption_samples.Sample(9, None)]

@@ -6,6 +6,10 @@ While a batch is worked on, the next one gathers. An idle thread waits a moment
 for company before it takes what there is. Of what waits, the oldest decides
 which kind comes next, so that no kind waits forever. What is cancelled while it
 waits costs nothing; what waits has an upper limit.
+
+Requests take turns by rounds: of a request that weighs more than a batch may,
+the first batch is in the next round, the second in the one after, and so on. So
+others wait for no more than one batch of it.
 """
 
 from collections import deque
@@ -36,6 +40,7 @@ class _Task:
   kind: Hashable
   future: futures.Future
   deadline: float  # When it is taken even into a batch that isn't full.
+  round: int
 
 
 class Batcher:
@@ -78,6 +83,7 @@ class Batcher:
     self._max_delay_secs = max_delay_secs
     self._max_waiting = max_waiting
     self._waiting: deque[_Task] = deque()
+    self._round = 0  # Of the last batch.
     self._changed = threading.Condition()
     self._is_closed = False
     # As a daemon, it keeps no process alive that fails before `close`.
@@ -121,13 +127,20 @@ class Batcher:
       ClosedError: After `close`.
     """
     deadline = time.monotonic() + self._max_delay_secs
-    tasks = [_Task(item, kind, futures.Future(), deadline) for item in items]
+    weights = itertools.accumulate(map(self._weigh, items), initial=0)
     with self._changed:
+      tasks = [
+          _Task(item, kind, futures.Future(), deadline, self._round_of(weight))
+          for item, weight in zip(items, weights, strict=False)
+      ]
       if self._is_closed:
         raise ClosedError("The batcher is closed.")
       if self.num_waiting + len(tasks) > self._max_waiting:
         raise FullError(f"{self.num_waiting} items wait already.")
-      self._waiting.extend(tasks)
+      # Within a round, the oldest first.
+      self._waiting = deque(
+          sorted([*self._waiting, *tasks], key=lambda task: task.round)
+      )
       self._changed.notify()
     return [task.future for task in tasks]
 
@@ -137,6 +150,10 @@ class Batcher:
       self._is_closed = True
       self._changed.notify()
     self._thread.join()
+
+  def _round_of(self, weight_before: int) -> int:
+    """Returns the round of an item after others of its request."""
+    return self._round + 1 + weight_before // max(1, self._max_batch_weight)
 
   def _drop_cancelled(self) -> None:
     self._waiting = deque(
@@ -179,6 +196,7 @@ class Batcher:
       batch = self._next()
       for task in batch:
         self._waiting.remove(task)
+        self._round = task.round
       return batch
 
   def _next(self) -> list[_Task]:

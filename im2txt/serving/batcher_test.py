@@ -81,6 +81,25 @@ class BatcherTest(parameterized.TestCase):
         [b for b, _ in self.run_.batches], [[0], [1, 5], [1], [9], [2, 4]]
     )
 
+  def test_others_have_their_turn_after_a_batch_of_a_heavy_request(self):
+    made, _ = self._make_busy(weigh=int, max_batch_weight=6)
+    pending = made.submit([6, 6, 6]) + made.submit([1]) + made.submit([2, 2])
+    self._finish(pending)
+    self.assertEqual(
+        [b for b, _ in self.run_.batches], [[0], [6], [1, 2, 2], [6], [6]]
+    )
+
+  def test_a_heavy_request_has_its_turn_after_others(self):
+    made, _ = self._make_busy(weigh=int, max_batch_weight=6)
+    pending = made.submit([6, 5])
+    # Many small ones, more at each batch.
+    for _ in range(3):
+      pending += made.submit([3])
+    self._finish(pending)
+    self.assertEqual(
+        [b for b, _ in self.run_.batches], [[0], [6], [3, 3], [3], [5]]
+    )
+
   def test_kinds_are_not_mixed_and_the_oldest_goes_first(self):
     made, _ = self._make_busy()
     pending = made.submit([1], "b") + made.submit([2], "a")
