@@ -309,11 +309,13 @@ def _without_metadata(png: bytes) -> bytes:
 
   Pillow refuses a PNG with a megabyte of them, or with a wrong checksum.
   """
-  chunks: dict[bytes, list[memoryview]] = {}
+  chunks: dict[bytes, list[memoryview]] = {b"IDAT": [], b"IEND": []}
   for kind, chunk in _png_chunks(png):
     is_sound = zlib.crc32(chunk[4:-4]) == int.from_bytes(chunk[-4:], "big")
     if kind in (b"IHDR", b"PLTE", b"IDAT", b"IEND") or is_sound:
       chunks.setdefault(kind, []).append(chunk)
+  if not chunks[b"IDAT"] or not chunks[b"IEND"]:
+    raise ValueError("truncated PNG")
   kept = [
       c for kind in (*_PNG_HEAD, b"IDAT", b"IEND") for c in chunks.get(kind, ())
   ]
@@ -321,12 +323,14 @@ def _without_metadata(png: bytes) -> bytes:
 
 
 def _png_chunks(png: bytes) -> Iterator[tuple[bytes, memoryview]]:
-  """Yields the kind and all bytes of each chunk up to the end or the damage."""
+  """Yields the kind and all bytes of each whole chunk up to the end."""
   start = len(_PNG)
   view = memoryview(png)
   while start + 12 <= len(png):
     length, kind = struct.unpack_from(">I4s", png, start)
     end = start + 12 + length
+    if end > len(png):
+      return
     yield kind, view[start:end]
     if kind == b"IEND":
       return

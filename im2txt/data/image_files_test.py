@@ -276,6 +276,14 @@ class ConvertTest(parameterized.TestCase):
       image_files.to_jpeg(data)
     self.assertRegex(image_files.problem_of(data), "corrupt or truncated")
 
+  @parameterized.parameters(0.1, 0.3, 0.5, 0.9, 0.99)
+  def test_truncated_pngs(self, part):
+    for data in (_noise("PNG"), _noise("PNG", orientation=6)):
+      data = data[: int(part * len(data))]
+      with self.assertRaisesRegex(ValueError, "Not a valid"):
+        image_files.to_jpeg(data)
+      self.assertRegex(image_files.problem_of(data), "corrupt or truncated")
+
   @parameterized.parameters("JPEG", "PNG")
   def test_what_has_no_head(self, file_format):
     with self.assertRaisesRegex(ValueError, "Not a valid"):
