@@ -55,6 +55,7 @@ from absl import flags
 
 from im2txt.config import presets
 from im2txt.runtime import program
+from im2txt.runtime import switch_flag
 
 __doc__ = f"{__doc__}\nPresets, for --preset:\n\n{presets.describe()}"
 
@@ -131,11 +132,14 @@ _MIXED_PRECISION = flags.DEFINE_enum(
     " float16, with the loss scaled, is for GPUs. Variables, statistics and"
     " losses are float32 in any case.",
 )
-_JIT_COMPILE = flags.DEFINE_boolean(
-    "jit_compile",
-    False,
-    "Whether XLA compiles the step: once for each length of captions, which"
-    " takes a while, and then faster on GPUs. For one device and float32.",
+_JIT_COMPILE = flags.DEFINE_flag(
+    switch_flag.make(
+        "jit_compile",
+        "Whether XLA compiles the step, which makes it faster on GPUs. It takes a"
+        " while for each of a few lengths of captions, as the log says. auto: on a"
+        " GPU, with --distribution=off, --mixed_precision=float32 and the"
+        " likelihood as objective; true is refused with anything else.",
+    )
 )
 _DISTRIBUTION = flags.DEFINE_enum(
     "distribution",
@@ -212,7 +216,7 @@ def main(argv: list[str]) -> int:
 def _check_flags() -> None:
   """Finds flags that are missing or don't go together."""
   program.require(_TRAIN_DIR)
-  if _JIT_COMPILE.value and _MIXED_PRECISION.value != "float32":
+  if _JIT_COMPILE.value == "true" and _MIXED_PRECISION.value != "float32":
     raise app.UsageError("--jit_compile needs --mixed_precision=float32.")
   if _OBJECTIVE.value == "self_critical":
     program.require(_VOCAB_FILE)
@@ -221,7 +225,7 @@ def _check_flags() -> None:
           "--objective=self_critical takes --train_inception, not"
           " --train_inception_after_steps."
       )
-    if _DISTRIBUTION.value != "off" or _JIT_COMPILE.value:
+    if _DISTRIBUTION.value != "off" or _JIT_COMPILE.value == "true":
       raise app.UsageError(
           "--objective=self_critical runs on one device, without --jit_compile."
       )

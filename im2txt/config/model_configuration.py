@@ -20,8 +20,9 @@ class ModelConfig:
   # vocabulary, so that a re-built vocabulary of another size still fits.
   vocab_size: int = 12000
 
-  # Even and odd threads distort colours in two different orders, so half the
-  # training images go each way; this many images are prepared at once.
+  # Even and odd threads of the original distorted colours in two different
+  # orders, so half the training images go each way. Images are numbered by
+  # turns for that; all cores prepare them, however many there are.
   num_preprocess_threads: int = 4
 
   # Records held for shuffling. The builder has shuffled them already, and the

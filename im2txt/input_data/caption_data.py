@@ -110,7 +110,6 @@ class CaptionData:
     return inputs.evaluation_batches(
         self.files,
         batch_size=config.batch_size,
-        num_preprocess_threads=config.num_preprocess_threads,
         **self.image_arguments(),
     )
 

@@ -142,7 +142,7 @@ def image_batches(
         lambda _, record: process(
             encoded_image(record, data), is_training=False
         ),
-        num_parallel_calls=config.num_preprocess_threads,
+        num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )
   return images.batch(config.batch_size).prefetch(1)

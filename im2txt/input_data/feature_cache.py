@@ -191,7 +191,7 @@ def _views(
       distinct_images.first_records(data, images, numbers)
       .map(
           image_views,
-          num_parallel_calls=data.config.num_preprocess_threads,
+          num_parallel_calls=tf.data.AUTOTUNE,
           deterministic=True,
       )
       .prefetch(max(1, _VIEWS_AHEAD // options.num_views))

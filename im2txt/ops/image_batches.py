@@ -96,7 +96,7 @@ def training_image_batches(
       .enumerate(order.start_step * order.batch_size)
       .map(
           distorted_image,
-          num_parallel_calls=num_preprocess_threads,
+          num_parallel_calls=tf.data.AUTOTUNE,
           deterministic=True,
       )
       .batch(order.batch_size, drop_remainder=True)

@@ -222,8 +222,9 @@ def training_batches(
     files: Names of TFRecord files.
     order: Of their records. Its seed decides the distortions too.
     process: See `ProcessImage`.
-    num_preprocess_threads: How many images to process at once. They are
-      numbered by turns, since the distortions depend on the number.
+    num_preprocess_threads: How many threads the original had. Images are
+      numbered from 0 to this by turns, since the order of the colour
+      distortions depends on the number; all cores process them.
     image_feature: See `parse_sequence_example`.
     caption_feature: See `parse_sequence_example`.
 
@@ -252,7 +253,7 @@ def training_batches(
       .enumerate(order.own_start)
       .map(
           distorted_example,
-          num_parallel_calls=num_preprocess_threads,
+          num_parallel_calls=tf.data.AUTOTUNE,
           deterministic=True,
       )
   )
@@ -264,7 +265,6 @@ def evaluation_batches(
     *,
     batch_size: int,
     process: ProcessImage,
-    num_preprocess_threads: int = 4,
     image_feature: str = IMAGE_FEATURE,
     caption_feature: str = CAPTION_FEATURE,
 ) -> tf.data.Dataset:
@@ -274,7 +274,6 @@ def evaluation_batches(
     files: Names of TFRecord files.
     batch_size: Examples in a batch.
     process: See `ProcessImage`.
-    num_preprocess_threads: How many images to process at once.
     image_feature: See `parse_sequence_example`.
     caption_feature: See `parse_sequence_example`.
 
@@ -284,7 +283,7 @@ def evaluation_batches(
   crop = functools.partial(process, is_training=False)
   examples = tf.data.TFRecordDataset(list(files)).map(
       functools.partial(_example, crop, image_feature, caption_feature),
-      num_parallel_calls=num_preprocess_threads,
+      num_parallel_calls=tf.data.AUTOTUNE,
       deterministic=True,
   )
   return _padded_batches(examples, batch_size, drop_remainder=False)

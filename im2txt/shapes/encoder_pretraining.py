@@ -125,7 +125,7 @@ def training_batches(
       .enumerate()
       .map(
           read,
-          num_parallel_calls=config.num_preprocess_threads,
+          num_parallel_calls=tf.data.AUTOTUNE,
           deterministic=True,
       )
       .batch(config.batch_size, drop_remainder=True)

@@ -1,6 +1,5 @@
 """Tests of training in bfloat16 and float16."""
 
-import dataclasses
 from unittest import mock
 
 import numpy as np
@@ -136,24 +135,6 @@ class Float16Test(tf.test.TestCase):
       scale.update(tf.constant(is_finite))
       factors.append(float(scale.factor))
     self.assertEqual([8.0, 16.0, 8.0, 8.0, 16.0], factors)
-
-
-class JitTest(tf.test.TestCase):
-
-  @mock.patch.object(encoders, "make_encoder", tiny.FeatureEncoder)
-  def test_same_losses(self):
-    batch = _batch()
-    spec = tf.nest.map_structure(tf.TensorSpec.from_tensor, batch)
-    losses = []
-    for jit_compile in (False, True):
-      trainer = trainers.Trainer(
-          dataclasses.replace(tiny.CONFIG, lstm_dropout_keep_prob=1.0),
-          configuration.TrainingConfig(),
-          step_options.StepOptions(jit_compile=jit_compile),
-      )
-      step = trainer.step_function(spec)
-      losses.append([float(step(batch).batch_loss) for _ in range(3)])
-    self.assertAllClose(*losses, 1e-4)
 
 
 if __name__ == "__main__":

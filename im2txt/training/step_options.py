@@ -40,14 +40,17 @@ class StepOptions:
     objective: What to train for; the captions' likelihood if None.
     scale_loss: Whether gradients are computed in float16; see
       `mixed_precision.LossScale`.
-    jit_compile: Whether XLA compiles the step, anew for each length of
-      captions; not with several replicas.
+    jit_compile: Whether XLA compiles the step, anew for each of a few lengths
+      of captions; not with several replicas.
+    must_compile: Whether it is an error if XLA can't compile the step here;
+      otherwise training does without, with a warning.
   """
 
   train_inception: bool = False
   objective: Objective | None = None
   scale_loss: bool = False
   jit_compile: bool = False
+  must_compile: bool = True
 
 
 DEFAULT = StepOptions()

@@ -1,14 +1,17 @@
 """One step of training, under any `tf.distribute` strategy."""
 
 from collections.abc import Callable
+import time
 from typing import Any
 
+from absl import logging
 import tensorflow as tf
 
 from im2txt import configuration
 from im2txt import show_and_tell_model
 from im2txt.distributed import replicas
 from im2txt.ops import caption_decoder
+from im2txt.ops import inputs
 from im2txt.ops import optimizers
 from im2txt.ops import scheduled_sampling
 from im2txt.ops import weight_averages
@@ -18,6 +21,9 @@ from im2txt.training import step_options
 
 # Under which tag steps tell it, if there is scheduled sampling.
 SAMPLING_PROBABILITY = "scheduled_sampling/probability"
+
+# Captions of MSCOCO have 8 to 57 words: XLA meets some four lengths of a batch.
+_LENGTH_MULTIPLE = 16
 
 
 class Trainer(tf.Module):
@@ -29,6 +35,10 @@ class Trainer(tf.Module):
     averages: The `weight_averages.WeightAverages`, of nothing unless the
       configuration asks for them.
     strategy: The strategy in whose scope the variables are.
+    compute: The function of a batch, a step and a loss scale that computes the
+      gradients and updates the weights: all of a step but its counters. These
+      are integers, which TensorFlow keeps in the processor's memory, where what
+      XLA compiles for a GPU can't reach them.
   """
 
   def __init__(
@@ -53,7 +63,13 @@ class Trainer(tf.Module):
     super().__init__()
     self._config = training_config
     self._objective = options.objective
-    self._jit_compile = options.jit_compile
+    self.compute = self._compute
+    if options.jit_compile:
+      self.compute = tf.function(
+          self._compute, autograph=False, jit_compile=True
+      )
+    self._pads_lengths = options.jit_compile
+    self._must_compile = options.must_compile
     self._batch_size = model_config.batch_size
     self.strategy = strategy or tf.distribute.get_strategy()
     if options.jit_compile and self.strategy.num_replicas_in_sync > 1:
@@ -131,11 +147,40 @@ class Trainer(tf.Module):
     Returns:
       A function of a batch that returns the step's `StepMetrics`.
     """
+    step = self._traced_step(batch_spec)
+    if not self._pads_lengths:
+      return step
+    compiled: set[int] = set()
+
+    def compiled_step(batch: inputs.Batch) -> step_metrics.StepMetrics:
+      nonlocal step
+      length = _padded_length(int(tf.shape(batch.input_seqs)[1]))
+      if length in compiled or not self._pads_lengths:
+        return step(batch)
+      logging.info("XLA compiles the step for captions of %d words.", length)
+      start = time.monotonic()
+      try:
+        metrics = step(batch)
+      except tf.errors.OpError as error:
+        if compiled or self._must_compile:
+          raise
+        logging.warning(
+            "XLA is not used, since it can't compile the step here: %s",
+            error.message.partition("\n")[0],
+        )
+        self.compute = self._compute
+        self._pads_lengths = False
+        step = self._traced_step(batch_spec)
+        return step(batch)
+      compiled.add(length)
+      logging.info("Compiled in %.1f s.", time.monotonic() - start)
+      return metrics
+
+    return compiled_step
+
+  def _traced_step(self, batch_spec: Any) -> Callable[[Any], Any]:
     return tf.function(
-        self._distributed_step,
-        input_signature=[batch_spec],
-        autograph=False,
-        jit_compile=self._jit_compile or None,
+        self._distributed_step, input_signature=[batch_spec], autograph=False
     )
 
   def learning_rate(self, step: tf.Tensor) -> tf.Tensor:
@@ -193,8 +238,38 @@ class Trainer(tf.Module):
     )
 
   def _replica_step(self, batch: Any) -> step_metrics.StepMetrics:
-    replica = tf.distribute.get_replica_context()
+    if self._pads_lengths:
+      batch = _with_few_lengths(batch)
     step = self.model.global_step.read_value()
+    scale = self._loss_scale.factor if self._loss_scale else None
+    metrics, is_finite = self.compute(batch, step, scale)
+    if self._loss_scale:
+      # Of a step that was left out, unless no smaller factor may help: then the
+      # run has diverged.
+      left_out = self._loss_scale.update(is_finite) & ~is_finite
+      norm = tf.where(left_out, 0.0, metrics.gradient_norm)
+      metrics = metrics._replace(gradient_norm=norm)
+    with tf.control_dependencies([metrics.total_loss]):
+      tf.raw_ops.AssignAddVariableOp(
+          resource=self.model.global_step.handle, value=1
+      )
+    return metrics
+
+  def _compute(
+      self, batch: Any, step: tf.Tensor, scale: tf.Tensor | None
+  ) -> tuple[step_metrics.StepMetrics, tf.Tensor]:
+    """Computes losses and gradients of a batch, and updates the weights.
+
+    Args:
+      batch: The batch of this replica.
+      step: The global step before the step; an int32 scalar.
+      scale: The factor of the loss, a float32 scalar; None for no scaling.
+
+    Returns:
+      The metrics, and whether all gradients were finite; if not, the weights
+      are as before. A bool scalar.
+    """
+    replica = tf.distribute.get_replica_context()
     sampling_probability = self.sampling_probability(step)
     with tf.GradientTape() as tape:
       seed = self._seed(step, replica)
@@ -216,29 +291,26 @@ class Trainer(tf.Module):
           losses.regularization_loss / replica.num_replicas_in_sync
       )
       # Inside the tape, so that all the way back nothing is too small.
-      scale = self._loss_scale.factor if self._loss_scale else None
       minimized = total_loss if scale is None else total_loss * scale
     gradients = tape.gradient(minimized, list(self._trained.values()))
     gradients = [_sum_over_replicas(replica, g) for g in gradients]
-    if self._loss_scale:
+    if scale is not None:
       gradients = [mixed_precision.divide(g, scale) for g in gradients]
     clip_norm = self._config.clip_gradients
     # The rows of a word embedding's gradient count one by one for the norm,
     # however often their word is in the batch, as in the original.
     clipped, norm = tf.clip_by_global_norm(gradients, clip_norm)
     learning_rate = self.learning_rate(step)
-    norm = self._apply(clipped, norm, learning_rate)
+    is_finite = tf.math.is_finite(norm)
+    self._apply(clipped, is_finite, learning_rate)
     self.averages.update(step)
-    tf.raw_ops.AssignAddVariableOp(
-        resource=self.model.global_step.handle, value=1
-    )
     measures = {
         tag: _sum_over_replicas(replica, value) / replica.num_replicas_in_sync
         for tag, value in losses.measures.items()
     }
     if sampling_probability is not None:
       measures[SAMPLING_PROBABILITY] = sampling_probability
-    return step_metrics.StepMetrics(
+    metrics = step_metrics.StepMetrics(
         batch_loss=_sum_over_replicas(replica, batch_loss),
         total_loss=_sum_over_replicas(replica, total_loss),
         learning_rate=learning_rate,
@@ -246,21 +318,19 @@ class Trainer(tf.Module):
         clipped_gradient_norm=tf.minimum(norm, clip_norm),
         measures=measures,
     )
+    return metrics, is_finite
 
-  def _apply(self, gradients, norm, learning_rate) -> tf.Tensor:
-    """Updates the variables, unless float16 overflowed; returns the norm."""
+  def _apply(self, gradients, is_finite, learning_rate) -> None:
+    """Updates the variables, unless float16 overflowed."""
     if not self._loss_scale:
       self.optimizer.apply(gradients, learning_rate)
-      return norm
-    is_finite = tf.math.is_finite(norm)
+      return
 
     def apply() -> tf.Tensor:
       self.optimizer.apply(gradients, learning_rate)
-      return norm
+      return is_finite
 
-    applied = tf.cond(is_finite, apply, lambda: tf.zeros([]))
-    # Where no factor helps, the run has diverged.
-    return tf.where(self._loss_scale.update(is_finite), applied, norm)
+    tf.cond(is_finite, apply, lambda: is_finite)
 
   def _seed(self, step: tf.Tensor, replica) -> tf.Tensor:
     """Of dropout and sampling of a step on a replica; an integer [2]."""
@@ -270,6 +340,30 @@ class Trainer(tf.Module):
         tf.stack([seed, tf.cast(step, seed.dtype)]),
         replica.replica_id_in_sync_group,
     )
+
+
+def _with_few_lengths(batch: Any) -> Any:
+  """Returns a batch whose captions are padded to a multiple of some words.
+
+  XLA compiles a step anew for each length.
+  """
+  if not isinstance(batch, inputs.Batch):
+    return batch
+  length = tf.shape(batch.input_seqs)[1]
+  padding = _padded_length(length) - length
+
+  def pad(words: tf.Tensor) -> tf.Tensor:
+    return tf.pad(words, [[0, 0], [0, padding]])
+
+  return batch._replace(
+      input_seqs=pad(batch.input_seqs),
+      target_seqs=pad(batch.target_seqs),
+      input_mask=pad(batch.input_mask),
+  )
+
+
+def _padded_length(length: Any) -> Any:
+  return -(-length // _LENGTH_MULTIPLE) * _LENGTH_MULTIPLE
 
 
 def _sum_over_replicas(replica, value):

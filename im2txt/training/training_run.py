@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from absl import logging
+import tensorflow as tf
 
 from im2txt import configuration
 from im2txt.checkpointing import checkpoint_paths
@@ -47,7 +48,7 @@ class Run:
   preset: str | None
   config_overrides: str
   mixed_precision: str
-  jit_compile: bool
+  jit_compile: str
   distribution: str
   shard_by_record: bool
   cluster_timeout_secs: float
@@ -125,7 +126,8 @@ def _train(
             train_inception=train_inception,
             objective=objective,
             scale_loss=run.mixed_precision == "float16",
-            jit_compile=run.jit_compile,
+            jit_compile=_uses_xla(run),
+            must_compile=run.jit_compile == "true",
         ),
         inception_checkpoint_file=run.inception_checkpoint_file,
         distribution=distribution,
@@ -136,6 +138,18 @@ def _train(
       make_loop,
       train_dir=run.train_dir,
       log_every_n_steps=run.log_every_n_steps,
+  )
+
+
+def _uses_xla(run: Run) -> bool:
+  """Returns whether XLA is to compile the steps of a run."""
+  if run.jit_compile != "auto":
+    return run.jit_compile == "true"
+  return (
+      bool(tf.config.list_physical_devices("GPU"))
+      and run.distribution == "off"
+      and run.mixed_precision == "float32"
+      and run.objective == "likelihood"
   )
 
 

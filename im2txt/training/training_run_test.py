@@ -61,7 +61,7 @@ class TrainingRunTestCase(parameterized.TestCase, tf.test.TestCase):
             "preset": None,
             "config_overrides": "",
             "mixed_precision": "float32",
-            "jit_compile": False,
+            "jit_compile": "auto",
             "distribution": "off",
             "shard_by_record": False,
             "cluster_timeout_secs": 9.0,
@@ -111,7 +111,7 @@ class TrainingRunTest(TrainingRunTestCase):
     self._train(
         input_file_pattern=self.pairs,
         mixed_precision="float16",
-        jit_compile=True,
+        jit_compile="true",
     )
     with mock.patch.object(training_loop, "TrainingLoop") as made:
       self.make_loop(True)
@@ -124,7 +124,24 @@ class TrainingRunTest(TrainingRunTestCase):
     self.assertTrue(options.train_inception)
     self.assertTrue(options.scale_loss)
     self.assertTrue(options.jit_compile)
+    self.assertTrue(options.must_compile)
     self.assertIsNone(options.objective)
+
+  @parameterized.parameters(
+      ("auto", 1, {}, True),
+      ("auto", 0, {}, False),
+      ("auto", 1, {"mixed_precision": "bfloat16"}, False),
+      ("auto", 1, {"distribution": "mirrored"}, False),
+      ("auto", 1, {"objective": "self_critical"}, False),
+      ("true", 0, {}, True),
+      ("false", 1, {}, False),
+  )
+  def test_xla(self, flag, num_gpus, fields, expected):
+    with mock.patch.object(
+        tf.config, "list_physical_devices", return_value=["gpu"] * num_gpus
+    ):
+      run = self._run(jit_compile=flag, **fields)
+      self.assertEqual(expected, training_run._uses_xla(run))
 
   @parameterized.parameters((None, 0), (signal.SIGTERM, 143))
   def test_exit_status(self, number, status):
