@@ -135,9 +135,9 @@ _MIXED_PRECISION = flags.DEFINE_enum(
 _JIT_COMPILE = flags.DEFINE_flag(
     switch_flag.make(
         "jit_compile",
-        "Whether XLA compiles the step, which makes it faster on GPUs. It takes a"
-        " while for each of a few lengths of captions, as the log says. auto: on a"
-        " GPU, with --distribution=off, --mixed_precision=float32 and the"
+        "Whether XLA compiles the step, which makes it faster on GPUs. It takes"
+        " a while for each of a few lengths of captions, as the log says. auto:"
+        " on a GPU, with --distribution=off, --mixed_precision=float32 and the"
         " likelihood as objective; true is refused with anything else.",
     )
 )
