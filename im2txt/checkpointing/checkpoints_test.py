@@ -137,12 +137,15 @@ class CheckpointsTest(parameterized.TestCase, tf.test.TestCase):
     with self.assertRaisesRegex(FileNotFoundError, "model.ckpt-9"):
       checkpoints.restore(self.variables, self._path("model.ckpt-9"))
 
-  @parameterized.parameters(".index", ".data-00000-of-00001")
-  def test_damaged_file(self, suffix):
+  @parameterized.parameters(
+      (".index", "model.ckpt-1.index is not a file of a checkpoint"),
+      (".data-00000-of-00001", "model.ckpt-1 can't be read"),
+  )
+  def test_damaged_file(self, suffix, message):
     path = self._save()
     with open(path + suffix, "r+b") as file:
       file.truncate(5)
-    with self.assertRaisesRegex(ValueError, "model.ckpt-1 can't be read"):
+    with self.assertRaisesRegex(ValueError, message):
       checkpoints.restore(self.variables, path)
 
 

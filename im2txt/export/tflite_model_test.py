@@ -55,7 +55,7 @@ class TfliteModelTest(parameterized.TestCase, tf.test.TestCase):
     images = [tiny_captioning.jpeg(seed) for seed in range(4)]
     # Of any size.
     small = tf.io.decode_jpeg(images[1])[:70, :50]
-    images.append(tf.io.encode_png(small).numpy())
+    images.append(tf.io.encode_jpeg(small).numpy())
     expected = captioning.Captioner(model, self.vocab).caption(
         images, **options
     )
