@@ -67,7 +67,9 @@ class SavedConfigTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_damaged_checkpoint_without_a_file(self):
     path = self.create_tempfile("model.ckpt", "damaged").full_path
-    with self.assertRaisesRegex(ValueError, "model.ckpt can't be read"):
+    with self.assertRaisesRegex(
+        ValueError, "model.ckpt is not a file of a check"
+    ):
       saved_config.load(path)
 
   def test_error_names_the_file(self):

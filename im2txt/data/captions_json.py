@@ -107,7 +107,7 @@ def _captioned_images(
       name = json_values.text(image["file_name"], "a file name")
       path = str(Path(image_dir, name))
     images[image_id] = CaptionedImage(image_id, path, [])
-  if not content.get("annotations"):
+  if "annotations" not in content or (images and not content["annotations"]):
     raise ValueError(
         "it lists images and holds no captions, as the files of a test set"
         " (image_info_*.json) do."

@@ -174,6 +174,9 @@ def _impose(
       looks further than TMPDIR, so that alone takes none away.
   """
   if file_size is not None:
+    # Python would write the bytecode of modules that are cut short.
+    sys.dont_write_bytecode = True
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     # Or the signal would end the program.
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
