@@ -149,8 +149,8 @@ def _diagnose(checkpoint: str) -> str | None:
   else:
     files = [index, *sorted(tf.io.gfile.glob(f"{checkpoint}.data-*"))]
   for file in filter(tf.io.gfile.exists, files):
-    if what := failed_downloads.describe(file):
-      return f"{file} {what}."
+    if fault := failed_downloads.describe(file):
+      return f"{file} {fault}."
   if tf.io.gfile.exists(files[0]) and not _is_table(files[0]):
     return (
         f"{files[0]} is not a file of a checkpoint, or is cut short. Copy or"

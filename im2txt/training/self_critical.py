@@ -115,7 +115,8 @@ def read_images(
   logging.info("Reading the captions of %d files.", len(data.files))
   split = distinct_images.scan(data, None)
   for image_id, captions in split.word_ids.items():
-    references = split.references[image_id] or [None] * len(captions)
+    # Cached features have no words.
+    references = split.references[image_id] or [""] * len(captions)
     for caption, words in zip(captions, references, strict=True):
       _check_caption(caption, words, image_id, vocab)
   _check_frequencies(itertools.chain(*split.word_ids.values()), vocab)
@@ -130,7 +131,7 @@ def read_images(
 
 def _check_caption(
     caption: Sequence[int],
-    words: str | None,
+    words: str,
     image_id: int,
     vocab: vocabulary.Vocabulary,
 ) -> None:
@@ -138,7 +139,7 @@ def _check_caption(
 
   Args:
     caption: The word ids, with start and end word.
-    words: The words between these, if the record has them.
+    words: The words between these; empty if the record does not have them.
     image_id: Whose caption it is, for the message.
     vocab: The vocabulary.
   """
@@ -173,7 +174,7 @@ def _check_frequencies(
   if len(ids) < _MIN_WORDS_TO_COMPARE or not any(vocab.counts):
     return
   ranks = [
-      values.argsort().argsort()
+      values.argsort().argsort().astype(np.float64)
       for values in (occurrences[ids], np.array(vocab.counts)[ids])
   ]
   if np.corrcoef(*ranks)[0, 1] < _MIN_CORRELATION:
