@@ -174,10 +174,10 @@ def _check_frequencies(
   if len(ids) < _MIN_WORDS_TO_COMPARE or not any(vocab.counts):
     return
   ranks = [
-      values.argsort().argsort().astype(np.float64)
+      values.argsort().argsort()
       for values in (occurrences[ids], np.array(vocab.counts)[ids])
   ]
-  if np.corrcoef(*ranks)[0, 1] < _MIN_CORRELATION:
+  if np.corrcoef(np.stack(ranks))[0, 1] < _MIN_CORRELATION:
     raise ValueError(
         f"{_not_of_the_captions(vocab)}: the words that it has as frequent are"
         f" not those that are frequent there. {_USE_THE_OTHER}"
