@@ -177,7 +177,8 @@ def _check_frequencies(
       values.argsort().argsort()
       for values in (occurrences[ids], np.array(vocab.counts)[ids])
   ]
-  if np.corrcoef(np.stack(ranks))[0, 1] < _MIN_CORRELATION:
+  correlation = np.asarray(np.corrcoef(np.stack(ranks)))[0, 1]
+  if correlation < _MIN_CORRELATION:
     raise ValueError(
         f"{_not_of_the_captions(vocab)}: the words that it has as frequent are"
         f" not those that are frequent there. {_USE_THE_OTHER}"
