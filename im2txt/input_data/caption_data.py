@@ -195,10 +195,15 @@ class CaptionData:
     """What is wrong with captions by the largest of their word ids, if any."""
     if largest < self.config.vocab_size:
       return None
+    # That of the data set has the unknown word, which may not be in these files.
+    fields = dataset_facts.config_fields(
+        self.files, are_features=self.are_features
+    )
+    needed = max(largest + 1, fields.get("vocab_size", 0))
     return ValueError(
         f"The captions hold word id {largest}, but the model has a vocab_size"
         f" of {self.config.vocab_size}. Begin a new run with"
-        f" --config_overrides=vocab_size={largest + 1}."
+        f" --config_overrides=vocab_size={needed}."
     )
 
   def check_captions(self) -> None:
