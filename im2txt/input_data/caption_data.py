@@ -195,7 +195,7 @@ class CaptionData:
     """What is wrong with captions by the largest of their word ids, if any."""
     if largest < self.config.vocab_size:
       return None
-    # That of the data set has the unknown word, which may not be in these files.
+    # The data set has the unknown word, which these files may not have.
     fields = dataset_facts.config_fields(
         self.files, are_features=self.are_features
     )
