@@ -123,6 +123,7 @@ class World:
     for path in (self.home / "im2txt/model/train").glob("model.ckpt-2.*"):
       given = path.name.replace("-2.", "-2000000.")
       shutil.copy(path, self.home / "their" / given)
+    shutil.copy(self.variables["VOCAB_FILE"], self.home / "their")
 
   def run(self, script: str) -> None:
     """Runs commands as a reader would, who stops at the first that fails.

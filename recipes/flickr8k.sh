@@ -1,0 +1,222 @@
+#!/usr/bin/env bash
+# Trains Show and Tell on Flickr8k, from photographs and captions to a model
+# that is ready to caption, and scores every stage.
+#
+#   bash recipes/flickr8k.sh CAPTIONS IMAGE_DIR INCEPTION_CHECKPOINT OUTPUT_DIR
+#
+# CAPTIONS is Karpathy's dataset_flickr8k.json, or a folder with
+# captions_train.json, captions_val.json and captions_test.json in MSCOCO's
+# form. INCEPTION_CHECKPOINT is whatever train --inception_checkpoint_file
+# takes, such as the word keras.
+#
+# The stages, each from the best checkpoint of the one before:
+#
+#   data           TFRecords and the vocabulary
+#   features       the image features, encoded once: training from them takes a
+#                  tenth of the time
+#   likelihood     cross-entropy, until the perplexity on val stops falling
+#   sampling       scheduled sampling, at a low constant learning rate
+#   self_critical  self-critical training of CIDEr
+#   fine_tune      phase 2, all weights, from the likelihood model of seed 1
+#   scores         captions of the test split, of each model and of the
+#                  ensembles of all seeds, and their scores
+#   saved_model    a SavedModel of the self-critical model of seed 1
+#
+# Checkpoints are chosen on val alone; the scores are of test alone. When it is
+# interrupted, run the same command again: finished stages are skipped, and
+# the one that was interrupted resumes.
+#
+# Environment:
+#   STAGES           the stages to run; all by default
+#   SEEDS            the seeds of the models, "1 2 3" by default
+#   FINE_TUNE_STEPS  steps of phase 2, 600 by default
+#   PROGRAMS         the folder of the programs, bazel-bin/im2txt by default
+set -euo pipefail
+
+if [[ $# -ne 4 ]]; then
+  sed -n '2,/^set /s/^# \{0,1\}//p' "$0" >&2
+  exit 2
+fi
+readonly captions=$1 image_dir=$2 inception=$3 output=$4
+readonly programs=${PROGRAMS:-bazel-bin/im2txt}
+readonly stages=${STAGES:-data features likelihood sampling self_critical
+  fine_tune scores saved_model}
+readonly seeds=${SEEDS:-1 2 3}
+readonly fine_tune_steps=${FINE_TUNE_STEPS:-600}
+readonly data=$output/data features=$output/features
+
+# Runs one of im2txt's programs.
+im2txt() {
+  "$programs/$1" "${@:2}"
+}
+
+# Runs evaluate beside train, until both have ended.
+# Usage: train_and_evaluate EVALUATE_FLAG... -- TRAIN_FLAG...
+train_and_evaluate() {
+  local evaluate_flags=()
+  while [[ $1 != -- ]]; do
+    evaluate_flags+=("$1")
+    shift
+  done
+  shift
+  im2txt evaluate --input_feature_pattern="$features/val-*" \
+    "${evaluate_flags[@]}" 2>>"$output/evaluate.log" &
+  local evaluation=$!
+  im2txt train --input_feature_pattern="$features/train-*" \
+    --inception_checkpoint_file="$inception" --mixed_precision=bfloat16 "$@"
+  wait "$evaluation"
+}
+
+# Copies the best checkpoint of a run to begin another run with.
+begin_from() {
+  local best=$1 folder=$2
+  mkdir -p "$folder"
+  [[ -e $folder/config.json ]] ||
+    cp "$best"/model.ckpt-* "$best"/config.json "$folder"
+}
+
+# Prints the step of the best checkpoint of a run.
+best_step() {
+  sed -n 's/.*"step": \([0-9]*\).*/\1/p' "$1/best.json"
+}
+
+data() {
+  if [[ -d $captions ]]; then
+    im2txt build_caption_data --image_dir="$image_dir" --output_dir="$data" \
+      --train_captions_file="$captions/captions_train.json" \
+      --val_captions_file="$captions/captions_val.json" \
+      --test_captions_file="$captions/captions_test.json"
+  else
+    im2txt build_caption_data --image_dir="$image_dir" --output_dir="$data" \
+      --captions_file="$captions"
+  fi
+}
+
+features() {
+  local split
+  for split in train val; do
+    im2txt cache_image_features --input_file_pattern="$data/$split-*" \
+      --inception_checkpoint_file="$inception" --output_dir="$features" \
+      --output_prefix="$split" \
+      --views_per_image="$([[ $split == train ]] && echo 2 || echo 1)"
+  done
+}
+
+likelihood() {
+  local model=$output/seed$1
+  # The vocabulary, the unknown word, and no other.
+  local vocab_size=$(($(wc -l <"$data/word_counts.txt") + 1))
+  train_and_evaluate --checkpoint_dir="$model/likelihood" \
+    --eval_dir="$model/likelihood_eval" --min_global_step=1 \
+    --eval_interval_secs=20 --timeout_secs=600 --keep_best=perplexity \
+    --stop_after=4 -- \
+    --train_dir="$model/likelihood" --number_of_steps=20000 \
+    --config_overrides="seed=$1,vocab_size=$vocab_size,batch_size=64,\
+bucket_batches=16,optimizer=adam,initial_learning_rate=0.001,\
+num_examples_per_epoch=30000,num_epochs_per_decay=4,save_checkpoint_secs=60"
+}
+
+sampling() {
+  local model=$output/seed$1 best
+  best=$model/likelihood/best
+  begin_from "$best" "$model/sampling"
+  im2txt train --input_feature_pattern="$features/train-*" \
+    --train_dir="$model/sampling" --mixed_precision=bfloat16 \
+    --number_of_steps="$(($(best_step "$best") + 1500))" \
+    --scheduled_sampling=linear \
+    --config_overrides=scheduled_sampling_offset=0.75,\
+scheduled_sampling_slope=0,scheduled_sampling_minimum=0.75,\
+initial_learning_rate=0.0002,learning_rate_decay_factor=1.0
+  im2txt evaluate --input_feature_pattern="$features/val-*" \
+    --checkpoint_dir="$model/sampling" --eval_dir="$model/sampling_eval" \
+    --min_global_step=1 --keep_best=perplexity --once
+}
+
+self_critical() {
+  local model=$output/seed$1 best step
+  best=$model/sampling/best
+  step=$(best_step "$best")
+  begin_from "$best" "$model/self_critical"
+  train_and_evaluate --checkpoint_dir="$model/self_critical" \
+    --eval_dir="$model/self_critical_eval" --min_global_step=$((step + 1)) \
+    --eval_interval_secs=20 --caption_metrics --metrics=CIDEr \
+    --vocab_file="$data/word_counts.txt" --keep_best=CIDEr \
+    --timeout_secs=300 -- \
+    --train_dir="$model/self_critical" --objective=self_critical \
+    --vocab_file="$data/word_counts.txt" --number_of_steps=$((step + 800)) \
+    --config_overrides=batch_size=32,save_checkpoint_secs=90
+}
+
+fine_tune() {
+  local model=$output/seed1 best step
+  best=$model/likelihood/best
+  step=$(best_step "$best")
+  begin_from "$best" "$model/fine_tune"
+  im2txt train --input_file_pattern="$data/train-*" \
+    --train_dir="$model/fine_tune" --train_inception=true \
+    --mixed_precision=bfloat16 \
+    --number_of_steps=$((step + fine_tune_steps)) \
+    --config_overrides=batch_size=32,train_inception_learning_rate=0.00001
+  im2txt evaluate --input_file_pattern="$data/val-*" \
+    --checkpoint_dir="$model/fine_tune" --eval_dir="$model/fine_tune_eval" \
+    --min_global_step=1 --keep_best=perplexity --once
+}
+
+# Captions the test split. Usage: caption NAME CHECKPOINT...
+caption() {
+  local name=$1
+  shift
+  im2txt run_inference --checkpoint_path="$(IFS=,; echo "$*")" \
+    --vocab_file="$data/word_counts.txt" --input_files="@$output/test.txt" \
+    --output_format=coco_results --captions_file="$data/captions_test.json" \
+    --output_file="$output/captions/$name.json" --resume
+}
+
+scores() {
+  local stage seed
+  mkdir -p "$output/captions"
+  grep -o '"file_name": "[^"]*"' "$data/captions_test.json" | cut -d '"' -f 4 |
+    sed "s|^|$image_dir/|" >"$output/test.txt"
+  for stage in likelihood sampling self_critical; do
+    for seed in $seeds; do
+      caption "seed${seed}_$stage" "$output/seed$seed/$stage/best"
+    done
+    caption "ensemble_$stage" "$output"/seed*/"$stage"/best
+  done
+  if [[ -d $output/seed1/fine_tune/best ]]; then
+    caption seed1_fine_tune "$output/seed1/fine_tune/best"
+  fi
+  im2txt score_captions "$data/captions_test.json" "$output"/captions/*.json \
+    --output_json="$output/scores.json" |
+    tee "$output/scores.txt"
+  im2txt evaluate --input_file_pattern="$data/test-*" --once \
+    --checkpoints="$(echo "$output"/seed*/*/best | tr ' ' ',')" \
+    --eval_dir="$output/test_eval" --min_global_step=1
+}
+
+saved_model() {
+  im2txt export_model --format=saved_model \
+    --checkpoint_path="$output/seed1/self_critical/best" \
+    --vocab_file="$data/word_counts.txt" --output_dir="$output/saved_model"
+}
+
+# Runs a stage unless it has finished before, and notes the time it took.
+# Usage: run STAGE [SEED]
+run() {
+  local done=$output/done/$1${2:+_seed$2}
+  if [[ -e $done ]]; then return; fi
+  echo "== $1${2:+, seed $2}: $(date '+%F %T')"
+  SECONDS=0
+  "$@"
+  echo "$SECONDS s" >"$done"
+}
+
+mkdir -p "$output/done"
+for stage in $stages; do
+  case $stage in
+    likelihood | sampling | self_critical)
+      for seed in $seeds; do run "$stage" "$seed"; done
+      ;;
+    *) run "$stage" ;;
+  esac
+done
