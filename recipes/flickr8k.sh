@@ -104,8 +104,9 @@ features() {
 
 likelihood() {
   local model=$output/seed$1
-  # The vocabulary, the unknown word, and no other.
-  local vocab_size=$(($(wc -l <"$data/word_counts.txt") + 1))
+  # The words of the vocabulary and the unknown word.
+  local vocab_size
+  vocab_size=$(awk 'END { print NR + 1 }' "$data/word_counts.txt")
   train_and_evaluate --checkpoint_dir="$model/likelihood" \
     --eval_dir="$model/likelihood_eval" --min_global_step=1 \
     --eval_interval_secs=20 --timeout_secs=600 --keep_best=perplexity \
