@@ -2,7 +2,7 @@
 # Trains Show and Tell on Flickr8k, from photographs and captions to a model
 # that is ready to caption, and scores every stage.
 #
-#   bash recipes/flickr8k.sh CAPTIONS IMAGE_DIR INCEPTION_CHECKPOINT OUTPUT_DIR
+#   recipes/flickr8k.sh CAPTIONS IMAGE_DIR INCEPTION_CHECKPOINT OUTPUT_DIR
 #
 # CAPTIONS is Karpathy's dataset_flickr8k.json, or a folder with
 # captions_train.json, captions_val.json and captions_test.json in MSCOCO's
@@ -104,17 +104,14 @@ features() {
 
 likelihood() {
   local model=$output/seed$1
-  # The words of the vocabulary and the unknown word.
-  local vocab_size
-  vocab_size=$(awk 'END { print NR + 1 }' "$data/word_counts.txt")
   train_and_evaluate --checkpoint_dir="$model/likelihood" \
     --eval_dir="$model/likelihood_eval" --min_global_step=1 \
     --eval_interval_secs=20 --timeout_secs=600 --keep_best=perplexity \
     --stop_after=4 -- \
     --train_dir="$model/likelihood" --number_of_steps=20000 \
-    --config_overrides="seed=$1,vocab_size=$vocab_size,batch_size=64,\
-bucket_batches=16,optimizer=adam,initial_learning_rate=0.001,\
-num_examples_per_epoch=30000,num_epochs_per_decay=4,save_checkpoint_secs=60"
+    --config_overrides="seed=$1,batch_size=64,bucket_batches=16,\
+optimizer=adam,initial_learning_rate=0.001,num_epochs_per_decay=4,\
+save_checkpoint_secs=60"
 }
 
 sampling() {
@@ -212,6 +209,8 @@ run() {
   echo "$SECONDS s" >"$done"
 }
 
+# An evaluation must not outlive a training that failed.
+trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
 mkdir -p "$output/done"
 for stage in $stages; do
   case $stage in
