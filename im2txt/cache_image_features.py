@@ -20,6 +20,7 @@ same flags, and writes the very files that it would have written.
 from absl import app
 from absl import flags
 
+from im2txt import common_flags
 from im2txt.runtime import program
 from im2txt.runtime import progress
 
@@ -29,12 +30,7 @@ _INPUT_FILE_PATTERN = flags.DEFINE_string(
     "Comma-separated patterns of TFRecord files with images and captions, made"
     " by build_mscoco_data.",
 )
-_ALLOW_MISSING_SHARDS = flags.DEFINE_boolean(
-    "allow_missing_shards",
-    False,
-    "Whether to read a data set of which some of the files that their names"
-    " count (train-00000-of-00256) are missing. By default that is an error.",
-)
+_ALLOW_MISSING_SHARDS = flags.DEFINE_flag(common_flags.allow_missing_shards())
 _INCEPTION_CHECKPOINT_FILE = flags.DEFINE_string(
     "inception_checkpoint_file",
     "",

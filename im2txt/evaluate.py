@@ -29,6 +29,7 @@ from typing import Any
 from absl import app
 from absl import flags
 
+from im2txt import common_flags
 from im2txt import metric_flags
 from im2txt import search_flags
 from im2txt.runtime import program
@@ -47,12 +48,7 @@ _INPUT_FEATURE_PATTERN = flags.DEFINE_string(
     "Instead of --input_file_pattern: patterns of TFRecord files with features"
     " and captions, made by cache_image_features.",
 )
-_ALLOW_MISSING_SHARDS = flags.DEFINE_boolean(
-    "allow_missing_shards",
-    False,
-    "Whether to read a data set of which some of the files that their names"
-    " count (train-00000-of-00256) are missing. By default that is an error.",
-)
+_ALLOW_MISSING_SHARDS = flags.DEFINE_flag(common_flags.allow_missing_shards())
 _CHECKPOINT_DIR = flags.DEFINE_string(
     "checkpoint_dir", "", "The folder with the model's checkpoints."
 )

@@ -47,6 +47,7 @@ from absl import app
 from absl import flags
 from absl import logging
 
+from im2txt import common_flags
 from im2txt import search_flags
 from im2txt.runtime import program
 from im2txt.runtime import progress
@@ -87,12 +88,8 @@ _NUM_CAPTIONS = flags.DEFINE_integer(
     "How many captions to write an image; by default all that were found.",
     lower_bound=1,
 )
-_RESPECT_EXIF_ORIENTATION = flags.DEFINE_boolean(
-    "respect_exif_orientation",
-    False,
-    "Whether to turn JPEGs upright as their EXIF says. Off by default, as in"
-    " the original. run_inference, serve and the builders of data have the same"
-    " flag. Other formats are turned upright in any case.",
+_RESPECT_EXIF_ORIENTATION = flags.DEFINE_flag(
+    common_flags.respect_exif_orientation()
 )
 # How many files left out a message names.
 _MAX_NAMED = 5

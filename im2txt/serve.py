@@ -29,6 +29,7 @@ import math
 from absl import flags
 from absl import logging
 
+from im2txt import common_flags
 from im2txt.runtime import program
 
 _CHECKPOINT_PATH = flags.DEFINE_string(
@@ -55,12 +56,8 @@ _PRECISION = flags.DEFINE_enum(
     ["float32", "bfloat16"],
     "What the encoder computes in; see run_inference.",
 )
-_RESPECT_EXIF_ORIENTATION = flags.DEFINE_boolean(
-    "respect_exif_orientation",
-    False,
-    "Whether to turn JPEGs upright as their EXIF says. Off by default, as in"
-    " the original. run_inference, serve and the builders of data have the same"
-    " flag. Other formats are turned upright in any case.",
+_RESPECT_EXIF_ORIENTATION = flags.DEFINE_flag(
+    common_flags.respect_exif_orientation()
 )
 _HOST = flags.DEFINE_string(
     "host",

@@ -53,6 +53,7 @@ from typing import Any
 from absl import app
 from absl import flags
 
+from im2txt import common_flags
 from im2txt.config import presets
 from im2txt.runtime import program
 from im2txt.runtime import switch_flag
@@ -73,12 +74,7 @@ _INPUT_FEATURE_PATTERN = flags.DEFINE_string(
     " --train_inception. With --train_inception_after_steps, in addition to"
     " --input_file_pattern: for the steps before.",
 )
-_ALLOW_MISSING_SHARDS = flags.DEFINE_boolean(
-    "allow_missing_shards",
-    False,
-    "Whether to read a data set of which some of the files that their names"
-    " count (train-00000-of-00256) are missing. By default that is an error.",
-)
+_ALLOW_MISSING_SHARDS = flags.DEFINE_flag(common_flags.allow_missing_shards())
 _INCEPTION_CHECKPOINT_FILE = flags.DEFINE_string(
     "inception_checkpoint_file",
     "",

@@ -38,6 +38,7 @@ from typing import Any
 from absl import app
 from absl import flags
 
+from im2txt import common_flags
 from im2txt.data import caption_dataset
 from im2txt.data import caption_sources
 from im2txt.data import caption_splits
@@ -136,12 +137,8 @@ _VOCAB_FILE = flags.DEFINE_string(
     "",
     "The word_counts.txt of a model to go on with, instead of a new one.",
 )
-_RESPECT_EXIF_ORIENTATION = flags.DEFINE_boolean(
-    "respect_exif_orientation",
-    False,
-    "Whether to turn JPEGs upright as their EXIF says. Off by default, as in"
-    " the original. run_inference, serve and the builders of data have the same"
-    " flag. Other formats are turned upright in any case.",
+_RESPECT_EXIF_ORIENTATION = flags.DEFINE_flag(
+    common_flags.respect_exif_orientation()
 )
 _ONLY_VOCABULARY = flags.DEFINE_boolean(
     "only_vocabulary",

@@ -26,6 +26,7 @@ from typing import TypeVar
 
 from absl import flags
 
+from im2txt import common_flags
 from im2txt.data import dataset_builder
 from im2txt.data import worker_pool
 from im2txt.runtime import program
@@ -83,12 +84,8 @@ _WORD_COUNTS_OUTPUT_FILE = flags.DEFINE_string(
     "/tmp/word_counts.txt",
     "File to write the vocabulary to.",
 )
-_RESPECT_EXIF_ORIENTATION = flags.DEFINE_boolean(
-    "respect_exif_orientation",
-    False,
-    "Whether to turn JPEGs upright as their EXIF says. Off by default, as in"
-    " the original. run_inference, serve and the builders of data have the same"
-    " flag. Other formats are turned upright in any case.",
+_RESPECT_EXIF_ORIENTATION = flags.DEFINE_flag(
+    common_flags.respect_exif_orientation()
 )
 _NUM_THREADS = flags.DEFINE_integer(
     "num_threads",
