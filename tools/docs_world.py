@@ -124,6 +124,9 @@ class World:
       given = path.name.replace("-2.", "-2000000.")
       shutil.copy(path, self.home / "their" / given)
     shutil.copy(self.variables["VOCAB_FILE"], self.home / "their")
+    # The sizes of this world, which a published model does not need.
+    config = self.home / "im2txt/model/train/config.json"
+    shutil.copy(config, self.home / "their")
 
   def run(self, script: str) -> None:
     """Runs commands as a reader would, who stops at the first that fails.
