@@ -1,8 +1,8 @@
 """Imports TensorFlow without what its C++ code prints at the start.
 
 That code writes to the file descriptor of stderr, before its log levels apply:
-which processor features it uses, and, on a machine without a GPU, an error of
-CUDA that is none. A process of its own reads these lines during the import and
+which processor features it uses, and, on a machine without a GPU, a harmless
+error of CUDA. A process of its own reads these lines during the import and
 the first look for devices, and passes on whatever is not known to be harmless.
 It would do so for a crash too, the last words of which a thread would lose.
 """

@@ -13,7 +13,7 @@ from im2txt.testing import tiny
 from im2txt.training import step_options
 from im2txt.training import trainers
 
-# The dropout of padded captions is another, so there is none.
+# Padded captions draw other random numbers, so dropout is off.
 _CONFIG = dataclasses.replace(tiny.CONFIG, lstm_dropout_keep_prob=1.0)
 
 
