@@ -7,7 +7,7 @@ import os
 import pathlib
 
 from im2txt.batch_captioning import caption_formats
-from im2txt.evaluation import html_report
+from im2txt.report import html_report
 from im2txt.runtime import whole_file
 
 # The form that is a folder: a page and copies of the pictures.

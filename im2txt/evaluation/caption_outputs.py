@@ -23,10 +23,10 @@ from im2txt.data import captions_json
 from im2txt.evaluation import coco_results
 from im2txt.evaluation import comparison
 from im2txt.evaluation import comparison_files
-from im2txt.evaluation import html_report
 from im2txt.evaluation import scores_report
 from im2txt.evaluation import split_captioner
 from im2txt.input_data import distinct_images
+from im2txt.report import html_report
 from im2txt.runtime import whole_file
 
 

@@ -18,10 +18,10 @@ from im2txt.checkpointing import saved_config
 from im2txt.evaluation import caption_evaluation
 from im2txt.evaluation import evaluation_loop
 from im2txt.evaluation import evaluation_results
-from im2txt.evaluation import html_report
 from im2txt.evaluation import ranking
 from im2txt.input_data import caption_data
 from im2txt.ops import inputs
+from im2txt.report import html_report
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ import pathlib
 from im2txt.data import captions_json
 from im2txt.evaluation import comparison
 from im2txt.evaluation import comparison_files
-from im2txt.evaluation import html_report
+from im2txt.report import html_report
 
 
 def write(

@@ -8,8 +8,8 @@ from absl.testing import absltest
 from im2txt.data import captions_json
 from im2txt.evaluation import caption_statistics
 from im2txt.evaluation import comparison
-from im2txt.evaluation import html_report
 from im2txt.evaluation import scores_report
+from im2txt.report import html_report
 
 
 class ScoresReportTest(absltest.TestCase):

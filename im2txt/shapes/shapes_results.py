@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from im2txt.evaluation import caption_metrics
 from im2txt.evaluation import caption_tokenizer
-from im2txt.evaluation import html_report
+from im2txt.report import html_report
 from im2txt.shapes import shapes_world
 
 _PERPLEXITY_LINE = re.compile(r"Perplexity = ([\d.]+|inf|nan)")

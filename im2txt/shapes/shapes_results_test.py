@@ -5,7 +5,7 @@ import pathlib
 from absl.testing import absltest
 from absl.testing import parameterized
 
-from im2txt.evaluation import html_report
+from im2txt.report import html_report
 from im2txt.shapes import shapes_results
 from im2txt.shapes import shapes_world
 

@@ -1,14 +1,14 @@
 "use strict";
-// Which pictures are shown, in which order: a view's state, and what it finds.
+// The state of a view, and its search results in their order.
 
 const NO_VIEW = {q: "", sort: "", show: "", page: 1, picture: 0};
 
 /**
- * Reads the state of the view from the address's hash.
+ * Reads the state of the view from the URL's hash.
  *
- * q: what to search for; sort: an order's id; show: "right", "wrong" or all;
- * page: counted from 1; picture: the one seen from near, counted from 1 in the
- * order of the report, or 0.
+ * q: the search query; sort: the id of an order; show: "right", "wrong" or ""
+ * for all; page: 1-based; picture: 1-based number, in the order of the report,
+ * of the picture in the detail view, or 0.
  */
 function viewOf(hash) {
   const params = new URLSearchParams(hash.slice(1));
@@ -22,7 +22,7 @@ function viewOf(hash) {
   };
 }
 
-/** The hash of a view; says only what differs from the first view. */
+/** Returns the hash of a view, without the default values. */
 function hashOf(view) {
   const differing = Object.entries(view).filter(
     ([name, value]) => value !== NO_VIEW[name],
@@ -30,7 +30,7 @@ function hashOf(view) {
   return "#" + new URLSearchParams(differing);
 }
 
-/** Makes the report's entries ready to be searched and sorted. */
+/** Prepares the entries of the report for searching and sorting. */
 function picturesOf(entries) {
   return entries.map((entry, i) => ({
     ...entry,
@@ -45,12 +45,12 @@ function picturesOf(entries) {
   }));
 }
 
-/** The text without case and accents. */
+/** Removes case and accents. */
 function fold(text) {
   return text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
 }
 
-// Of scripts that put no space between words.
+// Characters of scripts that do not separate words by spaces.
 const UNSPACED = new RegExp(
   "^[" +
     ["Han", "Hiragana", "Katakana", "Thai", "Lao", "Khmer", "Myanmar"]
@@ -61,10 +61,10 @@ const UNSPACED = new RegExp(
 );
 
 /**
- * The terms of a search: words begin as they do, "quoted words" are whole.
+ * Parses a query into terms: prefixes of words, or "whole words" in quotes.
  *
- * So `man` finds "man" and "manhole" but not "woman", and `"man"` the first
- * only. File names hold a term anywhere.
+ * So `man` matches "man" and "manhole" but not "woman"; `"man"` matches only
+ * the first. In file names a term matches anywhere.
  */
 function termsOf(query) {
   return Array.from(
@@ -85,10 +85,10 @@ function termsOf(query) {
     });
 }
 
-/** Where terms are in a text: [start, end] pairs, in order. */
+/** Returns the matches of terms in a text, as ordered [start, end] pairs. */
 function foundIn(text, terms) {
   if (!terms.length) return [];
-  const starts = []; // In `text`, of each code unit of the folded text.
+  const starts = []; // Position in `text` of each code unit of the folded text.
   let folded = "";
   let start = 0;
   for (const character of text) {
@@ -105,7 +105,7 @@ function foundIn(text, terms) {
   ]);
 }
 
-/** All orders that these pictures can be shown in, by what they go by. */
+/** Returns the orders in which the pictures can be sorted, in groups. */
 function ordersOf(pictures) {
   const names = new Set(pictures.flatMap(({scores}) => [...scores.keys()]));
   const byName = new Intl.Collator(undefined, {numeric: true}).compare;
@@ -144,7 +144,7 @@ function ordersOf(pictures) {
   ];
 }
 
-/** Compares by a number; pictures that have none come last either way. */
+/** Compares by a number; pictures without it come last in both directions. */
 function byNumber(valueOf, sign) {
   return (a, b) => {
     const [x, y] = [valueOf(a), valueOf(b)];
@@ -153,7 +153,7 @@ function byNumber(valueOf, sign) {
   };
 }
 
-/** The pictures that a view finds, in its order. */
+/** Returns the pictures that match a view, in its order. */
 function findPictures(pictures, {q, show}, order) {
   const terms = termsOf(q);
   return pictures

@@ -1,9 +1,9 @@
 "use strict";
-// The page: what its user does changes the view, which the address's hash says;
-// and each view is drawn from there.
+// The page. User actions change the view, whose state is in the URL's hash;
+// each view is rendered from the hash.
 
-const PICTURES_A_PAGE = 60;
-// How long a pause in typing is, in milliseconds.
+const PICTURES_PER_PAGE = 60;
+// Delay between typing and searching, in milliseconds.
 const PAUSE = 150;
 
 const byId = (id) => document.getElementById(id);
@@ -16,14 +16,14 @@ const likeliest = pictures.reduce(
 const detail = new Detail(byId("detail"), go, leaveDetail);
 let shown = null;
 
-/** What is to be shown of a view. Finds again only what may have changed. */
+/** Returns what a view shows; searches again only if the search changed. */
 function shownOf(view) {
   const isSame =
     shown &&
     ["q", "sort", "show"].every((name) => view[name] === shown.view[name]);
   const order = orders.find(({id}) => id === view.sort) ?? orders[0];
   const found = isSame ? shown.found : findPictures(pictures, view, order);
-  const numPages = Math.max(Math.ceil(found.length / PICTURES_A_PAGE), 1);
+  const numPages = Math.max(Math.ceil(found.length / PICTURES_PER_PAGE), 1);
   const page = Math.min(view.page, numPages);
   return {
     view: {...view, page},
@@ -35,7 +35,7 @@ function shownOf(view) {
   };
 }
 
-/** Goes to another view, which becomes one to come back to. */
+/** Goes to another view; `isNew` adds it to the browser's history. */
 function visit(changes, {isNew = true} = {}) {
   const hash = hashOf({...shown.view, ...changes});
   if (isNew) {
@@ -46,7 +46,7 @@ function visit(changes, {isNew = true} = {}) {
   render();
 }
 
-/** Draws the view that the hash says. */
+/** Renders the view in the hash. */
 function render() {
   const before = shown;
   shown = shownOf(viewOf(location.hash));
@@ -72,16 +72,16 @@ function render() {
 
 function renderGrid() {
   const {view, found} = shown;
-  const start = (view.page - 1) * PICTURES_A_PAGE;
+  const start = (view.page - 1) * PICTURES_PER_PAGE;
   byId("grid").replaceChildren(
     ...found
-      .slice(start, start + PICTURES_A_PAGE)
+      .slice(start, start + PICTURES_PER_PAGE)
       .map((picture) => cardOf(picture, shown)),
   );
   byId("nothing").hidden = found.length > 0;
 }
 
-/** Has the cards link to themselves within the view as it is now. */
+/** Updates the cards' links to the current view. */
 function updateLinks() {
   for (const link of byId("grid").querySelectorAll("a.frame")) {
     const picture = Number(link.parentElement.id.slice("picture-".length));
@@ -112,19 +112,19 @@ function renderControls() {
   byId("next-page").disabled = view.page === numPages;
 }
 
-/** Sets a text unless it is there already, which would be said again. */
+/** Sets a changed text; screen readers would announce it again otherwise. */
 function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-/** Shows another page, from its top; the next Tab leads to its first card. */
+/** Shows another page from its top; the next Tab key focuses its first card. */
 function turnTo(page) {
   visit({page: Math.min(Math.max(page || 1, 1), shown.numPages)});
   byId("results").scrollIntoView();
   byId("grid").focus({preventScroll: true});
 }
 
-/** Shows from near the picture so many after the one that is. */
+/** Moves the detail view by `step` pictures. */
 function go(step) {
   const {found, view} = shown;
   const index = found.indexOf(pictures[view.picture - 1]);
@@ -132,15 +132,15 @@ function go(step) {
   visit(placeOf(index + step), {isNew: false});
 }
 
-/** Where in a view the picture of an index is. */
+/** Returns the page and number of the picture at an index. */
 function placeOf(index) {
   return {
-    page: Math.floor(index / PICTURES_A_PAGE) + 1,
+    page: Math.floor(index / PICTURES_PER_PAGE) + 1,
     picture: shown.found[index].number,
   };
 }
 
-/** Goes on without the picture that was seen from near, unless that is so. */
+/** Removes the picture of the detail view from the view, if it has one. */
 function leaveDetail() {
   const {picture} = shown.view;
   if (!picture) return;
@@ -175,7 +175,7 @@ function listen() {
     clearTimeout(timer);
     const q = byId("search").value.trim();
     if (q === shown.view.q) return;
-    // A search that goes on is the same one to come back from.
+    // Further typing changes the same entry of the browser's history.
     visit({q, page: 1}, {isNew: !q || !shown.view.q});
   };
   byId("search").addEventListener("input", () => {

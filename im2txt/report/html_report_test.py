@@ -1,5 +1,7 @@
 """Tests of html_report."""
 
+import base64
+import hashlib
 import html
 import itertools
 import json
@@ -12,13 +14,13 @@ from absl.testing import absltest
 from absl.testing import parameterized
 from PIL import Image
 
-from im2txt.evaluation import html_report
+from im2txt.report import html_report
 
 _HOSTILE = "</script><img src=x onerror=alert(1)>\"'<!--&\u2028"
 
 
 def _entries(page):
-  """What the page says of its pictures."""
+  """Returns the entries in the page."""
   (text,) = re.findall(
       r'<script type="application/json" id="entries">(.*?)</script>', page, re.S
   )
@@ -50,7 +52,7 @@ class HtmlReportTest(parameterized.TestCase):
         self._dir / "report",
         **{
             "title": "Pictures",
-            "summary": "What was seen.",
+            "summary": "The pictures.",
             "figures": {"CIDEr": "0.93"},
             "pictures": pictures,
             **kwargs,
@@ -60,7 +62,7 @@ class HtmlReportTest(parameterized.TestCase):
   def _page(self, pictures, **kwargs):
     return self._write(pictures, **kwargs).read_text(encoding="utf-8")
 
-  def test_shows_everything_it_is_given(self):
+  def test_page_contains_all_arguments(self):
     path = self._write(
         [
             self._picture("1.jpg", is_right=False, scores={"CIDEr": 1.5}),
@@ -71,7 +73,7 @@ class HtmlReportTest(parameterized.TestCase):
     page = path.read_text(encoding="utf-8")
     for text in (
         "<h1>Pictures</h1>",
-        "What was seen.",
+        "The pictures.",
         "<dt>CIDEr</dt><dd>0.93</dd>",
     ):
       self.assertIn(text, page)
@@ -99,7 +101,7 @@ class HtmlReportTest(parameterized.TestCase):
         ],
     )
 
-  def test_needs_nothing_from_elsewhere(self):
+  def test_report_contains_all_files_it_needs(self):
     path = self._write(
         [
             self._picture("a/1.jpg"),
@@ -146,19 +148,36 @@ class HtmlReportTest(parameterized.TestCase):
     self.assertEqual(entry["scores"], [[_HOSTILE, 1.0]])
     self.assertEqual(entry["name"], "a&b #1.jpg")
 
-  def test_only_own_scripts_may_run(self):
+  def test_policy_allows_only_own_scripts_and_style(self):
     page = self._page([])
     (policy,) = re.findall(r'Security-Policy" content="([^"]*)"', page)
+    self.assertNotIn("unsafe", policy)
     directives = dict(
         directive.split(" ", 1)
         for directive in html.unescape(policy).split("; ")
     )
     self.assertEqual(directives["default-src"], "'none'")
-    scripts = directives["script-src"].split()
-    self.assertLen(scripts, page.count("<script>"))
-    for script in scripts:
-      self.assertStartsWith(script, "'sha256-")
-    self.assertNotIn("unsafe", policy)
+    for tag, directive in (("script", "script-src"), ("style", "style-src")):
+      expected = [
+          base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+          for text in re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.S)
+      ]
+      self.assertNotEmpty(expected)
+      self.assertEqual(
+          directives[directive], " ".join(f"'sha256-{h}'" for h in expected)
+      )
+
+  def test_scripts_and_style_do_not_end_their_elements(self):
+    page = self._page([])
+    self.assertEqual(page.count("</script"), page.count("<script"))
+    self.assertEqual(page.count("</style"), 1)
+    self.assertNotIn("<!--", page)
+
+  def test_page_loads_no_other_sources(self):
+    self.assertNotRegex(self._page([]), r"https?:|//[a-z]+\.|@import|url\(")
+
+  def test_no_figures(self):
+    self.assertNotIn("<dl", self._page([], figures={}))
 
   def test_unreadable_images_are_counted(self):
     gone = self._picture("1.jpg")
@@ -175,11 +194,11 @@ class HtmlReportTest(parameterized.TestCase):
     self.assertIsNone(entries[0]["image"])
     self.assertEqual(entries[0]["captions"], [["a dog .", 0.25]])
 
-  def test_nothing_is_said_of_unreadable_images_where_there_are_none(self):
+  def test_no_warning_if_all_images_are_readable(self):
     self.assertNotIn("images can’t", self._page([self._picture("1.jpg")]))
 
   @parameterized.parameters(float("nan"), float("inf"))
-  def test_numbers_that_are_none(self, number):
+  def test_non_finite_numbers(self, number):
     page = self._page(
         [
             self._picture(
@@ -215,7 +234,7 @@ class HtmlReportTest(parameterized.TestCase):
     self.assertIn("New", path.read_text(encoding="utf-8"))
     self.assertLen(os.listdir(path.parent / "thumbnails"), 1)
 
-  def test_folder_with_other_things_is_refused(self):
+  def test_folder_with_other_files_is_rejected(self):
     (self._dir / "report").mkdir()
     (self._dir / "report" / "thesis.tex").touch()
     pictures = iter([self._picture("1.jpg")])
@@ -227,7 +246,7 @@ class HtmlReportTest(parameterized.TestCase):
         function()
     self.assertLen(list(pictures), 1)
 
-  def test_whole_or_not_at_all(self):
+  def test_failure_leaves_no_report(self):
     def pictures():
       yield self._picture("1.jpg")
       raise RuntimeError("No more captions.")
@@ -243,9 +262,9 @@ class HtmlReportTest(parameterized.TestCase):
     )
     self.assertEqual(sum(counts), 20)
 
-  def test_ten_thousand_pictures_are_read_as_they_are_needed(self):
+  def test_ten_thousand_pictures_are_read_lazily(self):
     gone = self._picture("1.jpg")
-    gone.path.unlink()  # What remains takes a second.
+    gone.path.unlink()  # Without images it takes a second.
     made = itertools.count()
     num_made = num_done = most_ahead = 0
 

@@ -1,11 +1,11 @@
 "use strict";
-// One picture from near, in a dialog, with its neighbours a key away.
+// The detail view: one picture in a dialog; arrow keys show its neighbours.
 
 class Detail {
   /**
    * @param {HTMLDialogElement} dialog
-   * @param {(step: number) => void} go Shows the picture so many further.
-   * @param {() => void} closed Called when its user has closed the dialog.
+   * @param {(step: number) => void} go Moves by that many pictures.
+   * @param {() => void} closed Called when the dialog was closed.
    */
   constructor(dialog, go, closed) {
     this.dialog = dialog;
@@ -14,7 +14,7 @@ class Detail {
     this.part("next").addEventListener("click", () => go(1));
     this.part("close").addEventListener("click", () => dialog.close());
     dialog.addEventListener("click", ({target}) => {
-      if (target === dialog) dialog.close(); // Beside what it shows.
+      if (target === dialog) dialog.close(); // Outside the content.
     });
     dialog.addEventListener("close", closed);
     dialog.addEventListener("keydown", (event) => {
@@ -25,7 +25,7 @@ class Detail {
     });
   }
 
-  /** Shows a picture, the one of this index among those found. */
+  /** Shows a picture; `index` is its position in the search results. */
   show(picture, index, shown) {
     const {found} = shown;
     this.part("name").textContent = picture.name;
@@ -53,7 +53,7 @@ class Detail {
     this.keepFocus();
   }
 
-  /** Leaves a button that is disabled now, and would swallow the keys. */
+  /** Moves the focus off a disabled button, which would ignore the keys. */
   keepFocus() {
     if (!document.activeElement.disabled) return;
     const buttons = ["previous", "next", "close"].map(this.part);

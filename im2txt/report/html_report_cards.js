@@ -1,10 +1,10 @@
 "use strict";
-// What is shown of a picture. Text is only ever set as text, never as HTML.
+// The elements of a picture. Text is always set as text, never as HTML.
 
-// The view from near has all.
-const CAPTIONS_A_CARD = 5;
+// The detail view shows all captions.
+const CAPTIONS_PER_CARD = 5;
 
-/** Makes an element; children are nodes or texts. */
+/** Creates an element; children are nodes or strings. */
 function element(tag, attributes, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -14,7 +14,7 @@ function element(tag, attributes, ...children) {
   return made;
 }
 
-/** The text's parts, those that were searched for marked. */
+/** Returns the parts of a text, with matches of the search marked. */
 function marked(text, terms) {
   const parts = [];
   let done = 0;
@@ -28,7 +28,7 @@ function marked(text, terms) {
   return [...parts, text.slice(done)];
 }
 
-/** The file of a picture, or a placeholder where there is none. */
+/** Returns an image element, or a placeholder if the file is missing. */
 function imageOf(picture, file) {
   const placeholder = () =>
     element(
@@ -42,7 +42,7 @@ function imageOf(picture, file) {
   return image;
 }
 
-/** A probability as run_inference names it; captions' are often tiny. */
+/** Formats a probability, labelled as in run_inference; often very small. */
 function probabilityOf(value) {
   if (value === null) return [];
   const isTiny = value > 0 && value < 0.001;
@@ -56,7 +56,7 @@ function probabilityOf(value) {
   ];
 }
 
-/** The captions with probabilities; the bars are shares of `likeliest`. */
+/** Returns the captions; their bars are relative to `likeliest`. */
 function captionList({captions}, {terms, likeliest}) {
   if (!captions.length) {
     return element("p", {class: "none"}, "No caption");
@@ -80,7 +80,7 @@ function captionList({captions}, {terms, likeliest}) {
   );
 }
 
-/** The scores; the one that the pictures are sorted by stands out. */
+/** Returns the scores, with the one used for sorting highlighted. */
 function scoreList({scores}, {order}) {
   return element(
     "dl",
@@ -111,10 +111,10 @@ function verdictOf({verdict}) {
   return shown ? [element("p", {class: "verdict"}, shown)] : [];
 }
 
-/** A picture in the grid; its image links to the view from near. */
+/** Returns a picture of the grid; its image links to the detail view. */
 function cardOf(picture, shown) {
   const {captions, references, scores, name} = picture;
-  const more = captions.length - CAPTIONS_A_CARD;
+  const more = captions.length - CAPTIONS_PER_CARD;
   const found = shown.terms.length
     ? references.some((text) => foundIn(text, shown.terms).length)
     : false;
@@ -144,7 +144,7 @@ function cardOf(picture, shown) {
       "div",
       {class: "text"},
       ...verdictOf(picture),
-      captionList({captions: captions.slice(0, CAPTIONS_A_CARD)}, shown),
+      captionList({captions: captions.slice(0, CAPTIONS_PER_CARD)}, shown),
       ...(more > 0 ? [element("p", {class: "more"}, `and ${more} more`)] : []),
       ...(scores.size ? [scoreList(picture, shown)] : []),
       ...(references.length ? [details] : []),

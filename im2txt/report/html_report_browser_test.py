@@ -1,4 +1,4 @@
-"""Tests of a report as its user sees it: in a browser, from disk."""
+"""Tests of html_report in a browser, opened from disk."""
 
 from urllib import parse
 
@@ -6,7 +6,7 @@ from absl.testing import absltest
 from PIL import Image
 from selenium.webdriver.common import keys
 
-from im2txt.evaluation import html_report
+from im2txt.report import html_report
 from im2txt.testing import chromium_test_case
 
 _LIGHT, _DARK = "rgb(244, 245, 247)", "rgb(15, 19, 24)"
@@ -25,7 +25,7 @@ _CAPTIONS = {
 def _pictures(folder):
   for i in range(_NUM_PICTURES):
     path = folder / f"picture_{i}.png"
-    if i != 2:  # Can't be read.
+    if i != 2:  # Missing, so unreadable.
       Image.new("RGB", (640, 480) if i == 4 else (8, 6), "teal").save(path)
     yield html_report.Picture(
         path=path,
@@ -34,7 +34,7 @@ def _pictures(folder):
             *[html_report.Caption("another .", 1e-7)] * (6 if i == 9 else 1),
         ],
         references=[f"reference {i} ."] * (i % 3),
-        # 37 and 130 have no divisor in common: all differ.
+        # All scores differ, since 37 and 130 are coprime.
         scores={"CIDEr": (37 * i) % 130 / 100} if i else {},
         is_right=i % 10 != 0,
     )
@@ -49,7 +49,7 @@ class HtmlReportBrowserTest(chromium_test_case.ChromiumTestCase):
     cls._url = html_report.write(
         cls.dir / "report #1",
         title="Pictures",
-        summary="What was seen.",
+        summary="The pictures.",
         figures={"CIDEr": "0.93"},
         pictures=_pictures(cls.dir / "pictures"),
     ).as_uri()
@@ -120,7 +120,7 @@ class HtmlReportBrowserTest(chromium_test_case.ChromiumTestCase):
   def test_sort_by_keyboard_and_back(self):
     self.find("#sort").send_keys("CIDEr: best")
     self.assertEqual(self.texts(".scores dd")[0], "1.290")
-    self.browser.back()  # The letters before "b" led to this.
+    self.browser.back()  # The first typed letters select this order.
     self.wait_for("0.010", lambda: self.texts(".scores dd")[0])
     self.browser.back()
     self.wait_for("picture_0.png", lambda: self._names()[0])
@@ -206,7 +206,7 @@ class HtmlReportBrowserTest(chromium_test_case.ChromiumTestCase):
     self.wait_for({}, self._fragment)
     self.assertEqual(self._focused_card(), "picture-6")
 
-  def test_detail_goes_on_with_the_next_page(self):
+  def test_detail_continues_on_the_next_page(self):
     self._open("#picture=60")
     self.assertTrue(self.find("#detail").is_displayed())
     self.find("#detail .next").click()
@@ -216,7 +216,7 @@ class HtmlReportBrowserTest(chromium_test_case.ChromiumTestCase):
     self.browser.back()
     self.assertTrue(self.find("#detail").is_displayed())
 
-  def test_first_and_last_detail_still_hear_keys(self):
+  def test_keys_work_at_the_first_detail(self):
     self._open("#picture=2")
     self.find("#detail .previous").click()
     self.assertFalse(self.find("#detail .previous").is_enabled())
@@ -257,7 +257,7 @@ class HtmlReportBrowserTest(chromium_test_case.ChromiumTestCase):
     self._await_status("1 of 130 pictures")
     self.assertEqual(self.browser.title, "Pictures")
 
-  def test_policy_holds(self):
+  def test_content_security_policy_is_enforced(self):
     self.run_script(
         "const script = document.createElement('script');"
         "script.append('document.title = 1');"
@@ -272,7 +272,7 @@ class HtmlReportBrowserTest(chromium_test_case.ChromiumTestCase):
     self.assertEqual(self.texts(".more"), ["and 2 more"])
     self._open("#picture=10")
     self.assertLen(self.texts("#detail .captions li"), 7)
-    # No caption at all.
+    # An empty caption.
     self._open("#picture=9")
     self.wait_for("Empty caption", lambda: self.texts("#detail .none")[0])
 

@@ -1,0 +1,1 @@
+"""HTML reports: images with their captions, to open in a browser."""
