@@ -7,14 +7,14 @@ A program adopts them, which lists them in its --help:
 
 from absl import flags
 
-from im2txt.evaluation import caption_metrics
 from im2txt.evaluation import caption_tokenizer
+from im2txt.evaluation import coco_metrics
 from im2txt.evaluation import comparison
 
 METRICS = flags.DEFINE_list(
     "metrics",
     list(comparison.SCORERS),
-    f"Some of {', '.join(caption_metrics.SCORERS)}, separated by commas. SPICE"
+    f"Some of {', '.join(coco_metrics.SCORERS)}, separated by commas. SPICE"
     " was made for Java 8, and downloads some 400 MB when it is first used.",
 )
 TOKENIZER = flags.DEFINE_enum(
@@ -30,8 +30,8 @@ def check() -> None:
   """Finds what would go wrong after minutes of scoring.
 
   Raises:
-    java.JavaError: If the tokenizer needs Java and there is none.
+    coco_metrics.JavaError: If the tokenizer needs Java and there is none.
     ValueError: If there is no such metric.
   """
-  caption_metrics.check_scorers(METRICS.value)
+  coco_metrics.check_scorers(METRICS.value)
   caption_tokenizer.check(TOKENIZER.value)

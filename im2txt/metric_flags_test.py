@@ -7,7 +7,7 @@ from absl.testing import absltest
 from absl.testing import flagsaver
 
 from im2txt import metric_flags
-from im2txt.evaluation import java
+from im2txt.evaluation import coco_metrics
 from im2txt.testing import fake_java
 
 
@@ -28,12 +28,12 @@ class MetricFlagsTest(absltest.TestCase):
   def test_finds_what_is_wrong(self):
     with (
         flagsaver.flagsaver(metrics=["CIDEr", "cider"]),
-        self.assertRaisesRegex(ValueError, "some of Bleu, .* Got: cider"),
+        self.assertRaisesRegex(ValueError, "METEOR, .* Got: cider"),
     ):
       metric_flags.check()
     with (
         flagsaver.flagsaver(tokenizer="ptb"),
-        self.assertRaisesRegex(java.JavaError, "There is no Java"),
+        self.assertRaisesRegex(coco_metrics.JavaError, "There is no Java"),
     ):
       metric_flags.check()
 

@@ -24,7 +24,7 @@ import unicodedata
 from pycocoevalcap.tokenizer import ptbtokenizer
 
 from im2txt.data import tokenizer as data_tokenizer
-from im2txt.evaluation import java
+from im2txt.evaluation import coco_metrics
 
 TOKENIZERS = ("auto", "ptb", "python")
 
@@ -103,7 +103,7 @@ def check(tokenizer: str) -> None:
     tokenizer: As of `tokenize`.
 
   Raises:
-    java.JavaError: If the tokenizer is "ptb" and there is no Java.
+    coco_metrics.JavaError: If the tokenizer is "ptb" and there is no Java.
     ValueError: If there is no such tokenizer.
   """
   if tokenizer not in TOKENIZERS:
@@ -111,7 +111,7 @@ def check(tokenizer: str) -> None:
         f"A tokenizer is one of {', '.join(TOKENIZERS)}. Got: {tokenizer!r}."
     )
   if tokenizer == "ptb":
-    java.executable()
+    coco_metrics.find_java()
 
 
 def tokenize(captions: Sequence[str], tokenizer: str = "auto") -> Tokenized:
@@ -126,7 +126,7 @@ def tokenize(captions: Sequence[str], tokenizer: str = "auto") -> Tokenized:
     The captions in the same order.
 
   Raises:
-    java.JavaError: If the tokenizer is "ptb" and Java cannot run it.
+    coco_metrics.JavaError: If the tokenizer is "ptb" and Java cannot run it.
     ValueError: If there is no such tokenizer.
   """
   check(tokenizer)
@@ -135,7 +135,7 @@ def tokenize(captions: Sequence[str], tokenizer: str = "auto") -> Tokenized:
   if tokenizer != "python":
     try:
       return Tokenized(_by_ptb(captions), "ptb")
-    except java.JavaError as error:
+    except coco_metrics.JavaError as error:
       if tokenizer == "ptb":
         raise
       note = (
@@ -172,7 +172,7 @@ def _separate_marks(caption: str) -> str:
 def _by_ptb(captions: Sequence[str]) -> list[str]:
   # What Java takes for the end of a line is no more than a space here.
   lines = [" ".join(caption.split()) for caption in captions]
-  with java.running(
+  with coco_metrics.run_java(
       "-cp",
       str(_JAR),
       "edu.stanford.nlp.process.PTBTokenizer",

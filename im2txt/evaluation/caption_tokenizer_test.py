@@ -7,7 +7,7 @@ from absl.testing import absltest
 from absl.testing import parameterized
 
 from im2txt.evaluation import caption_tokenizer
-from im2txt.evaluation import java
+from im2txt.evaluation import coco_metrics
 from im2txt.testing import fake_java
 
 _CAPTIONS = (
@@ -91,7 +91,7 @@ class CaptionTokenizerTest(parameterized.TestCase):
     self.assertEqual(tokenized.captions, ["a dog"])
     self.assertEqual(tokenized.tokenizer, "python")
     self.assertRegex(tokenized.note, f"rules of Python.*{message}")
-    with self.assertRaisesRegex(java.JavaError, message):
+    with self.assertRaisesRegex(coco_metrics.JavaError, message):
       caption_tokenizer.tokenize(["A dog."], "ptb")
 
   def test_refuses(self):

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from im2txt.evaluation import caption_metrics
 from im2txt.evaluation import caption_statistics
 from im2txt.evaluation import caption_tokenizer
+from im2txt.evaluation import coco_metrics
 
 # All that downloads nothing.
 SCORERS = ("Bleu", "METEOR", "ROUGE_L", "CIDEr")
@@ -74,18 +74,18 @@ def compare(
       best first. Of references, those of its images count, as if there were no
       others.
     training_captions: The captions that the systems learned from, if known.
-    scorers: Some of `caption_metrics.SCORERS`.
+    scorers: Some of `coco_metrics.SCORERS`.
     tokenizer: One of `caption_tokenizer.TOKENIZERS`.
 
   Returns:
     The scores of each system.
 
   Raises:
-    java.JavaError: If the tokenizer is "ptb" and Java cannot run it.
+    coco_metrics.JavaError: If the tokenizer is "ptb" and Java cannot run it.
     ValueError: If a system has no captions, an image has no references, or
       there is no such scorer or tokenizer.
   """
-  caption_metrics.check_scorers(scorers)
+  coco_metrics.check_scorers(scorers)
   texts = list(dict.fromkeys(training_captions or ()))
   for captions in (references, *systems.values()):
     texts.extend(text for said in captions.values() for text in said)
@@ -120,7 +120,7 @@ def _score(
     scorers: Collection[str],
 ) -> tuple[SystemScores, Collection[str]]:
   first = {image_id: said[0] for image_id, said in captions.items()}
-  found = caption_metrics.score(references, first, scorers=scorers)
+  found = coco_metrics.score(references, first, scorers=scorers)
   every = [caption for said in captions.values() for caption in said]
   has_several = len(every) > len(first)
   scores = SystemScores(
@@ -131,7 +131,7 @@ def _score(
           caption_statistics.compute(every, known) if has_several else None
       ),
       oracle_cider=(
-          caption_metrics.oracle_cider(references, captions)
+          coco_metrics.oracle_cider(references, captions)
           if has_several and "CIDEr" in scorers
           else None
       ),

@@ -13,8 +13,8 @@ import pathlib
 import re
 from typing import NamedTuple
 
-from im2txt.evaluation import caption_metrics
 from im2txt.evaluation import caption_tokenizer
+from im2txt.evaluation import coco_metrics
 from im2txt.report import html_report
 from im2txt.shapes import shapes_world
 
@@ -110,7 +110,7 @@ def judge(
   missing = [s.file_name for s in scenes if not captions.get(s.file_name)]
   if missing:
     raise ValueError(f"{len(missing)} scenes lack a caption: {missing[0]}, ...")
-  corpus = caption_metrics.score(
+  corpus = coco_metrics.score(
       references={
           scene.image_id: [
               caption_tokenizer.by_python(caption) for caption in scene.captions
