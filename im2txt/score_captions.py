@@ -46,7 +46,6 @@ from im2txt import metric_flags
 from im2txt.data import captions_json
 from im2txt.evaluation import coco_results
 from im2txt.evaluation import comparison
-from im2txt.evaluation import comparison_files
 from im2txt.evaluation import scores_report
 from im2txt.report import html_report
 from im2txt.runtime import program
@@ -108,7 +107,7 @@ def main(argv: list[str]) -> None:
       scorers=metric_flags.METRICS.value,
       tokenizer=metric_flags.TOKENIZER.value,
   )
-  print(comparison_files.table(found))
+  print(comparison.table(found))
   print(f"\nTokenizer: {found.tokenizer}.")
   for path, captions in systems.items():
     if len(captions) < len(references):
@@ -117,9 +116,9 @@ def main(argv: list[str]) -> None:
     print(note)
   if _OUTPUT_JSON.value:
     settings = {"references": argv[1], **_settings()}
-    comparison_files.write_json(_OUTPUT_JSON.value, found, settings)
+    comparison.write_json(_OUTPUT_JSON.value, found, settings)
   if _PER_IMAGE_SCORES.value:
-    comparison_files.write_per_image(_PER_IMAGE_SCORES.value, found, systems)
+    comparison.write_per_image(_PER_IMAGE_SCORES.value, found, systems)
   if _REPORT_DIR.value:
     _write_report(_REPORT_DIR.value, found, systems[argv[2]], images)
 

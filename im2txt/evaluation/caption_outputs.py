@@ -22,7 +22,6 @@ from absl import logging
 from im2txt.data import captions_json
 from im2txt.evaluation import coco_results
 from im2txt.evaluation import comparison
-from im2txt.evaluation import comparison_files
 from im2txt.evaluation import scores_report
 from im2txt.evaluation import split_captioner
 from im2txt.input_data import distinct_images
@@ -70,10 +69,10 @@ class CaptionOutputs:
     best = {i: said[0].sentence if said else "" for i, said in found.items()}
     coco_results.write(self._path(label, "results.json"), best.items())
     sentences = {i: [c.sentence for c in said] for i, said in found.items()}
-    comparison_files.write_per_image(
+    comparison.write_per_image(
         self._path(label, "scores.jsonl"), scores, {name: sentences}
     )
-    comparison_files.write_json(
+    comparison.write_json(
         self._path(label, "summary.json"),
         scores,
         {**self.settings, "perplexity": perplexity},

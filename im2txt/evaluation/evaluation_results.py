@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from im2txt.evaluation import comparison
-from im2txt.evaluation import comparison_files
 from im2txt.evaluation import ranking
 
 
@@ -53,11 +52,11 @@ def table(evaluations: Sequence[Evaluation]) -> str:
   }
   notes: dict[str, None] = {}
   for scores in filter(None, (e.captions for e in evaluations)):
-    for row in comparison_files.rows(scores):
+    for row in comparison.rows(scores):
       rows[row.pop("results")] |= row
     notes[f"Tokenizer: {scores.tokenizer}."] = None
     notes |= dict.fromkeys(scores.notes)
-  text = comparison_files.align(list(rows.values()))
+  text = comparison.align(list(rows.values()))
   return "\n".join([text, *([""] if notes else []), *notes])
 
 
@@ -73,6 +72,6 @@ def ranking_table(evaluations: Sequence[Evaluation]) -> str:
     return ""
   found = ranked[0][1]
   return (
-      f"\n{comparison_files.align(rows)}\n\n"
+      f"\n{comparison.align(rows)}\n\n"
       f"Of {found.num_images} images and {found.num_captions} captions.\n"
   )

@@ -8,7 +8,6 @@ import pathlib
 
 from im2txt.data import captions_json
 from im2txt.evaluation import comparison
-from im2txt.evaluation import comparison_files
 from im2txt.report import html_report
 
 
@@ -40,7 +39,7 @@ def write(
       report_dir,
       title=title,
       summary=summary,
-      figures=comparison_files.figures(scores),
+      figures=comparison.figures(scores),
       pictures=(
           html_report.Picture(
               path=pathlib.Path(image.path),
