@@ -1,13 +1,29 @@
-"""Evaluates a model by its captions, a checkpoint after the other.
+"""Evaluates a model by the captions it generates, checkpoint by checkpoint.
 
-records --once an image--> model, beam search --> captions
-   |                                                 |
-   +----- what people say of the same image ----> scores --> TensorBoard,
+records --once per image--> model, beam search --> captions
+   |                                                  |
+   +------------- reference captions -----------> scores --> TensorBoard,
                                                              files, report
+
+For a split "val" the evaluation folder gets
+
+    captions_val_results.json   for the COCO server and tools
+    captions_val_scores.jsonl   captions and scores, one line per image
+    captions_val_summary.json   all corpus scores, and the settings
+
+and, if requested, the report gets a folder of its own. Each file is written
+atomically.
 """
 
 from collections.abc import Collection
+from collections.abc import Iterator
+from collections.abc import Mapping
+import dataclasses
+import os
+import pathlib
+import tempfile
 import time
+from typing import Any
 from typing import Unpack
 
 from absl import logging
@@ -15,54 +31,139 @@ from absl import logging
 from im2txt import captioning
 from im2txt import show_and_tell_model
 from im2txt.data import captions_json
-from im2txt.evaluation import caption_outputs
-from im2txt.evaluation import caption_samples
+from im2txt.evaluation import coco_results
 from im2txt.evaluation import comparison
+from im2txt.evaluation import scores_report
 from im2txt.evaluation import split_captioner
 from im2txt.inference_utils import vocabulary
 from im2txt.input_data import caption_data
 from im2txt.input_data import distinct_images
+from im2txt.report import html_report
+from im2txt.runtime import whole_file
 from im2txt.training import training_summaries
 
-# `Perplexity` has no group, as the original wrote it.
+# `Perplexity` has no group, as in the original.
 _METRICS_GROUP = "caption_metrics"
 _STATISTICS_GROUP = "caption_statistics"
 _SAMPLES_GROUP = "captions"
 _NUM_SAMPLES = 8
 
 _FEATURES_NOTE = (
-    "The references are those of cached features, which hold rare words as the"
-    " unknown word; scores differ from those of image records."
+    "The references come from cached features, where rare words are replaced by"
+    " the unknown word, so the scores differ from those of image records."
 )
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CaptionOutputs:
+  """Writes the files and the report of an evaluation.
+
+  Attributes:
+    folder: The existing folder for the files.
+    split_name: The name of the split, part of the file names.
+    settings: The settings of the evaluation, for the summary.
+    report_dir: The folder of the report, or of reports by label; empty for no
+      report.
+  """
+
+  folder: str
+  split_name: str
+  settings: Mapping[str, Any]
+  report_dir: str = ""
+
+  def write(
+      self,
+      captions: split_captioner.CaptionsById,
+      scores: comparison.Comparison,
+      captioner: split_captioner.SplitCaptioner,
+      *,
+      perplexity: float,
+      label: str = "",
+  ) -> None:
+    """Writes all files, replacing those of an earlier checkpoint.
+
+    Args:
+      captions: The captions by image id.
+      scores: The scores of the captions, as the only system.
+      captioner: The captioner, for the images and references of the split.
+      perplexity: The perplexity of the model on the same split.
+      label: A suffix of the split name in file names, in the style of the COCO
+        server. Keeps the files of several checkpoints apart.
+    """
+    (name,) = scores.systems
+    best = {i: c[0].sentence if c else "" for i, c in captions.items()}
+    coco_results.write(self._path(label, "results.json"), best.items())
+    sentences = {i: [c.sentence for c in cs] for i, cs in captions.items()}
+    comparison.write_per_image(
+        self._path(label, "scores.jsonl"), scores, {name: sentences}
+    )
+    comparison.write_json(
+        self._path(label, "summary.json"),
+        scores,
+        {**self.settings, "perplexity": perplexity},
+    )
+    if self.report_dir:
+      report_dir = pathlib.Path(self.report_dir, label)
+      self._write_report(report_dir, captions, scores, captioner, perplexity)
+
+  def _path(self, label: str, suffix: str) -> str:
+    parts = ["captions", self.split_name, *([label] if label else []), suffix]
+    return os.path.join(self.folder, "_".join(parts))
+
+  def _write_report(
+      self, report_dir, captions, scores, captioner, perplexity: float
+  ) -> None:
+    ((name, system),) = scores.systems.items()
+    summary = [
+        f"By {name}, with a perplexity of {perplexity:.3f}.",
+        f"Tokenizer: {scores.tokenizer}.",
+        *scores.notes,
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+      page = scores_report.write(
+          report_dir,
+          title=f"Captions of the split {self.split_name}",
+          summary=" ".join(summary),
+          scores=system,
+          captions={
+              image_id: [
+                  html_report.Caption(caption.sentence, caption.probability)
+                  for caption in image_captions
+              ]
+              for image_id, image_captions in captions.items()
+          },
+          images=_images(captioner, pathlib.Path(folder)),
+      )
+    logging.info("Report: %s", page)
+
+
 class CaptionEvaluator:
-  """Captions the split, scores the captions and writes down what is found."""
+  """Captions a split, scores the captions and writes the results."""
 
   def __init__(
       self,
       captioner: split_captioner.SplitCaptioner,
-      outputs: caption_outputs.CaptionOutputs,
+      outputs: CaptionOutputs,
       *,
       training_captions: Collection[str] | None = None,
       metrics: Collection[str] = comparison.SCORERS,
       tokenizer: str = "auto",
   ):
-    """Takes the parts.
+    """Initializes the evaluator and chooses the samples.
 
     Args:
-      captioner: Captions the split.
-      outputs: Writes the files.
-      training_captions: What the model learned from, if known.
-      metrics: As the scorers of `comparison.compare`.
-      tokenizer: As of `comparison.compare`.
+      captioner: The captioner of the split.
+      outputs: The writer of the files.
+      training_captions: The captions the model was trained on, if known.
+      metrics: The scorers; see `comparison.compare`.
+      tokenizer: One of `caption_tokenizer.TOKENIZERS`.
     """
     self._captioner = captioner
     self._outputs = outputs
     self._training_captions = training_captions
     self._metrics = metrics
     self._tokenizer = tokenizer
-    self._samples = caption_samples.choose(captioner, _NUM_SAMPLES)
+    self._samples = split_captioner.choose_samples(captioner, _NUM_SAMPLES)
 
   def evaluate(
       self,
@@ -73,30 +174,32 @@ class CaptionEvaluator:
       step: int,
       label: str = "",
   ) -> comparison.Comparison:
-    """Evaluates the model as it is.
+    """Evaluates the model with its current weights.
 
     Args:
-      name: What to call it.
-      writer: Writes for TensorBoard.
-      perplexity: The model's, to be written along.
-      step: The model's global step.
-      label: See `CaptionOutputs.write`.
+      name: A name for the model.
+      writer: The writer of the TensorBoard events.
+      perplexity: The perplexity of the model, for the summary and the report.
+      step: The global step of the model.
+      label: A suffix for file names; see `CaptionOutputs.write`.
 
     Returns:
-      The scores, of one system by that name.
+      The scores, as the only system, called `name`.
 
     Raises:
-      ValueError: If an image can't be decoded; the message says which.
+      ValueError: If an image can't be decoded; the message names its file.
     """
     start = time.monotonic()
-    found = self._captioner.caption()
+    captions = self._captioner.caption()
     logging.info(
-        "Captioned %d images (%.2g sec)", len(found), time.monotonic() - start
+        "Captioned %d images (%.2g sec)",
+        len(captions),
+        time.monotonic() - start,
     )
-    # An image without any caption is scored as one with an empty caption.
+    # An image without captions is scored as one with an empty caption.
     sentences = {
-        i: [caption.sentence for caption in said] or [""]
-        for i, said in found.items()
+        image_id: [caption.sentence for caption in image_captions] or [""]
+        for image_id, image_captions in captions.items()
     }
     scores = comparison.compare(
         self._captioner.split.references,
@@ -112,22 +215,24 @@ class CaptionEvaluator:
     for metric, value in scores.systems[name].corpus.items():
       logging.info("%s = %f", metric, value)
     self._outputs.write(
-        found, scores, self._captioner, perplexity=perplexity, label=label
+        captions, scores, self._captioner, perplexity=perplexity, label=label
     )
     writer.write_scalars(_scalars(scores.systems[name]), step=step)
-    self._write_samples(found, writer, step)
+    self._write_samples(captions, writer, step)
     return scores
 
-  def _write_samples(self, found, writer, step: int) -> None:
+  def _write_samples(self, captions, writer, step: int) -> None:
     for image_id, picture in self._samples:
       if picture is not None:
-        caption = found[image_id][0].sentence if found[image_id] else ""
+        caption = captions[image_id][0].sentence if captions[image_id] else ""
         writer.write_picture(
             f"{_SAMPLES_GROUP}/{image_id}",
-            caption_samples.with_caption(picture, caption),
+            split_captioner.draw_caption(picture, caption),
             step=step,
         )
-    text = caption_samples.table(self._samples, found, self._captioner.split)
+    text = split_captioner.sample_table(
+        self._samples, captions, self._captioner.split
+    )
     writer.write_text(_SAMPLES_GROUP, text, step=step)
 
 
@@ -144,33 +249,35 @@ def make_evaluator(
     tokenizer: str = "auto",
     **search_options: Unpack[captioning.SearchOptions],
 ) -> CaptionEvaluator:
-  """Makes an evaluator from the names of files.
+  """Makes an evaluator from file names and options.
 
   Args:
     model: The model, in mode "eval".
     data: The records.
-    vocab_file: The vocabulary it is trained with.
-    folder: See `CaptionOutputs`.
-    split_name: See `CaptionOutputs`; by default the records' names tell.
-    training_captions_file: Captions of MSCOCO's form that the model learned
-      from, if they are known.
-    report_dir: See `CaptionOutputs`.
-    metrics: As the scorers of `comparison.compare`.
-    tokenizer: As of `comparison.compare`.
-    **search_options: See `captioning.SearchOptions`.
+    vocab_file: The vocabulary file that the model was trained with.
+    folder: The existing folder for the files.
+    split_name: The name of the split in file names; derived from the names of
+      the records if empty.
+    training_captions_file: A captions file in MSCOCO's format with the training
+      captions, if known.
+    report_dir: The folder of the report; empty for no report.
+    metrics: The scorers; see `comparison.compare`.
+    tokenizer: One of `caption_tokenizer.TOKENIZERS`.
+    **search_options: Options of the beam search; see
+      `captioning.SearchOptions`.
 
   Returns:
     The evaluator.
 
   Raises:
     FileNotFoundError: If one of the files is missing.
-    ValueError: If one of them can't be used.
+    ValueError: If one of the files is invalid.
   """
   training_captions = None
   if training_captions_file:
     images = captions_json.load_captions(training_captions_file, None)
     training_captions = [c for image in images for c in image.captions]
-  outputs = caption_outputs.CaptionOutputs(
+  outputs = CaptionOutputs(
       folder=folder,
       split_name=split_name or distinct_images.split_name(data.files),
       settings={
@@ -193,8 +300,22 @@ def make_evaluator(
   )
 
 
+def _images(
+    captioner: split_captioner.SplitCaptioner, folder: pathlib.Path
+) -> Iterator[captions_json.CaptionedImage]:
+  """Yields the images of the records, each written to a folder on demand."""
+  suffix = f".{captioner.data.config.image_format}"
+  encoded = distinct_images.encoded_images(captioner.data, captioner.split)
+  references = captioner.split.references.items()
+  for (image_id, captions), image in zip(references, encoded, strict=True):
+    path = folder / f"{image_id}{suffix}"
+    with whole_file.errors_name(str(folder)):
+      path.write_bytes(image)
+    yield captions_json.CaptionedImage(image_id, os.fspath(path), captions)
+
+
 def _scalars(scores: comparison.SystemScores) -> dict[str, float]:
-  """All figures by their tags."""
+  """Returns all scores and statistics by TensorBoard tag."""
   scalars = {f"{_METRICS_GROUP}/{m}": v for m, v in scores.corpus.items()}
   if scores.oracle_cider is not None:
     scalars[f"{_METRICS_GROUP}/oracle_CIDEr"] = scores.oracle_cider

@@ -1,18 +1,22 @@
-"""Tests of evaluating by captions, with captions that are given."""
+"""Tests of caption_evaluation, with given captions and scores."""
 
 import dataclasses
 import json
 import os
 import pathlib
+import types
 from unittest import mock
 
+from absl.testing import absltest
 import numpy as np
+from PIL import Image
 import tensorflow as tf
 
 from im2txt import encoders
 from im2txt import show_and_tell_model
 from im2txt.evaluation import caption_evaluation
-from im2txt.evaluation import caption_outputs
+from im2txt.evaluation import caption_statistics
+from im2txt.evaluation import comparison
 from im2txt.inference import captions
 from im2txt.inference_utils import vocabulary
 from im2txt.input_data import caption_data
@@ -22,8 +26,35 @@ from im2txt.testing import tiny
 from im2txt.training import training_summaries
 
 
+def _caption(sentence):
+  return captions.Caption(
+      words=tuple(sentence.split()),
+      log_probability=-1.0,
+      word_probabilities=(),
+      end_probability=1.0,
+      score=0.0,
+  )
+
+
+# Two captions for image 0, none for image 1.
+_CAPTIONS = {0: [_caption("a sky"), _caption("a sea")], 1: []}
+_SCORES = comparison.Comparison(
+    systems={
+        "model.ckpt-7": comparison.SystemScores(
+            corpus={"CIDEr": 0.25},
+            per_image={0: {"CIDEr": 0.5}, 1: {"CIDEr": 0.0}},
+            statistics=caption_statistics.compute(["a sky", ""]),
+            n_best=None,
+            oracle_cider=None,
+        )
+    },
+    tokenizer="python",
+    notes=["A note."],
+)
+
+
 class FakeCaptioner:
-  """Says of each image what a person says, and of the last one nothing."""
+  """Returns the references as captions; no caption for the last image."""
 
   def __init__(self, folder):
     vocab = vocabulary.Vocabulary(tiny.write_vocabulary(folder))
@@ -33,21 +64,21 @@ class FakeCaptioner:
     self.split = distinct_images.scan(self.data, vocab)
 
   def caption(self):
-    found = {
+    results = {
         image_id: [
             captions.Caption(
-                words=tuple(said.split()),
+                words=tuple(reference.split()),
                 log_probability=np.log(0.5),
                 word_probabilities=(),
                 end_probability=1.0,
                 score=0.0,
             )
-            for said in references
+            for reference in references
         ]
         for image_id, references in self.split.references.items()
     }
-    found[3] = []
-    return found
+    results[3] = []
+    return results
 
 
 class CaptionEvaluationTest(tf.test.TestCase):
@@ -62,7 +93,7 @@ class CaptionEvaluationTest(tf.test.TestCase):
     self.captioner = FakeCaptioner(self.dir)
 
   def _evaluate(self, label=""):
-    outputs = caption_outputs.CaptionOutputs(
+    outputs = caption_evaluation.CaptionOutputs(
         folder=os.fspath(self.dir),
         split_name="val",
         settings={"beam_size": 2},
@@ -120,24 +151,131 @@ class CaptionEvaluationTest(tf.test.TestCase):
       self.assertAllClose(corpus[metric], events[f"caption_metrics/{metric}"])
     self.assertEqual(1, events["caption_statistics/novelty"])
     self.assertEqual(4, events["caption_statistics/num_distinct"])
-    # Width, height and a picture.
+    # Width, height and the image.
     self.assertLen(events["captions/2"], 3)
     (text,) = np.atleast_1d(events["captions"])
     self.assertIn(self.captioner.split.references[2][0], text.decode())
 
-  def test_references_of_features_are_told(self):
+  def test_features_have_a_note_on_references(self):
     self.captioner.data = dataclasses.replace(
         self.captioner.data, are_features=True
     )
     scores = self._evaluate()
     self.assertIn("unknown word", scores.notes[-1])
-    # There are captions as text then, but no pictures.
+    # Captions are written as text, without images.
     self.assertIn("captions", self._events())
     self.assertNotIn("captions/2", self._events())
 
   def test_label(self):
     self._evaluate(label="ckpt-7")
     self.assertTrue((self.dir / "captions_val_ckpt-7_results.json").exists())
+
+
+class CaptionOutputsTest(absltest.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self.dir = pathlib.Path(self.create_tempdir().full_path)
+    self.outputs_dir = self.dir / "outputs"
+    self.outputs_dir.mkdir()
+    data = caption_data.CaptionData(
+        files=[tiny.write_pairs(self.dir, "val", 4, 2)], config=tiny.CONFIG
+    )
+    self.captioner = types.SimpleNamespace(
+        data=data, split=distinct_images.scan(data)
+    )
+
+  def _write(self, report_dir="", label=""):
+    outputs = caption_evaluation.CaptionOutputs(
+        folder=os.fspath(self.outputs_dir),
+        split_name="val",
+        settings={"beam_size": 2},
+        report_dir=report_dir and os.fspath(report_dir),
+    )
+    outputs.write(
+        _CAPTIONS, _SCORES, self.captioner, perplexity=2.5, label=label
+    )
+
+  def _read(self, name):
+    return (self.outputs_dir / name).read_text()
+
+  def test_results_are_the_best_captions(self):
+    self._write()
+    self.assertEqual(
+        [
+            {"image_id": 0, "caption": "a sky"},
+            {"image_id": 1, "caption": ""},
+        ],
+        json.loads(self._read("captions_val_results.json")),
+    )
+
+  def test_lines_have_all_captions_per_image(self):
+    self._write()
+    lines = self._read("captions_val_scores.jsonl").splitlines()
+    self.assertEqual(
+        [
+            {
+                "results": "model.ckpt-7",
+                "image_id": 0,
+                "captions": ["a sky", "a sea"],
+                "scores": {"CIDEr": 0.5},
+            },
+            {
+                "results": "model.ckpt-7",
+                "image_id": 1,
+                "captions": [],
+                "scores": {"CIDEr": 0.0},
+            },
+        ],
+        list(map(json.loads, lines)),
+    )
+
+  def test_summary_has_the_settings(self):
+    self._write()
+    summary = json.loads(self._read("captions_val_summary.json"))
+    self.assertEqual({"beam_size": 2, "perplexity": 2.5}, summary["settings"])
+    self.assertEqual("python", summary["tokenizer"])
+    self.assertEqual(["A note."], summary["notes"])
+    results = summary["results"]["model.ckpt-7"]
+    self.assertEqual({"CIDEr": 0.25}, results["corpus"])
+    self.assertEqual(1, results["statistics"]["num_empty"])
+
+  def test_label_is_part_of_file_names(self):
+    self._write()
+    self._write(label="ckpt-7")
+    self._write(label="ckpt-7")
+    self.assertCountEqual(
+        [
+            f"captions_val_{name}"
+            for stem in ("", "ckpt-7_")
+            for name in (
+                f"{stem}results.json",
+                f"{stem}scores.jsonl",
+                f"{stem}summary.json",
+            )
+        ],
+        os.listdir(self.outputs_dir),
+    )
+
+  def test_report_has_images_and_references(self):
+    report_dir = self.dir / "report"
+    self._write(report_dir, label="ckpt-7")
+    page = (report_dir / "ckpt-7" / "index.html").read_text()
+    self.assertIn("<h1>Captions of the split val</h1>", page)
+    self.assertIn(
+        "By model.ckpt-7, with a perplexity of 2.500. Tokenizer: python."
+        " A note.",
+        page,
+    )
+    self.assertIn('"a sea"', page)
+    for references in self.captioner.split.references.values():
+      self.assertIn(json.dumps(references[1]), page)
+    thumbnails = sorted((report_dir / "ckpt-7" / "thumbnails").iterdir())
+    self.assertLen(thumbnails, 2)
+    with Image.open(thumbnails[0]) as image:
+      self.assertEqual((80, 90), image.size)
+    # An earlier report is replaced.
+    self._write(report_dir, label="ckpt-7")
 
 
 if __name__ == "__main__":
