@@ -23,9 +23,6 @@ of --checkpoint_dir it evaluates all these and prints one table. The names of
 the files then have the checkpoint's after the split's.
 """
 
-import dataclasses
-from typing import Any
-
 from absl import app
 from absl import flags
 
@@ -167,33 +164,54 @@ _OF_CAPTION_METRICS = (
 
 
 def main(argv: list[str]) -> None:
-  """Evaluates as the flags say."""
+  """Runs the evaluation configured by the flags."""
   del argv
   _check_flags()
-  # Here, so that --help and wrong flags need not wait for TensorFlow.
+  # Imported here, so that --help and flag errors do not wait for TensorFlow.
   program.import_tensorflow()
-  from im2txt.evaluation import evaluation_results
+  from im2txt.evaluation import evaluation_loop
   from im2txt.evaluation import evaluation_run
 
-  values: dict[str, Any] = {
-      field.name: flags.FLAGS[field.name].value
-      for field in dataclasses.fields(evaluation_run.Run)
-      if field.name != "search_options"
-  }
   evaluations = evaluation_run.evaluate(
-      evaluation_run.Run(**values, search_options=search_flags.options())
+      evaluation_run.Run(
+          input_file_pattern=_INPUT_FILE_PATTERN.value,
+          input_feature_pattern=_INPUT_FEATURE_PATTERN.value,
+          allow_missing_shards=_ALLOW_MISSING_SHARDS.value,
+          checkpoint_dir=_CHECKPOINT_DIR.value,
+          checkpoints=_CHECKPOINTS.value,
+          eval_dir=_EVAL_DIR.value,
+          eval_interval_secs=_EVAL_INTERVAL_SECS.value,
+          num_eval_examples=_NUM_EVAL_EXAMPLES.value,
+          min_global_step=_MIN_GLOBAL_STEP.value,
+          once=_ONCE.value,
+          timeout_secs=_TIMEOUT_SECS.value,
+          caption_metrics=_CAPTION_METRICS.value,
+          vocab_file=_VOCAB_FILE.value,
+          split=_SPLIT.value,
+          metrics=metric_flags.METRICS.value,
+          tokenizer=metric_flags.TOKENIZER.value,
+          training_captions=_TRAINING_CAPTIONS.value,
+          report_dir=_REPORT_DIR.value,
+          keep_best=_KEEP_BEST.value,
+          best_dir=_BEST_DIR.value,
+          stop_after=_STOP_AFTER.value,
+          ranking=_RANKING.value,
+          ranking_images=_RANKING_IMAGES.value,
+          config_overrides=_CONFIG_OVERRIDES.value,
+          search_options=search_flags.options(),
+      )
   )
   if _CHECKPOINTS.value:
-    print(evaluation_results.table(evaluations))
+    print(evaluation_loop.table(evaluations))
   else:
     for evaluation in evaluations:
       for metric, value in evaluation.metrics().items():
         print(f"{metric} = {value:f}")
-  print(evaluation_results.ranking_table(evaluations), end="")
+  print(evaluation_loop.ranking_table(evaluations), end="")
 
 
 def _check_flags() -> None:
-  """Finds flags that are missing or don't go together."""
+  """Raises a UsageError if flags are missing or conflict."""
   patterns = _INPUT_FILE_PATTERN.value, _INPUT_FEATURE_PATTERN.value
   if not any(patterns):
     program.require(_INPUT_FILE_PATTERN)

@@ -13,6 +13,7 @@ import tensorflow as tf
 from im2txt import captioning
 from im2txt import configuration
 from im2txt import run_inference
+from im2txt import show_and_tell_model
 from im2txt.checkpointing import checkpoint_paths
 from im2txt.checkpointing import saved_config
 from im2txt.evaluation import evaluation_loop
@@ -133,6 +134,7 @@ class GenerationsTest(parameterized.TestCase, tf.test.TestCase):
     # Features made up for the tests come from no encoder.
     self.enter_context(mock.patch.object(feature_metadata, "check_encoder"))
     evaluation = evaluation_loop.EvaluationLoop(
+        model=show_and_tell_model.ShowAndTellModel(config, "eval"),
         data=data,
         checkpoint_dir=train_dir,
         eval_dir=os.path.join(train_dir, "eval"),

@@ -56,7 +56,7 @@ _FEATURES_NOTE = (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CaptionOutputs:
-  """Writes the files and the report of an evaluation.
+  """Files and report of an evaluation of captions.
 
   Attributes:
     folder: The existing folder for the files.
@@ -138,7 +138,7 @@ class CaptionOutputs:
 
 
 class CaptionEvaluator:
-  """Captions a split, scores the captions and writes the results."""
+  """Evaluator of the captions that a model generates for a split."""
 
   def __init__(
       self,

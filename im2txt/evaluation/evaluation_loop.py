@@ -1,8 +1,10 @@
-"""Evaluates each new checkpoint of a folder, for TensorBoard."""
+"""Evaluates checkpoints: each new one of a folder, or any given one."""
 
+from collections.abc import Sequence
 import math
 import os
 import time
+from typing import NamedTuple
 
 from absl import logging
 import tensorflow as tf
@@ -12,7 +14,7 @@ from im2txt.checkpointing import best_checkpoint
 from im2txt.checkpointing import checkpoint_paths
 from im2txt.checkpointing import checkpoints
 from im2txt.evaluation import caption_evaluation
-from im2txt.evaluation import evaluation_results
+from im2txt.evaluation import comparison
 from im2txt.evaluation import perplexity
 from im2txt.evaluation import ranking
 from im2txt.input_data import caption_data
@@ -20,9 +22,79 @@ from im2txt.input_data import feature_metadata
 from im2txt.runtime import folder_lock
 from im2txt.training import training_summaries
 
-# For how long training must be over before it counts as ended: it may be about
-# to start again.
+# How long training must be over before it counts as ended, because it may be
+# restarted soon.
 _ENDED_SECS = 30.0
+
+
+class Evaluation(NamedTuple):
+  """Results of the evaluation of a checkpoint.
+
+  Attributes:
+    name: The name of the checkpoint.
+    step: The global step.
+    perplexity: The perplexity of the captions of the split.
+    captions: Scores of the generated captions, as the only system, called
+      `name`; None if captions were not evaluated.
+    ranks: The ranking of images and captions; None if not computed.
+  """
+
+  name: str
+  step: int
+  perplexity: float
+  captions: comparison.Comparison | None = None
+  ranks: ranking.Ranking | None = None
+
+  def metrics(self) -> dict[str, float]:
+    """Returns all printed metrics by name."""
+    metrics = {"Perplexity": self.perplexity}
+    if self.captions:
+      metrics |= self.captions.systems[self.name].corpus
+    return metrics
+
+
+def table(evaluations: Sequence[Evaluation]) -> str:
+  """Returns a Markdown table with one row per checkpoint, followed by notes.
+
+  Args:
+    evaluations: One or more evaluations; all with captions, or none.
+
+  Returns:
+    The text.
+  """
+  rows = {
+      e.name: {
+          "checkpoint": e.name,
+          "step": str(e.step),
+          "perplexity": f"{e.perplexity:.3f}",
+      }
+      for e in evaluations
+  }
+  notes: dict[str, None] = {}
+  for scores in filter(None, (e.captions for e in evaluations)):
+    for row in comparison.rows(scores):
+      rows[row.pop("results")] |= row
+    notes[f"Tokenizer: {scores.tokenizer}."] = None
+    notes |= dict.fromkeys(scores.notes)
+  text = comparison.align(list(rows.values()))
+  return "\n".join([text, *([""] if notes else []), *notes])
+
+
+def ranking_table(evaluations: Sequence[Evaluation]) -> str:
+  """Returns an empty line and a Markdown table; "" if nothing was ranked."""
+  ranked = [(e.name, e.ranks) for e in evaluations if e.ranks]
+  rows = [
+      {"checkpoint": name, **row}
+      for name, ranks in ranked
+      for row in ranks.rows()
+  ]
+  if not rows:
+    return ""
+  first = ranked[0][1]
+  return (
+      f"\n{comparison.align(rows)}\n\n"
+      f"Of {first.num_images} images and {first.num_captions} captions.\n"
+  )
 
 
 def wait_for_checkpoint(
@@ -31,114 +103,124 @@ def wait_for_checkpoint(
   """Waits until a folder has a checkpoint, and so the model's configuration.
 
   Args:
-    checkpoint_dir: The folder, which need not be there yet.
-    interval_secs: From one look for it to the next.
-    timeout_secs: How long to wait; 0 means for ever.
+    checkpoint_dir: The folder, which need not exist yet.
+    interval_secs: The polling interval.
+    timeout_secs: The maximal time to wait; 0 means forever.
 
   Returns:
-    Whether there is one.
+    Whether a checkpoint exists.
 
   Raises:
-    ValueError: If training in the folder has ended without one.
+    ValueError: If training in the folder has ended without a checkpoint.
   """
-  looks = _Looks(interval_secs, timeout_secs)
-  watch = _TrainingWatch(checkpoint_dir)
-  while looks.go_on():
-    if _find(checkpoint_dir):
+  poller = _Poller(interval_secs, timeout_secs)
+  training = _TrainingMonitor(checkpoint_dir)
+  while poller.wait():
+    if _find_latest(checkpoint_dir):
       return True
-    watch.check("no checkpoint")
+    training.check("no checkpoint")
   return False
 
 
 class EvaluationLoop:
-  """Evaluates the newest checkpoint of a folder, again and again.
+  """Evaluator of checkpoints, such as the newest one of a folder.
 
   Attributes:
     model: The `ShowAndTellModel`, with the weights of the last checkpoint.
-    captions: What evaluates its captions too; None, as at first, for nothing.
-    ranker: What ranks images and captions too; None, as at first, for nothing.
-    best: What keeps the best checkpoint; None, as at first, for nothing.
-    stop_after: After how many evaluations without gain `run` ends and training
-      is to stop; 0, as at first, for never.
   """
 
   def __init__(
       self,
       *,
+      model: show_and_tell_model.ShowAndTellModel,
       data: caption_data.CaptionData,
       checkpoint_dir: str,
       eval_dir: str,
       max_examples: int,
       min_global_step: int = 0,
+      captions: caption_evaluation.CaptionEvaluator | None = None,
+      ranker: ranking.Ranker | None = None,
+      best: best_checkpoint.BestCheckpoint | None = None,
+      stop_after: int = 0,
   ):
-    """Makes the model, without weights yet.
+    """Initializes the loop and creates `eval_dir`.
 
     Args:
-      data: What to evaluate on, with the model's configuration.
-      checkpoint_dir: The folder with the checkpoints.
-      eval_dir: Where to write events; made if missing.
-      max_examples: How many captions to evaluate, if there are so many.
-      min_global_step: Checkpoints of earlier steps are not evaluated.
+      model: The model, in mode "eval"; `captions` and `ranker` must use it too.
+      data: The captions and images to evaluate on, with the configuration of
+        the model.
+      checkpoint_dir: The folder of the checkpoints.
+      eval_dir: The folder for event files; created if missing.
+      max_examples: The number of captions to compute the perplexity of, if the
+        data has as many.
+      min_global_step: The step before which checkpoints are skipped.
+      captions: Evaluator of the model's captions; None to skip this.
+      ranker: Ranker of images and captions; None to skip this.
+      best: Storage of the best checkpoint; None to keep none.
+      stop_after: The number of evaluations without improvement after which
+        training is told to stop and `run` returns; 0 means never. Needs `best`.
     """
+    self.model = model
     self._data = data
     self._checkpoint_dir = checkpoint_dir
     self._max_examples = max_examples
     self._min_global_step = min_global_step
+    self._captions = captions
+    self._ranker = ranker
+    self._best = best
+    self._stop_after = stop_after
     if not tf.io.gfile.isdir(eval_dir):
       logging.info("Creating eval directory: %s", eval_dir)
       tf.io.gfile.makedirs(eval_dir)
-    self.model = show_and_tell_model.ShowAndTellModel(data.config, "eval")
-    self._evaluator = perplexity.PerplexityEvaluator(self.model)
-    self._writer = training_summaries.SummaryWriter(eval_dir, self.model)
+    self._perplexity = perplexity.PerplexityEvaluator(model)
+    self._writer = training_summaries.SummaryWriter(eval_dir, model)
     self._evaluated: str | None = None
-    self.captions: caption_evaluation.CaptionEvaluator | None = None
-    self.ranker: ranking.Ranker | None = None
-    self.best: best_checkpoint.BestCheckpoint | None = None
-    self.stop_after = 0
 
   def run(self, *, interval_secs: float, timeout_secs: float = 0) -> None:
-    """Evaluates every new checkpoint, until there is no gain any more.
+    """Evaluates every new checkpoint until a timeout or early stopping.
 
     Args:
-      interval_secs: From one look for a new checkpoint to the next.
-      timeout_secs: Return when no new checkpoint came for so long; 0 means
-        never.
+      interval_secs: The polling interval.
+      timeout_secs: Time without a new checkpoint after which to return; 0
+        means never.
 
     Raises:
-      ValueError: If a checkpoint or the input can't be used, or training has
-        ended before there was a checkpoint to evaluate.
+      ValueError: If a checkpoint or the input is invalid, or training has
+        ended without a checkpoint to evaluate.
     """
-    looks = _Looks(interval_secs, timeout_secs)
-    watch = _TrainingWatch(self._checkpoint_dir)
-    while looks.go_on():
+    poller = _Poller(interval_secs, timeout_secs)
+    training = _TrainingMonitor(self._checkpoint_dir)
+    while poller.wait():
       if self.run_once() is not None:
-        looks.found()
+        poller.restart_timeout()
         if self.stop_training():
           return
       elif self._evaluated is None:
-        watch.check(f"no checkpoint of step {self._min_global_step} or later")
+        training.check(
+            f"no checkpoint of step {self._min_global_step} or later"
+        )
 
-  def run_once(self) -> evaluation_results.Evaluation | None:
-    """Evaluates the newest checkpoint unless that has been done.
+  def run_once(self) -> Evaluation | None:
+    """Evaluates the newest checkpoint unless it has been evaluated already.
 
     Returns:
-      What was found; None if there is no checkpoint to evaluate, which the log
-      explains.
+      The results; None if there is no checkpoint to evaluate, for a reason
+      that is logged.
 
     Raises:
-      ValueError: If the checkpoint or the input can't be used.
+      ValueError: If the checkpoint or the input is invalid.
     """
     logging.info(
         "Starting evaluation at %s", time.strftime("%Y-%m-%d-%H:%M:%S")
     )
-    checkpoint = _find(self._checkpoint_dir)
+    checkpoint = _find_latest(self._checkpoint_dir)
     if checkpoint is None:
       return None
     try:
       if checkpoint == self._evaluated:
         logging.info("Skipping evaluation. No new checkpoint: %s", checkpoint)
         return None
-      step = self._load(checkpoint)
+      step = self._restore(checkpoint)
       if step < self._min_global_step:
         logging.info(
             "Skipping evaluation. Global step = %d < %d",
@@ -146,61 +228,60 @@ class EvaluationLoop:
             self._min_global_step,
         )
         return None
-      if self.best:
-        self.best.hold(checkpoint)
+      if self._best:
+        self._best.hold(checkpoint)
     except FileNotFoundError as error:
       # Training deletes old checkpoints, even while they are being read.
       logging.info("Skipping evaluation. %s", error)
       return None
-    result = self._evaluate(os.path.basename(checkpoint), step)
-    if self.best:
-      metrics = {**result.metrics(), "perplexity": result.perplexity}
-      value = metrics[self.best.best.metric]
-      self.best.offer(checkpoint, step=step, value=value)
+    evaluation = self._evaluate(os.path.basename(checkpoint), step)
+    if self._best:
+      metrics = {**evaluation.metrics(), "perplexity": evaluation.perplexity}
+      value = metrics[self._best.best.metric]
+      self._best.offer(checkpoint, step=step, value=value)
     self._evaluated = checkpoint
-    return result
+    return evaluation
 
-  def evaluate(
-      self, checkpoint: str, name: str, *, label: str
-  ) -> evaluation_results.Evaluation:
+  def evaluate(self, checkpoint: str, name: str, *, label: str) -> Evaluation:
     """Evaluates a checkpoint, whatever its step.
 
     Args:
-      checkpoint: The checkpoint's path, without suffix.
-      name: What to call it.
-      label: See `CaptionOutputs.write`.
+      checkpoint: The path of the checkpoint, without suffix.
+      name: The name of the checkpoint in the results.
+      label: A suffix for file names; see `CaptionOutputs.write`.
 
     Returns:
-      What was found.
+      The results.
 
     Raises:
-      FileNotFoundError: If there is no such checkpoint.
-      ValueError: If the checkpoint or the input can't be used.
+      FileNotFoundError: If the checkpoint does not exist.
+      ValueError: If the checkpoint or the input is invalid.
     """
-    step = self._load(checkpoint)
+    step = self._restore(checkpoint)
     return self._evaluate(name, step, label=label)
 
   def stop_training(self) -> bool:
-    """Tells training to stop if there was no gain for long enough.
+    """Tells training to stop if it has not improved for long enough.
 
     Returns:
-      Whether it did. Evaluations of earlier runs of the program count too.
+      Whether training was told to stop. Evaluations of earlier runs of the
+      program count too.
     """
-    if not self.best or not self.stop_after:
+    if not self._best or not self._stop_after:
       return False
-    best = self.best.best
-    if best.num_without_gain < self.stop_after:
+    best = self._best.best
+    if best.num_without_gain < self._stop_after:
       return False
     reason = (
         f"No gain in {best.metric} for {best.num_without_gain} evaluations"
-        f" (--stop_after={self.stop_after}) since step {best.step}."
+        f" (--stop_after={self._stop_after}) since step {best.step}."
     )
-    logging.info("%s Training is told to stop.", reason)
+    logging.info("%s Requesting training to stop.", reason)
     best_checkpoint.request_stop(self._checkpoint_dir, reason)
     return True
 
-  def _load(self, checkpoint: str) -> int:
-    """Takes over a checkpoint's weights; returns its global step."""
+  def _restore(self, checkpoint: str) -> int:
+    """Restores a checkpoint into the model and returns its global step."""
     logging.info("Loading model from checkpoint: %s", checkpoint)
     checkpoints.restore(
         self.model.checkpoint_variables(),
@@ -213,15 +294,13 @@ class EvaluationLoop:
     )
     return step
 
-  def _evaluate(
-      self, name: str, step: int, label: str = ""
-  ) -> evaluation_results.Evaluation:
+  def _evaluate(self, name: str, step: int, label: str = "") -> Evaluation:
     if self._data.are_features:
       feature_metadata.check_encoder(
           self._data.files, self.model.encoder, self._data.config
       )
     start = time.monotonic()
-    result = self._evaluator.evaluate(
+    result = self._perplexity.evaluate(
         self._data, max_examples=self._max_examples
     )
     value = result.perplexity
@@ -237,75 +316,81 @@ class EvaluationLoop:
     self._writer.write_batch(result.last_batch, step=step)
     self._writer.write_parameters(step=step)
     scores = None
-    if self.captions:
-      scores = self.captions.evaluate(
+    if self._captions:
+      scores = self._captions.evaluate(
           name, self._writer, perplexity=value, step=step, label=label
       )
     ranks = None
-    if self.ranker:
-      ranks = self.ranker.rank()
+    if self._ranker:
+      ranks = self._ranker.rank()
       self._writer.write_scalars(ranks.scalars(), step=step)
     logging.info("Finished processing evaluation at global step %d.", step)
-    return evaluation_results.Evaluation(name, step, value, scores, ranks)
+    return Evaluation(name, step, value, scores, ranks)
 
 
-class _Looks:
-  """When to look for checkpoints: every so often, until none comes for long."""
+class _Poller:
+  """Timer of a polling loop, with an interval and a timeout."""
 
   def __init__(self, interval_secs: float, timeout_secs: float):
     self._interval_secs = interval_secs
     self._timeout_secs = timeout_secs
-    self._next_look: float | None = None
-    self.found()
+    self._next_poll: float | None = None
+    self.restart_timeout()
 
-  def found(self) -> None:
-    """Notes that there was a checkpoint."""
+  def restart_timeout(self) -> None:
+    """Restarts the timeout, after a new checkpoint."""
     self._deadline = time.monotonic() + (self._timeout_secs or math.inf)
 
-  def go_on(self) -> bool:
-    """Sleeps until the next look is due, if any is; the first is at once."""
-    if self._next_look is not None:
-      wake_up = min(self._next_look, self._deadline)
+  def wait(self) -> bool:
+    """Sleeps until the next poll, which is the first one at once.
+
+    Returns:
+      Whether to poll; False after the timeout.
+    """
+    if self._next_poll is not None:
+      wake_up = min(self._next_poll, self._deadline)
       time.sleep(max(wake_up - time.monotonic(), 0))
       if time.monotonic() >= self._deadline:
         logging.info("No new checkpoint for %d seconds.", self._timeout_secs)
         return False
-    self._next_look = time.monotonic() + self._interval_secs
+    self._next_poll = time.monotonic() + self._interval_secs
     return True
 
 
-class _TrainingWatch:
-  """Notices that training in a folder has ended, or failed."""
+class _TrainingMonitor:
+  """Detector of the end or failure of the training in a folder."""
 
   def __init__(self, folder: str):
     self._folder = folder
-    self._over_since: float | None = None
+    self._ended_at: float | None = None
 
-  def check(self, what: str) -> None:
+  def check(self, missing: str) -> None:
     """Raises a ValueError if training has ended.
 
     Args:
-      what: What there is to evaluate, for the message.
+      missing: What there is to evaluate, such as "no checkpoint", for the
+        message.
     """
     if not folder_lock.was_released(self._folder):
-      self._over_since = None
+      self._ended_at = None
       return
     now = time.monotonic()
-    if self._over_since is None:
-      self._over_since = now
-    if now - self._over_since >= _ENDED_SECS:
+    if self._ended_at is None:
+      self._ended_at = now
+    if now - self._ended_at >= _ENDED_SECS:
       raise ValueError(
-          f"Training in {self._folder} has ended or failed, and there is {what}"
-          " to evaluate (--min_global_step). See what train said last."
+          f"Training in {self._folder} has ended or failed, and there is"
+          f" {missing} to evaluate (--min_global_step). See the last output of"
+          " train."
       )
 
 
-def _find(checkpoint_dir: str) -> str | None:
-  """The newest checkpoint of a folder; if there is none, the log says so."""
+def _find_latest(checkpoint_dir: str) -> str | None:
+  """Returns the newest checkpoint of a folder; logs the reason for None."""
   try:
     checkpoint = checkpoint_paths.find_latest(checkpoint_dir)
   except FileNotFoundError as error:
-    # Training deletes old checkpoints, even while they are looked for.
+    # Training deletes old checkpoints, even during the search.
     logging.info("Skipping evaluation. %s", error)
     return None
   if checkpoint is None:

@@ -1,4 +1,4 @@
-"""Tests of evaluating checkpoints as they appear."""
+"""Tests of evaluation_loop."""
 
 import contextlib
 import dataclasses
@@ -6,6 +6,7 @@ import os
 import time
 from unittest import mock
 
+from absl.testing import absltest
 from absl.testing import parameterized
 import tensorflow as tf
 
@@ -13,8 +14,11 @@ from im2txt import show_and_tell_model
 from im2txt.checkpointing import best_checkpoint
 from im2txt.checkpointing import checkpoint_paths
 from im2txt.checkpointing import checkpoint_saver
+from im2txt.evaluation import comparison
 from im2txt.evaluation import evaluation_loop
+from im2txt.evaluation import ranking
 from im2txt.runtime import folder_lock
+from im2txt.testing import fake_java
 from im2txt.testing import made_up_features
 from im2txt.testing import tiny
 
@@ -36,13 +40,14 @@ class EvaluationLoopTest(parameterized.TestCase, tf.test.TestCase):
     )
     return saver.save(step)
 
-  def _loop(self, min_global_step=0, config=tiny.CONFIG):
+  def _loop(self, config=tiny.CONFIG, **kwargs):
     return evaluation_loop.EvaluationLoop(
+        model=show_and_tell_model.ShowAndTellModel(config, "eval"),
         data=made_up_features.write(self.dir, 5, config=config),
         checkpoint_dir=self.dir,
         eval_dir=os.path.join(self.dir, "eval"),
         max_examples=100,
-        min_global_step=min_global_step,
+        **kwargs,
     )
 
   def _perplexities(self):
@@ -56,7 +61,7 @@ class EvaluationLoopTest(parameterized.TestCase, tf.test.TestCase):
     return values
 
   @parameterized.parameters(True, False)
-  def test_ends_with_a_training_that_has_ended(self, has_checkpoint):
+  def test_ended_training_is_an_error(self, has_checkpoint):
     with folder_lock.hold(self.dir):
       pass
     if has_checkpoint:
@@ -65,9 +70,7 @@ class EvaluationLoopTest(parameterized.TestCase, tf.test.TestCase):
     with (
         mock.patch.object(time, "sleep"),
         mock.patch.object(time, "monotonic", lambda: next(times)),
-        self.assertRaisesRegex(
-            ValueError, f"Training in {self.dir} has ended or failed, .* no che"
-        ),
+        self.assertRaisesRegex(ValueError, f"Training in {self.dir} has ended"),
     ):
       if has_checkpoint:
         self._loop(min_global_step=8).run(interval_secs=1)
@@ -75,12 +78,12 @@ class EvaluationLoopTest(parameterized.TestCase, tf.test.TestCase):
         evaluation_loop.wait_for_checkpoint(self.dir, interval_secs=1)
 
   @parameterized.parameters(True, False)
-  def test_waits_for_a_training_that_goes_on_or_is_to_begin(self, goes_on):
+  def test_waits_for_training_that_runs_or_has_not_begun(self, is_running):
     times = iter(range(0, 5000, 10))
     with (
         mock.patch.object(time, "sleep"),
         mock.patch.object(time, "monotonic", lambda: next(times)),
-        folder_lock.hold(self.dir) if goes_on else contextlib.nullcontext(),
+        folder_lock.hold(self.dir) if is_running else contextlib.nullcontext(),
     ):
       self.assertFalse(
           evaluation_loop.wait_for_checkpoint(
@@ -92,7 +95,7 @@ class EvaluationLoopTest(parameterized.TestCase, tf.test.TestCase):
     path = self._save(7)
     with self.assertLogs("absl", "INFO") as logs:
       perplexity = self._loop().run_once().perplexity
-    # Untrained, every one of the words is about as likely.
+    # Without training, all words are about equally likely.
     self.assertAllClose(tiny.VOCAB_SIZE, perplexity, rtol=0.1)
     self.assertAllClose({7: perplexity}, self._perplexities(), rtol=1e-6)
     text = "\n".join(logs.output)
@@ -116,7 +119,7 @@ class EvaluationLoopTest(parameterized.TestCase, tf.test.TestCase):
     plain = self._loop().run_once().perplexity
     self.assertAllClose(tiny.VOCAB_SIZE, plain, rtol=0.1)
     loop = self._loop(config=dataclasses.replace(tiny.CONFIG, use_ema=True))
-    # Wrong about all words but the last ones.
+    # Wrong for all words but the end word.
     self.assertGreater(loop.run_once().perplexity, 100)
     self.assertAllEqual(certain, loop.model.decoder.logits_biases)
 
@@ -142,19 +145,19 @@ class EvaluationLoopTest(parameterized.TestCase, tf.test.TestCase):
     self.assertIsNotNone(loop.run_once())
     self.assertSameElements([1, 2], self._perplexities())
 
-  # The index is deleted first, but may have been read by then.
+  # The index is deleted first, but may have been read already.
   @parameterized.parameters(".*", ".data*")
-  def test_checkpoint_that_disappears(self, suffix):
+  def test_checkpoint_deleted_while_evaluated(self, suffix):
     path = self._save(1)
     loop = self._loop()
 
-    def find_and_lose(folder):
+    def find_and_delete(folder):
       del folder
       for file in tf.io.gfile.glob(path + suffix):
         os.remove(file)
       return path
 
-    with mock.patch.object(checkpoint_paths, "find_latest", find_and_lose):
+    with mock.patch.object(checkpoint_paths, "find_latest", find_and_delete):
       self.assertIsNone(loop.run_once())
     self._save(2)
     self.assertIsNotNone(loop.run_once())
@@ -166,18 +169,19 @@ class EvaluationLoopTest(parameterized.TestCase, tf.test.TestCase):
     with self.assertRaisesRegex(ValueError, "can't be read"):
       self._loop().run_once()
 
-  def test_best_is_kept_and_training_told_to_stop(self):
-    loop = self._loop()
+  def test_best_is_kept_and_training_is_stopped(self):
     best_dir = os.path.join(self.dir, "best")
-    loop.best = best_checkpoint.BestCheckpoint(best_dir, "perplexity")
-    loop.stop_after = 2
+    loop = self._loop(
+        best=best_checkpoint.BestCheckpoint(best_dir, "perplexity"),
+        stop_after=2,
+    )
     biases = self.model.decoder.logits_biases
     steps = []
 
     def sleep(seconds):
       del seconds
       steps.append(len(steps) + 1)
-      # Worse and worse: a word that is in no caption grows likelier.
+      # Gets worse: a word in no caption becomes more likely.
       biases.assign(tf.one_hot(11, tiny.VOCAB_SIZE, float(len(steps))))
       self._save(len(steps))
 
@@ -191,7 +195,7 @@ class EvaluationLoopTest(parameterized.TestCase, tf.test.TestCase):
     )
 
   def _naps(self, save_after):
-    """Has the time go on by naps of 10 seconds, and a checkpoint come."""
+    """Fakes the clock; saves a checkpoint after `save_after` naps."""
     naps = []
 
     def sleep(seconds):
@@ -218,10 +222,68 @@ class EvaluationLoopTest(parameterized.TestCase, tf.test.TestCase):
     loop = self._loop()
     naps = self._naps(save_after=2)
     loop.run(interval_secs=10, timeout_secs=35)
-    # Looks at 0, 10 and 20, where a checkpoint is; then at 30, 40, 50, and
-    # gives up at 55, the last nap being shorter.
+    # Polls at 0, 10 and 20, where a checkpoint exists; then at 30, 40, 50. The
+    # timeout is at 55, so the last nap is shorter.
     self.assertEqual([10, 10, 10, 10, 10, 5], naps)
     self.assertSameElements([3], self._perplexities())
+
+
+class TableTest(absltest.TestCase):
+
+  def test_perplexities(self):
+    table = evaluation_loop.table(
+        [
+            evaluation_loop.Evaluation("model.ckpt-5", 5, 12.34567),
+            evaluation_loop.Evaluation("model.ckpt-50", 50, 9.5),
+        ]
+    )
+    self.assertEqual(
+        "| checkpoint    | step | perplexity |\n"
+        "| ------------- | ---: | ---------: |\n"
+        "| model.ckpt-5  |    5 |     12.346 |\n"
+        "| model.ckpt-50 |   50 |      9.500 |",
+        table,
+    )
+
+  def test_captions(self):
+    fake_java.install(self, None)
+    references = {1: ["a red sky"], 2: ["a blue sea"]}
+    evaluations = []
+    for step, caption in (5, "a dog"), (50, "a red sky"):
+      name = f"model.ckpt-{step}"
+      scores = comparison.compare(
+          references, {name: {1: [caption], 2: ["a blue sea"]}}
+      )
+      evaluations.append(evaluation_loop.Evaluation(name, step, 2.0, scores))
+    heading, _, first, second, _, *notes = evaluation_loop.table(
+        evaluations
+    ).splitlines()
+    self.assertRegex(
+        heading, r"^\| checkpoint +\| step \| perplexity \| images \| Bleu_1"
+    )
+    columns = [cell.strip() for cell in heading.split("|")]
+    cider = columns.index("CIDEr")
+    self.assertLess(first.split("|")[cider], second.split("|")[cider])
+    self.assertEqual(
+        "1.000", second.split("|")[columns.index("Bleu_1")].strip()
+    )
+    self.assertIn("Tokenizer: python.", notes)
+    # METEOR is missing in both for the same reason, which is noted once.
+    self.assertLen([note for note in notes if "METEOR" in note], 1)
+    self.assertIn("CIDEr", evaluations[0].metrics())
+
+  def test_rankings(self):
+    plain = evaluation_loop.Evaluation("model.ckpt-5", 5, 2.0)
+    self.assertEqual("", evaluation_loop.ranking_table([plain]))
+    ranks = ranking.Ranks({1: 0.5, 5: 1.0}, 1.5)
+    ranked = plain._replace(ranks=ranking.Ranking(2, 4, {"to image": ranks}))
+    self.assertEqual(
+        "\n| checkpoint   |  ranking |   R@1 |    R@5 | median rank |\n"
+        "| ------------ | -------: | ----: | -----: | ----------: |\n"
+        "| model.ckpt-5 | to image | 50.0% | 100.0% |         1.5 |\n"
+        "\nOf 2 images and 4 captions.\n",
+        evaluation_loop.ranking_table([ranked]),
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""An evaluation as `evaluate` is told of it, from its parts.
+"""Runs evaluation as configured by the flags of `evaluate`.
 
-files, configuration -> data  -> EvaluationLoop <- captions, ranking, the best
+files, configuration -> data, model -> EvaluationLoop
+                             +-> captions, ranking, best checkpoint -^
 """
 
 from collections.abc import Collection
@@ -12,12 +13,12 @@ from absl import logging
 
 from im2txt import captioning
 from im2txt import configuration
+from im2txt import show_and_tell_model
 from im2txt.checkpointing import best_checkpoint
 from im2txt.checkpointing import checkpoint_paths
 from im2txt.checkpointing import saved_config
 from im2txt.evaluation import caption_evaluation
 from im2txt.evaluation import evaluation_loop
-from im2txt.evaluation import evaluation_results
 from im2txt.evaluation import ranking
 from im2txt.input_data import caption_data
 from im2txt.ops import inputs
@@ -26,10 +27,10 @@ from im2txt.report import html_report
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Run:
-  """What there is to do; each field but the last is `evaluate`'s flag.
+  """Configuration of an evaluation; all fields but the last are flags.
 
   Attributes:
-    search_options: Of the search for captions.
+    search_options: Options of the beam search, if captions are evaluated.
   """
 
   input_file_pattern: str
@@ -59,20 +60,20 @@ class Run:
   search_options: captioning.SearchOptions
 
 
-def evaluate(run: Run) -> list[evaluation_results.Evaluation]:
-  """Does a run.
+def evaluate(run: Run) -> list[evaluation_loop.Evaluation]:
+  """Runs an evaluation.
 
   Args:
-    run: The run.
+    run: The configuration of the evaluation.
 
   Returns:
-    What was found of each checkpoint, those of `checkpoints` left out that were
-    deleted meanwhile; nothing of a run that goes on and on.
+    The results of each checkpoint; without `once`, an empty list. Checkpoints
+    of `checkpoints` that are deleted meanwhile are left out.
 
   Raises:
     OSError: If a file can't be read or written.
-    ValueError: If the run can't be done as it is described, or there is no
-      checkpoint to evaluate once.
+    ValueError: If the configuration or a file is invalid, or `once` is set and
+      there is no checkpoint to evaluate.
   """
   if run.checkpoints:
     return _evaluate_all(run)
@@ -80,8 +81,8 @@ def evaluate(run: Run) -> list[evaluation_results.Evaluation]:
   path = run.checkpoint_dir
   if checkpoint_paths.exists(path) or os.path.isfile(path):
     raise ValueError(
-        "--checkpoint_dir is a folder, whose newest checkpoint is evaluated."
-        f" For {path} alone give --checkpoints instead, with --once."
+        "--checkpoint_dir must be a folder, whose newest checkpoint is"
+        f" evaluated. To evaluate {path}, give it to --checkpoints with --once."
     )
   if not run.once:
     _evaluate_new(run)
@@ -100,28 +101,29 @@ def evaluate(run: Run) -> list[evaluation_results.Evaluation]:
 
 def _evaluate_new(run: Run) -> None:
   """Evaluates each new checkpoint of a folder."""
-  pace = {
+  timing = {
       "interval_secs": run.eval_interval_secs,
       "timeout_secs": run.timeout_secs,
   }
-  # Of a run that is about to begin, the configuration comes with a checkpoint.
-  if evaluation_loop.wait_for_checkpoint(run.checkpoint_dir, **pace):
+  # If training is about to begin, its configuration comes with a checkpoint.
+  if evaluation_loop.wait_for_checkpoint(run.checkpoint_dir, **timing):
     config, _ = saved_config.load(run.checkpoint_dir, run.config_overrides)
-    _make_loop(run, config).run(**pace)
+    _make_loop(run, config).run(**timing)
 
 
-def _evaluate_all(run: Run) -> list[evaluation_results.Evaluation]:
-  found = checkpoint_paths.find_all(run.checkpoints)
-  labels = {name: name.replace(os.sep, "_") for name in found}
+def _evaluate_all(run: Run) -> list[evaluation_loop.Evaluation]:
+  """Evaluates all checkpoints that --checkpoints matches."""
+  paths = checkpoint_paths.find_all(run.checkpoints)
+  labels = {name: name.replace(os.sep, "_") for name in paths}
   for label in labels.values():
     _check_report(run.report_dir, label)
   evaluations = []
-  made_for = None
-  for name, path in found.items():
+  loop_config = None
+  for name, path in paths.items():
     try:
       config, _ = saved_config.load(path, run.config_overrides)
-      if config != made_for:  # One model for all that are made alike.
-        loop, made_for = _make_loop(run, config), config
+      if config != loop_config:  # Equal configurations share one model.
+        loop, loop_config = _make_loop(run, config), config
       evaluations.append(loop.evaluate(path, name, label=labels[name]))
     except FileNotFoundError as error:
       # Training deletes old checkpoints, even while others are evaluated.
@@ -130,13 +132,13 @@ def _evaluate_all(run: Run) -> list[evaluation_results.Evaluation]:
       logging.warning("Skipping evaluation. %s", error)
   if not evaluations:
     raise FileNotFoundError(
-        f"All checkpoints were deleted meanwhile: {', '.join(found.values())}."
+        f"All checkpoints were deleted meanwhile: {', '.join(paths.values())}."
     )
   return evaluations
 
 
 def _check_report(report_dir: str, label: str = "") -> None:
-  """Refuses a report's folder before hours of captioning, not after."""
+  """Checks the folder of a report before hours of captioning, not after."""
   if report_dir:
     html_report.check(pathlib.Path(report_dir, label))
 
@@ -153,16 +155,11 @@ def _make_loop(
       config=config,
       are_features=bool(run.input_feature_pattern),
   )
-  loop = evaluation_loop.EvaluationLoop(
-      data=data,
-      checkpoint_dir=run.checkpoint_dir,
-      eval_dir=run.eval_dir,
-      max_examples=run.num_eval_examples,
-      min_global_step=run.min_global_step,
-  )
+  model = show_and_tell_model.ShowAndTellModel(config, "eval")
+  captions = None
   if run.caption_metrics:
-    loop.captions = caption_evaluation.make_evaluator(
-        loop.model,
+    captions = caption_evaluation.make_evaluator(
+        model,
         data,
         vocab_file=run.vocab_file,
         folder=run.eval_dir,
@@ -173,13 +170,22 @@ def _make_loop(
         tokenizer=run.tokenizer,
         **run.search_options,
     )
+  best = None
   if run.keep_best:
-    loop.best = best_checkpoint.BestCheckpoint(
-        run.best_dir or os.path.join(run.checkpoint_dir, "best"), run.keep_best
-    )
-    loop.stop_after = run.stop_after
+    best_dir = run.best_dir or os.path.join(run.checkpoint_dir, "best")
+    best = best_checkpoint.BestCheckpoint(best_dir, run.keep_best)
+  ranker = None
   if run.ranking:
-    loop.ranker = ranking.Ranker(
-        loop.model, data, max_images=run.ranking_images
-    )
-  return loop
+    ranker = ranking.Ranker(model, data, max_images=run.ranking_images)
+  return evaluation_loop.EvaluationLoop(
+      model=model,
+      data=data,
+      checkpoint_dir=run.checkpoint_dir,
+      eval_dir=run.eval_dir,
+      max_examples=run.num_eval_examples,
+      min_global_step=run.min_global_step,
+      captions=captions,
+      ranker=ranker,
+      best=best,
+      stop_after=run.stop_after,
+  )

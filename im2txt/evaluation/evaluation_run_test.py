@@ -1,4 +1,4 @@
-"""Tests of what evaluate is told, put together."""
+"""Tests of evaluation_run."""
 
 import os
 from unittest import mock
@@ -65,16 +65,16 @@ class EvaluationRunTest(tf.test.TestCase):
     }
     return evaluation_run.evaluate(evaluation_run.Run(**values))
 
-  def test_once_with_all_that_is_asked_for(self):
+  def test_once_with_all_metrics(self):
     self._save(1, 2)
-    (found,) = self._evaluate(
+    (evaluation,) = self._evaluate(
         caption_metrics=True, ranking=True, keep_best="perplexity"
     )
-    self.assertEqual(("model.ckpt-2", 2), (found.name, found.step))
-    corpus = found.captions.systems[found.name].corpus
+    self.assertEqual(("model.ckpt-2", 2), (evaluation.name, evaluation.step))
+    corpus = evaluation.captions.systems[evaluation.name].corpus
     self.assertEqual([f"Bleu_{n}" for n in (1, 2, 3, 4)], list(corpus))
-    self.assertEqual("python", found.captions.tokenizer)
-    self.assertEqual(3, found.ranks.num_images)
+    self.assertEqual("python", evaluation.captions.tokenizer)
+    self.assertEqual(3, evaluation.ranks.num_images)
     best = best_checkpoint.BestCheckpoint(
         os.path.join(self.dir, "best"), "perplexity"
     )
@@ -83,9 +83,9 @@ class EvaluationRunTest(tf.test.TestCase):
         os.path.exists(os.path.join(self.dir, "eval/captions_val_results.json"))
     )
 
-  def test_training_is_told_to_stop_by_one_evaluation_at_a_time(self):
+  def test_separate_evaluations_stop_training(self):
     options = {"keep_best": "perplexity", "stop_after": 1}
-    for step in (1, 2):  # The same weights: no gain.
+    for step in (1, 2):  # The same weights, so no improvement.
       self._save(step)
       self.assertIsNone(best_checkpoint.stop_reason(self.dir))
       self._evaluate(**options)
@@ -100,39 +100,39 @@ class EvaluationRunTest(tf.test.TestCase):
         evaluation_loop, "EvaluationLoop", wraps=evaluation_loop.EvaluationLoop
     )
     with loops as make_loop:
-      found = self._evaluate(
+      evaluations = self._evaluate(
           checkpoint_dir="", checkpoints=f"{self.dir}/model.ckpt-*"
       )
     make_loop.assert_called_once()
-    self.assertEqual([1, 2], [evaluation.step for evaluation in found])
+    self.assertEqual([1, 2], [evaluation.step for evaluation in evaluations])
 
-  def _evaluate_after_loss(self, lost):
-    """Evaluates all checkpoints, some of which are deleted once found."""
+  def _evaluate_with_deletion(self, deleted):
+    """Evaluates checkpoints, some of which are deleted before they are read."""
     self._save(1, 2)
     find_all = checkpoint_paths.find_all
 
-    def find_and_lose(patterns):
-      found = find_all(patterns)
-      for file in tf.io.gfile.glob(os.path.join(self.dir, lost)):
+    def find_and_delete(patterns):
+      paths = find_all(patterns)
+      for file in tf.io.gfile.glob(os.path.join(self.dir, deleted)):
         os.remove(file)
-      return found
+      return paths
 
-    with mock.patch.object(checkpoint_paths, "find_all", find_and_lose):
+    with mock.patch.object(checkpoint_paths, "find_all", find_and_delete):
       return self._evaluate(
           checkpoint_dir="", checkpoints=f"{self.dir}/model.ckpt-*"
       )
 
-  def test_checkpoint_that_training_deletes_is_left_out(self):
+  def test_deleted_checkpoint_is_left_out(self):
     with self.assertLogs("absl", "WARNING") as logs:
-      found = self._evaluate_after_loss("model.ckpt-1.*")
-    self.assertEqual([2], [evaluation.step for evaluation in found])
+      evaluations = self._evaluate_with_deletion("model.ckpt-1.*")
+    self.assertEqual([2], [evaluation.step for evaluation in evaluations])
     self.assertRegex(logs.output[0], "Skipping evaluation. .*model.ckpt-1")
 
   def test_all_checkpoints_are_deleted(self):
     with self.assertRaisesRegex(FileNotFoundError, "deleted .*ckpt-1, .*-2"):
-      self._evaluate_after_loss("model.ckpt-*")
+      self._evaluate_with_deletion("model.ckpt-*")
 
-  def test_a_missing_file_is_no_deleted_checkpoint(self):
+  def test_missing_file_is_an_error(self):
     self._save(1)
     with self.assertRaisesRegex(FileNotFoundError, "/no/words"):
       self._evaluate(
@@ -142,7 +142,7 @@ class EvaluationRunTest(tf.test.TestCase):
           vocab_file="/no/words",
       )
 
-  def test_folders_of_reports_are_checked_before_all_else(self):
+  def test_report_folders_are_checked_first(self):
     self._save(1, 2)
     reports = os.path.join(self.dir, "reports")
     os.makedirs(os.path.join(reports, "model.ckpt-2", "mine"))
@@ -157,15 +157,17 @@ class EvaluationRunTest(tf.test.TestCase):
       )
     make_loop.assert_not_called()
 
-  def test_again_and_again(self):
+  def test_continuous_evaluation(self):
     self._save(1)
-    # No news within a millionth of a second.
+    # The timeout ends the loop after the first checkpoint.
     self.assertEmpty(self._evaluate(once=False, timeout_secs=1e-6))
     self.assertNotEmpty(tf.io.gfile.glob(f"{self.dir}/eval/events*"))
 
-  def test_the_configuration_comes_with_the_first_checkpoint(self):
-    def wait(checkpoint_dir, **pace):
-      self.assertEqual((self.dir, 1e-6), (checkpoint_dir, pace["timeout_secs"]))
+  def test_configuration_is_read_after_the_first_checkpoint(self):
+    def wait(checkpoint_dir, **timing):
+      self.assertEqual(
+          (self.dir, 1e-6), (checkpoint_dir, timing["timeout_secs"])
+      )
       self._save(1)
       return True
 
@@ -173,11 +175,11 @@ class EvaluationRunTest(tf.test.TestCase):
       self._evaluate(once=False, timeout_secs=1e-6)
     self.assertNotEmpty(tf.io.gfile.glob(f"{self.dir}/eval/events*"))
 
-  def test_a_checkpoint_is_no_folder_of_checkpoints(self):
+  def test_checkpoint_instead_of_a_folder(self):
     self._save(1)
     for name in ("model.ckpt-1", "model.ckpt-1.index"):
       path = os.path.join(self.dir, name)
-      with self.assertRaisesRegex(ValueError, f"For {path} alone give --check"):
+      with self.assertRaisesRegex(ValueError, f"evaluate {path}, give it"):
         self._evaluate(checkpoint_dir=path)
 
   def test_overrides(self):

@@ -48,7 +48,7 @@ CaptionsById = dict[int, list[captions.Caption]]
 
 
 class SplitCaptioner:
-  """Captions all images of a split with the current weights of a model.
+  """Captioner of a split, which uses the current weights of a model.
 
   Attributes:
     data: The records.
