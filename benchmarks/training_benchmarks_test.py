@@ -1,6 +1,7 @@
 """Smoke tests of the benchmarks of training."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -47,6 +48,15 @@ class TrainingBenchmarksTest(parameterized.TestCase):
     self.assertEqual(0, ran.returncode, ran.stderr)
     self.assertIn("| images, bucketed |", ran.stdout)
     self.assertIn("| features |", ran.stdout)
+
+  @parameterized.parameters(("cached", 1_000), ("phase 2", 3_000))
+  def test_operations_of_a_step(self, variant, most):
+    ran = _run("step_operations", f"--variants={variant}", "--batch_size=1")
+    self.assertEqual(0, ran.returncode, ran.stderr)
+    match = re.search(rf"\| {variant} \| ([\d,]+) \|", ran.stdout)
+    self.assertIsNotNone(match, ran.stdout)
+    # Far more would be a loop that TensorFlow differentiates by itself.
+    self.assertBetween(int(match[1].replace(",", "")), 300, most)
 
   def test_training_step(self):
     ran = _run(

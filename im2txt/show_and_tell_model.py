@@ -23,6 +23,7 @@ from im2txt import encoders
 from im2txt.input_data import caption_data
 from im2txt.ops import inputs
 from im2txt.ops import label_smoothing as smoothing
+from im2txt.ops import optimizers
 
 MODES = ("train", "eval", "inference")
 
@@ -275,6 +276,6 @@ class ShowAndTellModel(tf.Module):
     """See `Losses`."""
     if not self.train_inception:
       return tf.zeros([])
-    return self.config.inception_weight_decay * tf.add_n(
-        [tf.nn.l2_loss(w) for w in self.encoder.regularized_weights()]
+    return self.config.inception_weight_decay * optimizers.l2_loss(
+        self.encoder.regularized_weights()
     )

@@ -14,6 +14,8 @@ alone there is `folded_encoder.FoldedEncoder`, made of their values.
 
 from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
+import functools
 from typing import Any
 import warnings
 
@@ -114,19 +116,20 @@ class ImageEncoder(tf.Module):
       A float32 Tensor of shape [batch_size, feature_size], and the activations
       of 18 layers by TF-Slim's names for them.
     """
-    is_training = dropout_seed is not None
+    batch_statistics: list[tuple[tf.Variable, tf.Tensor]] | None = None
+    if dropout_seed is not None:
+      batch_statistics = []
     net, end_points = apply_network(
         images,
         self._depth_multiplier,
         self._get_variable,
-        normalizer_fn=batch_norm,
-        normalizer_params={
-            "is_training": is_training,
-            "decay": self._batch_norm_decay,
-        },
+        normalizer_fn=functools.partial(
+            batch_norm, batch_statistics=batch_statistics
+        ),
     )
     features = tf.reduce_mean(net, axis=[1, 2])
-    if is_training:
+    if batch_statistics:
+      update_moving_averages(batch_statistics, decay=self._batch_norm_decay)
       features = tf.nn.experimental.stateless_dropout(
           features, 1 - self._dropout_keep_prob, seed=dropout_seed
       )
@@ -218,18 +221,20 @@ def apply_network(
 
 
 def batch_norm(
-    inputs: tf.Tensor, *, is_training: bool, decay: float
+    inputs: tf.Tensor,
+    *,
+    batch_statistics: list[tuple[tf.Variable, tf.Tensor]] | None = None,
 ) -> tf.Tensor:
-  """Batch normalisation without a scale, under TF-Slim's variable names.
+  """Normalises a batch, without a scale, under TF-Slim's variable names.
 
   Stands in for `tf_slim.batch_norm`, which no longer works. To be called with
   a TF-Slim layer's variable scope open.
 
   Args:
     inputs: A float32 Tensor of shape [batch_size, height, width, channels].
-    is_training: Whether to normalise by the batch's mean and variance and to
-      update the moving averages, instead of normalising by these.
-    decay: Of the moving averages.
+    batch_statistics: A list for the training mode, which normalises by the
+      batch's mean and variance and appends each to the list, after the moving
+      average that it is to update. If None, the moving averages normalise.
 
   Returns:
     A float32 Tensor of the shape of `inputs`.
@@ -247,6 +252,7 @@ def batch_norm(
         )
         for name in ("moving_mean", "moving_variance")
     )
+  is_training = batch_statistics is not None
   outputs, batch_mean, batch_variance = tf.compat.v1.nn.fused_batch_norm(
       inputs,
       scale=tf.ones(shape),
@@ -256,7 +262,30 @@ def batch_norm(
       epsilon=BATCH_NORM_EPSILON,
       is_training=is_training,
   )
-  if is_training:
-    for average, value in ((mean, batch_mean), (variance, batch_variance)):
-      average.assign_sub((average - value) * (1 - decay))
+  if batch_statistics is not None:
+    batch_statistics += [(mean, batch_mean), (variance, batch_variance)]
   return outputs
+
+
+def update_moving_averages(
+    batch_statistics: Sequence[tuple[tf.Variable, tf.Tensor]], *, decay: float
+) -> None:
+  """Moves all averages towards the statistics of a batch.
+
+  The arithmetic of all layers is done at once: a GPU takes as long to start an
+  operation on a vector of channels as on all of them.
+
+  Args:
+    batch_statistics: Moving averages with the statistics of the batch, float32
+      Tensors of shape [channels].
+    decay: The share of itself that an average keeps.
+  """
+  averages, statistics = zip(*batch_statistics, strict=True)
+  differences = tf.concat(
+      [average.read_value() for average in averages], axis=0
+  ) - tf.concat(statistics, axis=0)
+  changes = tf.split(
+      differences * (1 - decay), [average.shape[0] for average in averages]
+  )
+  for average, change in zip(averages, changes, strict=True):
+    average.assign_sub(change)

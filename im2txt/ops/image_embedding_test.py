@@ -125,10 +125,14 @@ class BatchNormTest(parameterized.TestCase, tf.test.TestCase):
 
     @_function
     def run(inputs):
+      statistics = [] if is_training else None
       with tf.compat.v1.variable_scope("layer", custom_getter=getter):
-        return image_embedding.batch_norm(
-            inputs, is_training=is_training, decay=0.75
+        outputs = image_embedding.batch_norm(
+            inputs, batch_statistics=statistics
         )
+      if statistics:
+        image_embedding.update_moving_averages(statistics, decay=0.75)
+      return outputs
 
     return run(tf.reshape(tf.constant(inputs), [-1, 1, 1, 1]))[:, 0, 0, 0]
 
@@ -150,6 +154,15 @@ class BatchNormTest(parameterized.TestCase, tf.test.TestCase):
     self.assertAllClose(
         [5.0], self.variables["layer/BatchNorm/moving_variance"]
     )
+
+  def test_moving_averages_of_several_layers(self):
+    averages = [tf.Variable([0.0, 8.0]), tf.Variable([4.0])]
+    statistics = [tf.constant([4.0, 0.0]), tf.constant([4.0])]
+    image_embedding.update_moving_averages(
+        list(zip(averages, statistics, strict=True)), decay=0.75
+    )
+    self.assertAllClose([1.0, 6.0], averages[0])
+    self.assertAllClose([4.0], averages[1])
 
 
 if __name__ == "__main__":

@@ -90,16 +90,31 @@ class LstmTest(parameterized.TestCase, tf.test.TestCase):
       )
       self.assertAllClose(outputs[:, t], state[:, 2:])
 
-  def test_gradient_equals_finite_differences(self):
+  @parameterized.named_parameters(
+      ("eager", lambda function: function),
+      ("graph", lambda function: tf.function(function, autograph=False)),
+      ("xla", lambda f: tf.function(f, autograph=False, jit_compile=True)),
+  )
+  def test_gradient_equals_finite_differences(self, wrap):
     weights = [tf.constant(w, tf.float64) for w in (self.kernel, self.bias)]
     inputs = tf.constant(self.inputs, tf.float64)
 
-    def loss(kernel, bias):
+    def loss(inputs, kernel, bias):
       outputs = lstm.lstm_outputs(inputs, kernel=kernel, bias=bias)
       return tf.reduce_sum(outputs**2)
 
-    theoretical, numerical = tf.test.compute_gradient(loss, weights, delta=1e-5)
-    self.assertAllClose(numerical, theoretical, atol=1e-8)
+    def gradients(*arguments):
+      with tf.GradientTape() as tape:
+        tape.watch(arguments)
+        value = loss(*arguments)
+      return tape.gradient(value, arguments)
+
+    arguments = [inputs, *weights]
+    _, numerical = tf.test.compute_gradient(loss, arguments, delta=1e-5)
+    for expected, actual in zip(
+        numerical, wrap(gradients)(*arguments), strict=True
+    ):
+      self.assertAllClose(expected[0], tf.reshape(actual, [-1]), atol=1e-8)
 
   def test_any_number_of_steps_in_one_trace(self):
     outputs = tf.function(

@@ -8,11 +8,16 @@ fit checkpoints of either kind.
 
 from collections.abc import Mapping
 from collections.abc import Sequence
+import types
+from typing import Any
 
 import tensorflow as tf
 
 # Kingma and Ba (arXiv 1412.6980), section 2.
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8
+
+# The elements of the largest tensors that `l2_loss` joins.
+_LARGEST_JOINED = 2**16
 
 
 class Optimizer(tf.Module):
@@ -23,49 +28,58 @@ class Optimizer(tf.Module):
 
   Attributes:
     slots: The optimizer's own variables by checkpoint name; for SGD, none.
-    rate_factors: What to multiply the learning rate of some variables by, by
-      name; at first of none.
-    weight_decays: What some variables lose of themselves, times the learning
-      rate, before each update, by name; at first none does.
   """
 
-  def __init__(self, variables: Mapping[str, tf.Variable]):
+  def __init__(
+      self,
+      variables: Mapping[str, tf.Variable],
+      *,
+      rate_factors: Mapping[str, float] = types.MappingProxyType({}),
+      weight_decays: Mapping[str, float] = types.MappingProxyType({}),
+  ):
     """Takes the variables to train.
 
     Args:
       variables: The variables by checkpoint name.
+      rate_factors: Factors of the learning rate, by the names of the variables
+        that have one.
+      weight_decays: The shares of themselves that variables lose before each
+        update, times the learning rate, by the names of those that do.
     """
     super().__init__()
     self._variables = dict(variables)
+    self._rate_factors = dict(rate_factors)
+    self._weight_decays = dict(weight_decays)
     self.slots: dict[str, tf.Variable] = {}
-    self.rate_factors: dict[str, float] = {}
-    self.weight_decays: dict[str, float] = {}
 
   def apply(
       self,
       gradients: Sequence[tf.Tensor | tf.IndexedSlices],
       learning_rate: tf.Tensor,
+      gradient_factor: tf.Tensor | float = 1.0,
   ) -> None:
     """Updates the variables in place.
 
     Args:
-      gradients: One for each variable, in their order.
+      gradients: One gradient per variable, in the order of the variables.
       learning_rate: A float32 scalar.
+      gradient_factor: A float32 scalar that all gradients are multiplied by,
+        such as that of clipping.
     """
     for (name, variable), gradient in zip(
         self._variables.items(), gradients, strict=True
     ):
       rate = learning_rate
-      if name in self.rate_factors:
-        rate = learning_rate * self.rate_factors[name]
-      if name in self.weight_decays:
+      if name in self._rate_factors:
+        rate = learning_rate * self._rate_factors[name]
+      if name in self._weight_decays:
         tf.raw_ops.AssignSubVariableOp(
             resource=variable.handle,
-            value=rate * self.weight_decays[name] * variable.read_value(),
+            value=rate * self._weight_decays[name] * variable.read_value(),
         )
-      self._update(name, variable, gradient, rate)
+      self._update(name, variable, gradient, rate, gradient_factor)
 
-  def _update(self, name, variable, gradient, learning_rate) -> None:
+  def _update(self, name, variable, gradient, learning_rate, factor) -> None:
     raise NotImplementedError
 
   def _make_slots(self, kind: str) -> None:
@@ -82,8 +96,10 @@ class Optimizer(tf.Module):
 class Sgd(Optimizer):
   """Plain stochastic gradient descent."""
 
-  def _update(self, name, variable, gradient, learning_rate) -> None:
+  def _update(self, name, variable, gradient, learning_rate, factor) -> None:
     del name
+    # No operation for each gradient: phase 2 has 199 of them.
+    learning_rate *= factor
     if isinstance(gradient, tf.IndexedSlices):  # Touches these rows only.
       tf.raw_ops.ResourceScatterSub(
           resource=variable.handle,
@@ -99,18 +115,30 @@ class Sgd(Optimizer):
 class Momentum(Optimizer):
   """SGD with momentum: v = momentum * v + g; w -= rate * v."""
 
-  def __init__(self, variables: Mapping[str, tf.Variable], *, momentum: float):
-    """See `Optimizer`; `momentum` is how much of the velocity is kept."""
-    super().__init__(variables)
+  def __init__(
+      self,
+      variables: Mapping[str, tf.Variable],
+      *,
+      momentum: float,
+      **options: Any,
+  ):
+    """Makes the velocities.
+
+    Args:
+      variables: The variables by checkpoint name.
+      momentum: The share of the velocity that a step keeps.
+      **options: Options of `Optimizer`.
+    """
+    super().__init__(variables, **options)
     self._momentum = momentum
     self._make_slots("Momentum")
 
-  def _update(self, name, variable, gradient, learning_rate) -> None:
+  def _update(self, name, variable, gradient, learning_rate, factor) -> None:
     tf.raw_ops.ResourceApplyMomentum(
         var=variable.handle,
         accum=self.slots[f"{name}/Momentum"].handle,
         lr=learning_rate,
-        grad=tf.convert_to_tensor(gradient),
+        grad=factor * tf.convert_to_tensor(gradient),
         momentum=self._momentum,
     )
 
@@ -118,24 +146,24 @@ class Momentum(Optimizer):
 class Adam(Optimizer):
   """Adam (Kingma and Ba, arXiv 1412.6980)."""
 
-  def __init__(self, variables: Mapping[str, tf.Variable]):
+  def __init__(self, variables: Mapping[str, tf.Variable], **options: Any):
     """See `Optimizer`."""
-    super().__init__(variables)
+    super().__init__(variables, **options)
     self._make_slots("Adam")
     self._make_slots("Adam_1")
     self._make_slot("beta1_power", _BETA1)
     self._make_slot("beta2_power", _BETA2)
 
-  def apply(self, gradients, learning_rate) -> None:
+  def apply(self, gradients, learning_rate, gradient_factor=1.0) -> None:
     """See `Optimizer.apply`."""
-    super().apply(gradients, learning_rate)
+    super().apply(gradients, learning_rate, gradient_factor)
     for name, beta in (("beta1_power", _BETA1), ("beta2_power", _BETA2)):
       power = self.slots[name]
       tf.raw_ops.AssignVariableOp(
           resource=power.handle, value=power.read_value() * beta
       )
 
-  def _update(self, name, variable, gradient, learning_rate) -> None:
+  def _update(self, name, variable, gradient, learning_rate, factor) -> None:
     tf.raw_ops.ResourceApplyAdam(
         var=variable.handle,
         m=self.slots[f"{name}/Adam"].handle,
@@ -146,19 +174,24 @@ class Adam(Optimizer):
         beta1=_BETA1,
         beta2=_BETA2,
         epsilon=_EPSILON,
-        grad=tf.convert_to_tensor(gradient),
+        grad=factor * tf.convert_to_tensor(gradient),
     )
 
 
 def make_optimizer(
-    name: str, variables: Mapping[str, tf.Variable], *, momentum: float = 0.9
+    name: str,
+    variables: Mapping[str, tf.Variable],
+    *,
+    momentum: float = 0.9,
+    **options: Any,
 ) -> Optimizer:
-  """The optimizer of a name.
+  """Makes the optimizer of a name.
 
   Args:
-    name: "SGD", "momentum" or "adam", in any case.
+    name: "SGD", "momentum" or "adam", in upper or lower case.
     variables: The variables to train, by checkpoint name.
-    momentum: For the optimizer "momentum".
+    momentum: See `Momentum`; the others have none.
+    **options: Options of `Optimizer`.
 
   Returns:
     The optimizer.
@@ -168,9 +201,66 @@ def make_optimizer(
   """
   match name.lower():
     case "sgd":
-      return Sgd(variables)
+      return Sgd(variables, **options)
     case "momentum":
-      return Momentum(variables, momentum=momentum)
+      return Momentum(variables, momentum=momentum, **options)
     case "adam":
-      return Adam(variables)
+      return Adam(variables, **options)
   raise ValueError(f"The optimizers are SGD, momentum and adam. Got: {name!r}.")
+
+
+def global_norm(gradients: Sequence[tf.Tensor | tf.IndexedSlices]) -> tf.Tensor:
+  """Returns the L2 norm of all gradients as one vector.
+
+  The rows of a sparse gradient count one by one, however often a row is in it,
+  as in the original.
+
+  Args:
+    gradients: Float32 gradients of any shapes.
+
+  Returns:
+    A float32 scalar.
+  """
+  values = [
+      g.values if isinstance(g, tf.IndexedSlices) else g for g in gradients
+  ]
+  return tf.sqrt(2.0 * l2_loss(values))
+
+
+def l2_loss(tensors: Sequence[tf.Tensor]) -> tf.Tensor:
+  """Returns half the sum of the squares of all elements.
+
+  Small tensors are joined, since a GPU takes as long to start an operation on
+  one of them as on all; to join large ones would take longer than it saves.
+
+  Args:
+    tensors: Float32 Tensors of any shapes.
+
+  Returns:
+    A float32 scalar.
+  """
+  small, losses = [], []
+  for tensor in map(tf.convert_to_tensor, tensors):
+    size = tensor.shape.num_elements()
+    if size is not None and size <= _LARGEST_JOINED:
+      small.append(tf.reshape(tensor, [-1]))
+    else:
+      losses.append(tf.nn.l2_loss(tensor))
+  if small:
+    losses.append(tf.nn.l2_loss(tf.concat(small, axis=0)))
+  return tf.add_n(losses)
+
+
+def clip_factor(norm: tf.Tensor, clip_norm: float) -> tf.Tensor:
+  """Returns the factor of gradients that limits their global norm.
+
+  Args:
+    norm: Their global norm, a float32 scalar.
+    clip_norm: The limit.
+
+  Returns:
+    A float32 scalar, at most 1; NaN if the norm is not finite, so that a run
+    that diverged can't go unnoticed.
+  """
+  factor = tf.minimum(clip_norm / norm, 1.0)
+  return tf.where(tf.math.is_finite(norm), factor, float("nan"))

@@ -1,6 +1,9 @@
 """Tests of the optimizers, against hand-worked updates."""
 
+import math
+
 from absl.testing import parameterized
+import numpy as np
 import tensorflow as tf
 
 from im2txt.ops import optimizers
@@ -49,8 +52,9 @@ class OptimizersTest(parameterized.TestCase, tf.test.TestCase):
       ("adam", [[0.9], [2.0], [2.9]]),
   )
   def test_rate_of_a_variables_own(self, name, rows):
-    optimizer = optimizers.make_optimizer(name, self.variables)
-    optimizer.rate_factors = {"map": 0.5}
+    optimizer = optimizers.make_optimizer(
+        name, self.variables, rate_factors={"map": 0.5}
+    )
     self._apply_twice(optimizer, lambda f: f)
     self.assertAllClose(rows, self.variables["map"])
     rate = 0.1 if name == "adam" else 0.05
@@ -66,9 +70,12 @@ class OptimizersTest(parameterized.TestCase, tf.test.TestCase):
       ("adam", 1.0, [[0.46], [1.28], [1.74]]),
   )
   def test_decoupled_weight_decay(self, name, factor, rows):
-    optimizer = optimizers.make_optimizer(name, self.variables)
-    optimizer.weight_decays = {"map": 2.0}
-    optimizer.rate_factors = {"map": factor}
+    optimizer = optimizers.make_optimizer(
+        name,
+        self.variables,
+        rate_factors={"map": factor},
+        weight_decays={"map": 2.0},
+    )
     self._apply_twice(optimizer, lambda f: tf.function(f, autograph=False))
     self.assertAllClose(rows, self.variables["map"])
 
@@ -116,6 +123,57 @@ class OptimizersTest(parameterized.TestCase, tf.test.TestCase):
   def test_unknown_name(self):
     with self.assertRaisesRegex(ValueError, "Got: 'lion'"):
       optimizers.make_optimizer("lion", self.variables)
+
+  @parameterized.parameters("SGD", "momentum", "adam")
+  def test_gradient_factor(self, name):
+    other = {
+        key: tf.Variable(variable) for key, variable in self.variables.items()
+    }
+    halves = [
+        tf.IndexedSlices(tf.constant(g.values) / 2, g.indices, g.dense_shape)
+        if isinstance(g, tf.IndexedSlices)
+        else g / 2
+        for g in self.gradients
+    ]
+    optimizers.make_optimizer(name, self.variables).apply(
+        self.gradients, tf.constant(0.1), tf.constant(0.5)
+    )
+    optimizers.make_optimizer(name, other).apply(halves, tf.constant(0.1))
+    for key, variable in other.items():
+      self.assertAllClose(variable, self.variables[key])
+
+
+class ClippingTest(parameterized.TestCase, tf.test.TestCase):
+
+  def test_global_norm(self):
+    gradients = [
+        tf.constant([[1.0, 2.0], [2.0, 0.0]]),
+        # A row that is there twice counts twice: 2^2 + 6^2.
+        tf.IndexedSlices(
+            tf.constant([[2.0], [6.0]]),
+            tf.constant([1, 1]),
+            tf.constant([3, 1]),
+        ),
+    ]
+    for norm in (optimizers.global_norm, tf.function(optimizers.global_norm)):
+      self.assertAllClose(7.0, norm(gradients))  # sqrt(1 + 4 + 4 + 4 + 36)
+    self.assertAllClose(tf.linalg.global_norm(gradients), norm(gradients))
+
+  def test_l2_loss_of_small_and_large_tensors(self):
+    large = tf.fill([300, 300], 0.1)  # The sum of its squares is 900.
+    small = [tf.constant([3.0, 4.0]), tf.constant([[5.0]]), tf.constant(0.0)]
+    self.assertAllClose(
+        475.0, optimizers.l2_loss([small[0], large, *small[1:]])
+    )
+    self.assertAllClose(450.0, optimizers.l2_loss([large]))
+    self.assertAllClose(25.0, optimizers.l2_loss(small))
+
+  @parameterized.parameters(
+      (10.0, 0.5), (5.0, 1.0), (0.1, 1.0), (0.0, 1.0), (math.inf, math.nan)
+  )
+  def test_clip_factor(self, norm, expected):
+    factor = optimizers.clip_factor(tf.constant(norm), 5.0)
+    np.testing.assert_allclose(factor, expected)
 
 
 if __name__ == "__main__":

@@ -55,12 +55,13 @@ class WeightAverages(tf.Module):
 
   def update(self, step: tf.Tensor) -> None:
     """Moves the averages towards the variables; `step` as above."""
+    rate = 1.0 - self.decay_of_step(step)
     for name, variable in self._averaged.items():
       average = self.variables_by_name[name + SUFFIX]
-      tf.raw_ops.AssignSubVariableOp(
-          resource=average.handle,
-          value=(1.0 - self.decay_of_step(step))
-          * (average.read_value() - variable.read_value()),
+      tf.raw_ops.ResourceApplyGradientDescent(
+          var=average.handle,
+          alpha=rate,
+          delta=average.read_value() - variable.read_value(),
       )
 
   def restart(self, names: Collection[str]) -> None:

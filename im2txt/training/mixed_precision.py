@@ -109,13 +109,3 @@ def _variable(value, dtype: tf.DType, name: str) -> tf.Variable:
       name=name,
       aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
   )
-
-
-def divide(
-    gradient: tf.Tensor | tf.IndexedSlices, scale: tf.Tensor
-) -> tf.Tensor | tf.IndexedSlices:
-  """A gradient over a scalar; sparse if it is."""
-  if isinstance(gradient, tf.IndexedSlices):
-    values = gradient.values / scale
-    return tf.IndexedSlices(values, gradient.indices, gradient.dense_shape)
-  return gradient / scale

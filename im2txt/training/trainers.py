@@ -89,21 +89,14 @@ class Trainer(tf.Module):
           training_config.optimizer,
           self._trained,
           momentum=training_config.momentum,
+          rate_factors=self._rate_factors(),
+          weight_decays=self._weight_decays(),
       )
       self._loss_scale = (
           mixed_precision.LossScale() if options.scale_loss else None
       )
       self.averages = weight_averages.WeightAverages(
           self._trained, decay=training_config.ema_decay
-      )
-    if training_config.inception_learning_rate_factor != 1:
-      self.optimizer.rate_factors = dict.fromkeys(
-          self.model.encoder.variables_by_name,
-          training_config.inception_learning_rate_factor,
-      )
-    if training_config.decoder_weight_decay:
-      self.optimizer.weight_decays = dict.fromkeys(
-          caption_decoder.KERNEL_NAMES, training_config.decoder_weight_decay
       )
 
   @property
@@ -230,6 +223,18 @@ class Trainer(tf.Module):
         minimum=config.scheduled_sampling_minimum,
     )
 
+  def _rate_factors(self) -> dict[str, float]:
+    factor = self._config.inception_learning_rate_factor
+    if factor == 1:
+      return {}
+    return dict.fromkeys(self.model.encoder.variables_by_name, factor)
+
+  def _weight_decays(self) -> dict[str, float]:
+    decay = self._config.decoder_weight_decay
+    if not decay:
+      return {}
+    return dict.fromkeys(caption_decoder.KERNEL_NAMES, decay)
+
   def _distributed_step(self, batch: Any) -> step_metrics.StepMetrics:
     metrics = self.strategy.run(self._replica_step, args=(batch,))
     # All replicas computed the same ones.
@@ -294,15 +299,16 @@ class Trainer(tf.Module):
       minimized = total_loss if scale is None else total_loss * scale
     gradients = tape.gradient(minimized, list(self._trained.values()))
     gradients = [_sum_over_replicas(replica, g) for g in gradients]
-    if scale is not None:
-      gradients = [mixed_precision.divide(g, scale) for g in gradients]
     clip_norm = self._config.clip_gradients
-    # The rows of a word embedding's gradient count one by one for the norm,
-    # however often their word is in the batch, as in the original.
-    clipped, norm = tf.clip_by_global_norm(gradients, clip_norm)
+    norm = optimizers.global_norm(gradients)
+    if scale is not None:
+      norm /= scale
+    factor = optimizers.clip_factor(norm, clip_norm)
+    if scale is not None:
+      factor /= scale
     learning_rate = self.learning_rate(step)
     is_finite = tf.math.is_finite(norm)
-    self._apply(clipped, is_finite, learning_rate)
+    self._apply(gradients, is_finite, learning_rate, factor)
     self.averages.update(step)
     measures = {
         tag: _sum_over_replicas(replica, value) / replica.num_replicas_in_sync
@@ -320,14 +326,14 @@ class Trainer(tf.Module):
     )
     return metrics, is_finite
 
-  def _apply(self, gradients, is_finite, learning_rate) -> None:
+  def _apply(self, gradients, is_finite, learning_rate, factor) -> None:
     """Updates the variables, unless float16 overflowed."""
     if not self._loss_scale:
-      self.optimizer.apply(gradients, learning_rate)
+      self.optimizer.apply(gradients, learning_rate, factor)
       return
 
     def apply() -> tf.Tensor:
-      self.optimizer.apply(gradients, learning_rate)
+      self.optimizer.apply(gradients, learning_rate, factor)
       return is_finite
 
     tf.cond(is_finite, apply, lambda: is_finite)
