@@ -17,7 +17,7 @@ _REFERENCES = {
         {"image_id": 2, "caption": "A blue box."},
     ],
 }
-# Without a scorer or a tokenizer of Java, which takes seconds to start.
+# Without scorers and tokenizers that use Java, which takes seconds to start.
 _FAST = ("--metrics=Bleu,CIDEr", "--tokenizer=python")
 
 
@@ -42,7 +42,7 @@ class ScoreCaptionsTest(parameterized.TestCase):
     return programs.run("score_captions", *arguments, *_FAST)
 
   def test_in_a_folder_of_dev(self):
-    # As /dev/shm is; files that are not asked for are not checked.
+    # Checks that no output files are checked if none are requested.
     results = self._write_results("ours.json", (1, "a red ball"), (2, "a box"))
     with contextlib.chdir("/dev/shm"):
       ran = self._run(self._references, results)
@@ -76,7 +76,7 @@ class ScoreCaptionsTest(parameterized.TestCase):
     self.assertEqual([row["Bleu_1"] for row in rows], ["0.667", "0.000"])
     self.assertEqual([row["in training"] for row in rows], ["100.0%", "0.0%"])
     self.assertEqual([row["empty"] for row in rows], ["0", "1"])
-    # Three n-gram lengths of four agree, wholly.
+    # Three of four n-gram lengths match completely.
     self.assertEqual([row["oracle CIDEr"] for row in rows], ["7.500", ""])
     scores = json.loads((self._folder / "scores.json").read_bytes())
     self.assertEqual(scores["settings"]["references"], self._references)
@@ -84,25 +84,25 @@ class ScoreCaptionsTest(parameterized.TestCase):
     lines = (self._folder / "scores.jsonl").read_text().splitlines()
     self.assertLen(lines, 4)
 
-  def test_missing_images_only_if_asked_for(self):
+  def test_missing_images_need_a_flag(self):
     bare = {**_REFERENCES, "images": [{"id": i} for i in (1, 2, 3, 4)]}
     references = self._write("bare.json", bare)
     results = self._write_results("some.json", (1, "a red ball"), (3, "x"))
     ran = self._run(references, results)
     self.assertEqual(ran.returncode, 1)
-    self.assertIn("no captions of 2 of its 4 images, such as 3;", ran.stderr)
+    self.assertIn("no captions of 2 of its 4 images, such as 3.", ran.stderr)
     ran = self._run(self._references, self._write_results("a.json", (1, "a")))
     self.assertEqual(ran.returncode, 1)
-    self.assertIn("a.json has no caption of image 2; with", ran.stderr)
+    self.assertIn("a.json has no caption of image 2. Use", ran.stderr)
     ran = self._run(references, results, "--allow_missing")
     self.assertEqual(ran.returncode, 0, ran.stderr)
     self.assertRegex(ran.stdout, r"some.json \| +1 \| +1.000")
     self.assertIn("some.json: 3 images left out.", ran.stdout)
     only = self._write_results("only.json", (3, "x"))
     ran = self._run(references, only, "--allow_missing")
-    self.assertIn("None of the images of", ran.stderr)
+    self.assertIn("None of the images in", ran.stderr)
 
-  def test_blank_references_are_none(self):
+  def test_blank_references_count_as_missing(self):
     blank = {
         "images": [{"id": i} for i in (1, 2, 3)],
         "annotations": [
@@ -113,19 +113,16 @@ class ScoreCaptionsTest(parameterized.TestCase):
     references = self._write("blank.json", blank)
     results = self._write_results("all.json", (1, "a"), (2, "a"), (3, "a"))
     ran = self._run(references, results)
-    self.assertIn("no captions of 1 of its 3 images, such as 3;", ran.stderr)
+    self.assertIn("no captions of 1 of its 3 images, such as 3.", ran.stderr)
     ran = self._run(references, results, "--allow_missing")
     self.assertIn("all.json: 1 images left out.", ran.stdout)
 
-  def test_arguments_the_wrong_way_round(self):
+  def test_arguments_in_wrong_order(self):
     results = self._write_results("ours.json", (1, "a"), (2, "a"))
     ran = self._run(results, self._references)
-    self.assertEqual(
-        ran.stderr.splitlines()[-1],
-        f"score_captions: {results} is not a captions JSON: it must be an"
-        ' object with "images" and "annotations". Got: a list. The captions'
-        " file comes first, results files after it.",
-    )
+    error = ran.stderr.splitlines()[-1]
+    self.assertStartsWith(error, f"score_captions: {results} is not a captions")
+    self.assertEndsWith(error, "first, then the results files.")
 
   def test_report(self):
     with_names = {
@@ -146,24 +143,24 @@ class ScoreCaptionsTest(parameterized.TestCase):
       self.assertIn(text, page)
 
   @parameterized.named_parameters(
-      ("one_argument", ["x"], 2, "Two arguments or more are required"),
+      ("one_argument", ["x"], 2, "Give at least two arguments"),
       ("twice", ["x", "y", "y"], 2, "The results file 'y' is given twice"),
       ("no_references", ["/no/x", "y"], 1, "no captions file '/no/x'"),
       ("metric", ["x", "y", "--metrics=Blue"], 1, "CIDEr, SPICE. Got: Blue"),
-      ("folder", ["x", "y", "--output_json=/no/z"], 1, "folder for .*'/no/z'"),
+      ("folder", ["x", "y", "--output_json=/no/z"], 1, "folder of .*'/no/z'"),
       ("device", ["x", "y", "--output_json=/dev/null"], 1, "null is no file"),
       ("image_dir", ["x", "y", "--report_dir=z"], 2, "--image_dir is required"),
       (
           "no_image_dir",
           ["x", "y", "--image_dir=/no/z"],
           1,
-          "--image_dir is no folder: '/no/z'",
+          "--image_dir is not a folder: '/no/z'",
       ),
       (
           "one_report_of_two",
           ["x", "y", "z", "--report_dir=z", "--image_dir=w"],
           2,
-          "--report_dir shows a single results file",
+          "--report_dir needs a single results file",
       ),
       (
           "report_dir",
@@ -172,14 +169,14 @@ class ScoreCaptionsTest(parameterized.TestCase):
           "A report is a folder, but /dev/null is a file",
       ),
   )
-  def test_mistakes(self, arguments, status, message):
+  def test_errors(self, arguments, status, message):
     ran = programs.run("score_captions", *arguments)
     self.assertEqual(ran.returncode, status)
     self.assertRegex(
         ran.stderr.splitlines()[-1], f"score_captions: .*{message}"
     )
 
-  def test_help_gives_the_command(self):
+  def test_help_shows_the_command(self):
     self.assertIn("score_captions captions_val", score_captions.__doc__)
 
 

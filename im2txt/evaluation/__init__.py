@@ -1,1 +1,1 @@
-"""Scores of captions, and pages to look at them."""
+"""Evaluation of models by perplexity, captions and ranking."""

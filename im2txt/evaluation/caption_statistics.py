@@ -1,8 +1,8 @@
-"""How varied captions are, and how many are new: figures beyond the scores.
+"""Statistics of captions: diversity, and novelty relative to training captions.
 
-Vinyals et al., arXiv 1609.06647, "Generation Diversity Discussion", ask which
-captions occur in the training set: of their model's best captions 80% do, of
-the 15 best about half. Li et al., arXiv 1510.03055, define distinct-1 and
+Vinyals et al., arXiv 1609.06647, "Generation Diversity Discussion", count the
+captions that occur in the training set: 80% of their model's best captions, and
+about half of the 15 best. Li et al., arXiv 1510.03055, define distinct-1 and
 distinct-2.
 """
 
@@ -13,19 +13,19 @@ from typing import NamedTuple
 
 
 class Statistics(NamedTuple):
-  """Figures of a set of captions; a word is what a tokenizer says it is.
+  """Statistics of a set of tokenized captions.
 
   Attributes:
-    num_captions: How many captions there are, an image's n best all counted.
-    num_empty: How many of them have no words.
-    num_distinct: The number of different captions.
-    num_words: The number of different words: the vocabulary in use.
-    distinct_1: `num_words` by the number of all words, in [0, 1].
-    distinct_2: The number of different pairs of neighbouring words by the
-      number of all words (not of all pairs), in [0, 1].
-    mean_length: The number of all words by the number of captions.
-    in_training: The share of captions that are, word for word, captions of the
-      training set; None if those are unknown.
+    num_captions: The number of captions, including all n-best captions.
+    num_empty: The number of captions without words.
+    num_distinct: The number of distinct captions.
+    num_words: The number of distinct words, that is, the vocabulary in use.
+    distinct_1: `num_words` divided by the number of all words, in [0, 1].
+    distinct_2: The number of distinct bigrams divided by the number of all
+      words (not of all bigrams), in [0, 1].
+    mean_length: The mean number of words per caption.
+    in_training: The fraction of captions that occur verbatim in the training
+      set, in [0, 1]; None if the training captions are unknown.
   """
 
   num_captions: int
@@ -39,22 +39,22 @@ class Statistics(NamedTuple):
 
   @property
   def novelty(self) -> float | None:
-    """The share of captions that the training set doesn't have."""
+    """The fraction of captions that do not occur in the training set."""
     return None if self.in_training is None else 1 - self.in_training
 
 
 def compute(
     captions: Sequence[str], training_captions: Collection[str] | None = None
 ) -> Statistics:
-  """Computes the figures.
+  """Computes the statistics of captions.
 
   Args:
-    captions: At least one, split into words that are separated by a space.
-    training_captions: Those of the training set, split by the same rules; as a
-      set, if they are many.
+    captions: One or more tokenized captions, with words separated by spaces.
+    training_captions: The tokenized captions of the training set, if known;
+      preferably a set, for speed.
 
   Returns:
-    The figures.
+    The statistics.
 
   Raises:
     ValueError: If there are no captions.
@@ -69,8 +69,8 @@ def compute(
   }
   in_training = None
   if training_captions is not None:
-    found = sum(caption in training_captions for caption in captions)
-    in_training = found / len(captions)
+    num_known = sum(caption in training_captions for caption in captions)
+    in_training = num_known / len(captions)
   return Statistics(
       num_captions=len(captions),
       num_empty=sentences.count([]),

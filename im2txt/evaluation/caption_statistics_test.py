@@ -1,4 +1,4 @@
-"""Tests of caption_statistics, with figures counted by hand."""
+"""Tests of caption_statistics, with values counted by hand."""
 
 from absl.testing import absltest
 
@@ -8,12 +8,12 @@ from im2txt.evaluation import caption_statistics
 class CaptionStatisticsTest(absltest.TestCase):
 
   def test_counts(self):
-    # 8 words, of which 4 differ; 5 pairs: a dog twice, dog runs, a cat, cat a.
-    found = caption_statistics.compute(
+    # 8 words, 4 distinct; 5 bigrams: a dog (twice), dog runs, a cat, cat a.
+    statistics = caption_statistics.compute(
         ["a dog runs", "a dog", "a cat a", ""], {"a dog", "a cat", "a"}
     )
     self.assertEqual(
-        found,
+        statistics,
         caption_statistics.Statistics(
             num_captions=4,
             num_empty=1,
@@ -25,24 +25,24 @@ class CaptionStatisticsTest(absltest.TestCase):
             in_training=1 / 4,
         ),
     )
-    self.assertEqual(found.novelty, 3 / 4)
+    self.assertEqual(statistics.novelty, 3 / 4)
 
-  def test_the_same_caption_again(self):
-    found = caption_statistics.compute(["a a"] * 3)
-    self.assertEqual(found.num_distinct, 1)
-    self.assertEqual(found.distinct_1, 1 / 6)
-    self.assertEqual(found.distinct_2, 1 / 6)
+  def test_repeated_caption(self):
+    statistics = caption_statistics.compute(["a a"] * 3)
+    self.assertEqual(statistics.num_distinct, 1)
+    self.assertEqual(statistics.distinct_1, 1 / 6)
+    self.assertEqual(statistics.distinct_2, 1 / 6)
 
   def test_unknown_training_captions(self):
-    found = caption_statistics.compute(["a"])
-    self.assertIsNone(found.in_training)
-    self.assertIsNone(found.novelty)
+    statistics = caption_statistics.compute(["a"])
+    self.assertIsNone(statistics.in_training)
+    self.assertIsNone(statistics.novelty)
 
   def test_no_words(self):
-    found = caption_statistics.compute(["", ""])
-    self.assertEqual(found.num_empty, 2)
-    self.assertEqual(found.distinct_1, 0)
-    self.assertEqual(found.mean_length, 0)
+    statistics = caption_statistics.compute(["", ""])
+    self.assertEqual(statistics.num_empty, 2)
+    self.assertEqual(statistics.distinct_1, 0)
+    self.assertEqual(statistics.mean_length, 0)
 
   def test_no_captions(self):
     with self.assertRaisesRegex(ValueError, "no captions to count"):

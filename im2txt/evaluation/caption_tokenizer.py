@@ -1,18 +1,19 @@
-"""Splits captions into the words that the metrics count.
+"""Tokenizes captions for the metrics.
 
-The COCO tools use Stanford's PTBTokenizer, a program of Java, and then leave
-out punctuation marks. Without Java, rules of Python stand in:
+The COCO tools use Stanford's PTBTokenizer, a Java program, and then remove
+punctuation. Without Java, a tokenizer in Python is used instead:
 
-- lower case; "don't", "dog's", "cannot" are "do n't", "dog 's", "can not";
-- the marks . ? ! , : ; - -- ... and quotation marks are left out, brackets
-  become the words -lrb-, -rrb-, -lsb-, ..., any other mark is a word;
-- marks of other alphabets are words, with PTB too: see `data.tokenizer`;
-- words keep their hyphens, apostrophes and vowel signs, numbers their commas
-  and stops, initials ("u.s.") and some abbreviations ("mr.") their stops.
+- Text is lower-cased; "don't", "dog's", "cannot" become "do n't", "dog 's",
+  "can not".
+- The marks . ? ! , : ; - -- ... and quotation marks are removed, brackets
+  become the words -lrb-, -rrb-, -lsb-, ..., any other mark is a word.
+- Marks of other scripts are words, with PTB too; see `data.tokenizer`.
+- Words keep hyphens, apostrophes and vowel signs, numbers keep commas and
+  periods, initials ("u.s.") and some abbreviations ("mr.") keep periods.
 
-The rules give other words than PTB for none of 500 captions of 100 MSCOCO
-photographs, and none of 17,500 of Flickr8k, of which they were made with three
-at hand; but they do for smileys, web addresses, currencies and fractions.
+The words are equal to PTB's for all of 500 captions of 100 MSCOCO images and of
+17,500 captions of Flickr8k (three of which served to develop the rules). They
+differ for smileys, web addresses, currencies and fractions.
 """
 
 from collections.abc import Sequence
@@ -32,7 +33,7 @@ _PUNCTUATION = frozenset(ptbtokenizer.PUNCTUATIONS)
 _JAR = Path(ptbtokenizer.__file__).with_name(
     ptbtokenizer.STANFORD_CORENLP_3_4_1_JAR
 )
-# It takes less than a second, and 60,000 captions take five.
+# In seconds. PTB starts in less than one; 60,000 captions take five.
 _TIMEOUT = 120.0
 _TIMEOUT_PER_CAPTION = 0.01
 
@@ -57,10 +58,10 @@ _BRACKETS = {
     "}": "-rcb-",
 }
 _QUOTES = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "`": "'"})
-# Of English and its neighbours; PTB has rules for them.
+# Punctuation of English and related languages, for which PTB has rules.
 _KNOWN_MARKS = re.compile("([‘’‚‛“”„«»‹›…])")
 _CONTRACTION = re.compile(r"(?<=\w)(n't|'(?:s|m|d|ll|re|ve))(?!\w)")
-# Vowel signs and the like, which `\w` leaves out.
+# Combining characters such as vowel signs, which `\w` does not match.
 _MARKS = "".join(
     mark
     for mark in map(chr, range(0x10000))
@@ -68,7 +69,7 @@ _MARKS = "".join(
 )
 _TOKEN = re.compile(
     rf"""
-    -[lr][rsc]b-                           # A bracket, if tokenised already.
+    -[lr][rsc]b-                           # A bracket, if already tokenized.
     | (?:[a-z]\.)+[a-z]\.                  # Initials.
     | (?:{"|".join(_ABBREVIATIONS.split())})\.(?!\w)
     | [a-z]\.(?=\s+\w) | no\.(?=\s+\d)    # "plan b. is", "no. 1".
@@ -76,19 +77,19 @@ _TOKEN = re.compile(
     | n't(?!\w) | '(?:s|m|d|ll|re|ve)(?!\w) | (?<!\w)'n(?!\w)'?
     | [\w{_MARKS}]+(?:[-'/.@][\w{_MARKS}]+)*
     | \.\.+ | --+ | [?!]+
-    | [^\s\U00010000-\U0010ffff]           # PTB drops emoji.
+    | [^\s\U00010000-\U0010ffff]           # No emoji, like PTB.
     """,
     re.VERBOSE,
 )
 
 
 class Tokenized(NamedTuple):
-  """Captions as the metrics take them.
+  """Tokenized captions.
 
   Attributes:
-    captions: The words of each, separated by one space.
-    tokenizer: "ptb" or "python", whichever split them.
-    note: Why it is "python" although "auto" was asked for; else empty.
+    captions: The words of each caption, separated by single spaces.
+    tokenizer: The tokenizer used, "ptb" or "python".
+    note: The reason why "auto" used "python"; otherwise empty.
   """
 
   captions: list[str]
@@ -97,37 +98,38 @@ class Tokenized(NamedTuple):
 
 
 def check(tokenizer: str) -> None:
-  """Finds what `tokenize` would find wrong with a tokenizer.
+  """Checks that `tokenize` will accept a tokenizer.
 
   Args:
-    tokenizer: As of `tokenize`.
+    tokenizer: One of `TOKENIZERS`.
 
   Raises:
-    coco_metrics.JavaError: If the tokenizer is "ptb" and there is no Java.
-    ValueError: If there is no such tokenizer.
+    coco_metrics.JavaError: If the tokenizer is "ptb" and Java is missing.
+    ValueError: If the tokenizer is unknown.
   """
   if tokenizer not in TOKENIZERS:
     raise ValueError(
-        f"A tokenizer is one of {', '.join(TOKENIZERS)}. Got: {tokenizer!r}."
+        f"The tokenizer must be one of {', '.join(TOKENIZERS)}. Got:"
+        f" {tokenizer!r}."
     )
   if tokenizer == "ptb":
     coco_metrics.find_java()
 
 
 def tokenize(captions: Sequence[str], tokenizer: str = "auto") -> Tokenized:
-  """Splits captions into words.
+  """Tokenizes captions.
 
   Args:
-    captions: What people or models say. To be compared, captions need the same
-      tokenizer, so give all of them at once.
-    tokenizer: "ptb", "python", or "auto" for PTB if Java can run it.
+    captions: All captions to compare, references and candidates, because a
+      comparison needs a single tokenizer.
+    tokenizer: "ptb", "python", or "auto", which uses PTB if Java can run it.
 
   Returns:
-    The captions in the same order.
+    The tokenized captions in the same order.
 
   Raises:
     coco_metrics.JavaError: If the tokenizer is "ptb" and Java cannot run it.
-    ValueError: If there is no such tokenizer.
+    ValueError: If the tokenizer is unknown.
   """
   check(tokenizer)
   note = ""
@@ -139,20 +141,20 @@ def tokenize(captions: Sequence[str], tokenizer: str = "auto") -> Tokenized:
       if tokenizer == "ptb":
         raise
       note = (
-          "The captions were split into words by rules of Python, which give"
-          f" other words than the COCO tools' for a few captions. {error}"
+          "The captions were tokenized in Python, which differs from the COCO"
+          f" tools for a few captions. {error}"
       )
   return Tokenized(list(map(by_python, captions)), "python", note)
 
 
 def by_python(caption: str) -> str:
-  """The words of a caption by the rules above.
+  """Tokenizes a caption by the rules of the module docstring.
 
   Args:
-    caption: What a person or a model says; it may be split already.
+    caption: A caption, tokenized or not.
 
   Returns:
-    The words, separated by one space.
+    The words, separated by single spaces.
   """
   text = caption.lower().translate(_QUOTES).replace("…", "...")
   text = _CONTRACTION.sub(r" \1", text)
@@ -163,14 +165,14 @@ def by_python(caption: str) -> str:
 
 
 def _separate_marks(caption: str) -> str:
-  """Separates marks as the words of data are, but those that both know."""
+  """Separates marks by the rules of `data.tokenizer`, except for known ones."""
   parts = _KNOWN_MARKS.split(caption)
   parts[::2] = map(data_tokenizer.separate_marks, parts[::2])
   return "".join(parts)
 
 
 def _by_ptb(captions: Sequence[str]) -> list[str]:
-  # What Java takes for the end of a line is no more than a space here.
+  # Replaces the line separators that Java recognizes by spaces.
   lines = [" ".join(caption.split()) for caption in captions]
   with coco_metrics.run_java(
       "-cp",
@@ -183,13 +185,13 @@ def _by_ptb(captions: Sequence[str]) -> list[str]:
       timeout=_TIMEOUT + _TIMEOUT_PER_CAPTION * len(lines),
   ) as process:
     text = "".join(f"{line}\n" for line in lines)
-    found = process.communicate(text)[0].split("\n")[:-1]
-    if process.returncode or len(found) != len(lines):
+    output = process.communicate(text)[0].split("\n")[:-1]
+    if process.returncode or len(output) != len(lines):
       raise ValueError(
-          f"it split {len(found)} captions of {len(lines)} and ended in status"
-          f" {process.returncode}."
+          f"it tokenized {len(output)} of {len(lines)} captions, exit status"
+          f" {process.returncode}"
       )
-  return [_without_punctuation(line.split()) for line in found]
+  return [_without_punctuation(line.split()) for line in output]
 
 
 def _without_punctuation(words: Sequence[str]) -> str:

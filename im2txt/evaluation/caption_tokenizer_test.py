@@ -43,7 +43,7 @@ class CaptionTokenizerTest(parameterized.TestCase):
     self.assertEqual(words, expected)
     self.assertEqual(caption_tokenizer.by_python(words), words)
 
-  @unittest.skipUnless(shutil.which("java"), "There is no Java.")
+  @unittest.skipUnless(shutil.which("java"), "Java is not installed.")
   def test_by_ptb(self):
     captions = [caption for _, caption, _ in _CAPTIONS]
     tokenized = caption_tokenizer.tokenize([*captions, "lone \ud800 half"])
@@ -61,17 +61,17 @@ class CaptionTokenizerTest(parameterized.TestCase):
       ("un «chien»…", "un « chien » …"),
       ("a dog’s tail", "a dog 's tail"),
   )
-  def test_marks_apart_or_not(self, raw, separated):
+  def test_separated_marks_give_the_same_words(self, raw, separated):
     kinds = ["python", *(["ptb"] if shutil.which("java") else [])]
     for kind in kinds:
-      found = caption_tokenizer.tokenize([raw, separated], kind).captions
-      self.assertEqual(found[0], found[1], kind)
+      captions = caption_tokenizer.tokenize([raw, separated], kind).captions
+      self.assertEqual(captions[0], captions[1], kind)
 
-  def test_by_choice(self):
-    fake_java.install(self, "sed 's/$/ tokenised ./'")
+  def test_choice_of_the_tokenizer(self):
+    fake_java.install(self, "sed 's/$/ tokenized ./'")
     for tokenizer, used, expected in (
-        ("auto", "ptb", ["Two lines tokenised"]),
-        ("ptb", "ptb", ["Two lines tokenised"]),
+        ("auto", "ptb", ["Two lines tokenized"]),
+        ("ptb", "ptb", ["Two lines tokenized"]),
         ("python", "python", ["two lines"]),
     ):
       with self.subTest(tokenizer):
@@ -82,20 +82,20 @@ class CaptionTokenizerTest(parameterized.TestCase):
 
   @parameterized.named_parameters(
       ("missing", None, "There is no Java on the PATH"),
-      ("dies", "exit 3", "split 0 captions of 1 and ended in status 3"),
-      ("swallows", "cat >/dev/null", "split 0 captions of 1"),
+      ("dies", "exit 3", "0 of 1 captions, exit status 3"),
+      ("swallows", "cat >/dev/null", "0 of 1 captions"),
   )
-  def test_java_fails(self, script, message):
+  def test_java_failure(self, script, message):
     fake_java.install(self, script)
     tokenized = caption_tokenizer.tokenize(["A dog."])
     self.assertEqual(tokenized.captions, ["a dog"])
     self.assertEqual(tokenized.tokenizer, "python")
-    self.assertRegex(tokenized.note, f"rules of Python.*{message}")
+    self.assertRegex(tokenized.note, f"in Python.*{message}")
     with self.assertRaisesRegex(coco_metrics.JavaError, message):
       caption_tokenizer.tokenize(["A dog."], "ptb")
 
-  def test_refuses(self):
-    with self.assertRaisesRegex(ValueError, "auto, ptb, python. Got: 'x'"):
+  def test_unknown_tokenizer(self):
+    with self.assertRaisesRegex(ValueError, "Got: 'x'"):
       caption_tokenizer.tokenize([], "x")
 
 

@@ -1,9 +1,9 @@
-"""Reads and writes results files, in which the COCO tools take captions.
+"""Reads and writes COCO results files, the caption format of the COCO tools.
 
     [{"image_id": 139, "caption": "a woman stands in the kitchen ."}, ...]
 
-For the COCO server such a file holds each image of the split once, and is
-called captions_<split>_<name>_results.json. Other fields are ignored.
+The COCO server expects each image of the split exactly once, and the file name
+captions_<split>_<name>_results.json. Other fields are ignored.
 """
 
 from collections.abc import Collection
@@ -20,13 +20,12 @@ _FORM = '[{"image_id": 139, "caption": "a caption"}, ...]'
 
 
 def write(path: str, captions: Iterable[tuple[int, str]]) -> None:
-  """Writes a results file, whole or not at all.
+  """Writes a results file, atomically.
 
   Args:
     path: The file; its folder must exist.
-    captions: Image ids with what was said of the image. An image may come
-      several times, best caption first, for `read(n_best=True)`; not for the
-      COCO server.
+    captions: Pairs of image id and caption. For `read(n_best=True)`, but not
+      for the COCO server, an image may occur several times, best caption first.
   """
   with whole_file.create(path) as file:
     for piece in pieces(captions):
@@ -34,13 +33,13 @@ def write(path: str, captions: Iterable[tuple[int, str]]) -> None:
 
 
 def pieces(captions: Iterable[tuple[int, str]]) -> Iterator[str]:
-  """The text of a results file, piece by piece.
+  """Generates the text of a results file in pieces.
 
   Args:
-    captions: As of `write`.
+    captions: Pairs of image id and caption, as in `write`.
 
   Yields:
-    A piece for each caption, and what comes before and after them.
+    One piece of text per caption, and pieces for the start and the end.
   """
   yield "["
   separator = ""
@@ -62,47 +61,47 @@ def read(
 
   Args:
     path: The file.
-    image_ids: Of the images that it should hold.
-    allow_missing: Whether some of them may be missing.
+    image_ids: The ids of the images that should have captions.
+    allow_missing: Whether images may be missing.
     n_best: Whether an image may have several captions, best first.
 
   Returns:
-    By image id, in the order of `image_ids`, its captions: one, unless
-    `n_best`. They may be empty.
+    The captions by image id, in the order of `image_ids`: one per image unless
+    `n_best`. Captions may be empty.
 
   Raises:
-    FileNotFoundError: If there is no such file.
-    ValueError: If it is not a results file, it holds other images, or not all,
-      or an image several times.
+    FileNotFoundError: If the file does not exist.
+    ValueError: If the file is not a results file, or an image is unknown,
+      missing or repeated.
   """
   captions: dict[int, list[str]] = {image_id: [] for image_id in image_ids}
   results = _load(path)
   unknown = {i for i, _ in results if i not in captions}
   if unknown:
     raise ValueError(
-        f"{path} has captions of {_images(unknown)}, which the references do"
-        " not list. Do both belong to the same split?"
+        f"{path} has captions without references, of {_describe(unknown)}. Give"
+        " references and captions of the same split."
     )
   for image_id, caption in results:
     captions[image_id].append(caption)
-  repeated = [i for i, said in captions.items() if len(said) > 1]
+  repeated = [i for i, texts in captions.items() if len(texts) > 1]
   if repeated and not n_best:
     raise ValueError(
-        f"{path} has several captions of {_images(repeated)}; one of each is"
-        " scored, or with --n_best the first and the best."
+        f"{path} has several captions of {_describe(repeated)}. Give one per"
+        " image, or use --n_best."
     )
-  missing = [i for i, said in captions.items() if not said]
+  missing = [i for i, texts in captions.items() if not texts]
   if missing and not allow_missing:
     raise ValueError(
-        f"{path} has no caption of {_images(missing)}; with --allow_missing"
-        " the others are scored."
+        f"{path} has no caption of {_describe(missing)}. Use --allow_missing to"
+        " score the other images."
     )
-  return {i: said for i, said in captions.items() if said}
+  return {i: texts for i, texts in captions.items() if texts}
 
 
 def _load(path: str) -> list[tuple[int, str]]:
   if not Path(path).is_file():
-    raise FileNotFoundError(f"There is not a results file {path!r}.")
+    raise FileNotFoundError(f"The results file {path!r} does not exist.")
   try:
     content = json_values.parse(Path(path).read_bytes())
   except ValueError as error:
@@ -116,10 +115,10 @@ def _load(path: str) -> list[tuple[int, str]]:
     if not _is_result(result):
       raise ValueError(
           f"{path} is not a results file: it must be {_FORM}, with an integer"
-          f" and a string. Got as number {number}: {str(result)[:100]}."
+          f" and a string. Entry {number} is: {str(result)[:100]}."
       )
   if not content:
-    raise ValueError(f"{path} holds no captions.")
+    raise ValueError(f"{path} contains no captions.")
   return [
       (json_values.required_image_id(result["image_id"]), result["caption"])
       for result in content
@@ -134,7 +133,7 @@ def _is_result(value: Any) -> bool:
     return False
 
 
-def _images(image_ids: Collection[int]) -> str:
+def _describe(image_ids: Collection[int]) -> str:
   if len(image_ids) == 1:
     return f"image {min(image_ids)}"
   return f"{len(image_ids)} images, such as {min(image_ids)}"

@@ -21,7 +21,7 @@ class CocoResultsTest(parameterized.TestCase):
     path = self.create_tempfile("results.json", content, mode="wb").full_path
     return coco_results.read(path, [1, 2], **kwargs)
 
-  def test_reads_what_it_writes(self):
+  def test_written_file_can_be_read(self):
     path = self.create_tempdir().full_path + "/results.json"
     captions = [(2, "ein Café"), (1, "a dog"), (2, ""), (2, "日本")]
     coco_results.write(path, captions)
@@ -30,7 +30,7 @@ class CocoResultsTest(parameterized.TestCase):
         {1: ["a dog"], 2: ["ein Café", "", "日本"]},
     )
 
-  def test_coco_tools_read_what_it_writes(self):
+  def test_coco_tools_read_the_file(self):
     folder = self.create_tempdir().full_path
     coco_results.write(f"{folder}/results.json", [(1, "a dog"), (2, "Café")])
     references = coco.COCO()
@@ -39,7 +39,7 @@ class CocoResultsTest(parameterized.TestCase):
     results = references.loadRes(f"{folder}/results.json")
     self.assertEqual(results.imgToAnns[2][0]["caption"], "Café")
 
-  def test_writes_whole_or_not_at_all(self):
+  def test_failure_leaves_no_file(self):
     def captions():
       yield 1, "a dog"
       raise RuntimeError("interrupted")
@@ -66,31 +66,31 @@ class CocoResultsTest(parameterized.TestCase):
       ("no_json", b"[", "not valid JSON: line 1, column 2: Expecting value"),
       ("no_utf8", b'["\xff"]', "not valid JSON: line 1 is not UTF-8"),
       ("object", {"annotations": []}, "must be a list, .* Got: a dict"),
-      ("nothing", [], "holds no captions"),
-      ("number", [3], "with an integer and a string. Got as number 1: 3"),
-      ("id_is_text", [_ONE, {**_TWO, "image_id": "x"}], "number 2: .*'x'"),
-      ("id_is_true", [{**_ONE, "image_id": True}], "number 1: .*True"),
-      ("id_is_missing", [{"caption": "a"}], "number 1: {'caption': 'a'}"),
-      ("caption_is_null", [{**_ONE, "caption": None}], "number 1: .*None"),
-      ("caption_is_a_list", [{**_ONE, "caption": ["a"]}], "number 1: "),
+      ("nothing", [], "contains no captions"),
+      ("number", [3], "Entry 1 is: 3"),
+      ("id_is_text", [_ONE, {**_TWO, "image_id": "x"}], "Entry 2 is: .*'x'"),
+      ("id_is_true", [{**_ONE, "image_id": True}], "Entry 1 is: .*True"),
+      ("id_is_missing", [{"caption": "a"}], "Entry 1 is: {'caption': 'a'}"),
+      ("caption_is_null", [{**_ONE, "caption": None}], "Entry 1 is: .*None"),
+      ("caption_is_a_list", [{**_ONE, "caption": ["a"]}], "Entry 1 is: "),
       (
           "unknown_image",
           [_ONE, {**_TWO, "image_id": 3}],
-          "captions of image 3, which the references do not list",
+          "without references, of image 3",
       ),
       (
           "unknown_images",
           [{**_ONE, "image_id": i} for i in (5, 5, 4)],
-          "captions of 2 images, such as 4, which",
+          "of 2 images, such as 4",
       ),
-      ("missing_image", [_ONE], "no caption of image 2; with --allow_missing"),
-      ("duplicate", [_ONE, _TWO, _ONE], "several captions of image 1; one"),
+      ("missing_image", [_ONE], "no caption of image 2. Use --allow_missing"),
+      ("duplicate", [_ONE, _TWO, _ONE], "several captions of image 1. "),
   )
-  def test_refuses(self, content, message):
+  def test_invalid_file(self, content, message):
     with self.assertRaisesRegex(ValueError, f"results.json .*{message}"):
       self._read(content)
 
-  def test_names_a_missing_file(self):
+  def test_missing_file_is_named(self):
     with self.assertRaisesRegex(FileNotFoundError, "'/no/results.json'"):
       coco_results.read("/no/results.json", [1])
 

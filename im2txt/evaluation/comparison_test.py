@@ -118,7 +118,7 @@ class CompareTest(parameterized.TestCase):
     )
     self.assertEqual(result.tokenizer, "python")
     self.assertLen(result.notes, 3)
-    self.assertStartsWith(result.notes[0], "The captions were split into")
+    self.assertStartsWith(result.notes[0], "The captions were tokenized in")
     self.assertStartsWith(result.notes[1], "METEOR was left out.")
     self.assertNotIn("METEOR", result.systems["two"].corpus)
     self.assertIn("Bleu_4", result.systems["two"].corpus)

@@ -1,4 +1,4 @@
-"""Perplexity: how well a model predicts each next word of given captions."""
+"""Perplexity: how well a model predicts the next word of given captions."""
 
 import dataclasses
 import math
@@ -15,12 +15,12 @@ _LOG_EVERY_N_BATCHES = 100
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-  """The cross-entropy of a set of captions.
+  """Cross-entropy of a set of captions.
 
   Attributes:
-    sum_losses: Summed over all words, in nats.
-    num_words: The words predicted: all but the start words.
-    last_batch: The last batch that was read.
+    sum_losses: The sum of the cross-entropy over all predicted words, in nats.
+    num_words: The number of predicted words, which are all but the start words.
+    last_batch: The last batch.
   """
 
   sum_losses: float
@@ -29,7 +29,7 @@ class Result:
 
   @property
   def perplexity(self) -> float:
-    """Exp of the mean cross-entropy of a word; 1 is perfect."""
+    """The exponential of the mean cross-entropy per word; 1 is perfect."""
     try:
       return math.exp(self.sum_losses / self.num_words)
     except OverflowError:
@@ -37,10 +37,10 @@ class Result:
 
 
 class PerplexityEvaluator:
-  """Computes the perplexity of a model as its variables change."""
+  """Evaluator of the perplexity of a model, with its current weights."""
 
   def __init__(self, model: show_and_tell_model.ShowAndTellModel):
-    """Takes the model.
+    """Initializes the evaluator.
 
     Args:
       model: A model in mode "eval".
@@ -54,24 +54,25 @@ class PerplexityEvaluator:
   def evaluate(
       self, data: caption_data.CaptionData, *, max_examples: int
   ) -> Result:
-    """Goes through the captions once.
+    """Computes the perplexity of captions.
 
     Args:
       data: The captions and their images.
-      max_examples: Enough batches for so many captions are read, or all.
+      max_examples: The number of captions to read, rounded up to whole batches;
+        all captions if there are fewer.
 
     Returns:
       The `Result`.
 
     Raises:
-      ValueError: If the input can't be used; the message says which file.
+      ValueError: If the input is invalid; the message names the file.
     """
     num_examples = min(max_examples, data.num_pairs)
     num_batches = math.ceil(num_examples / data.config.batch_size)
     batches = data.evaluation_batches(
         feature_size=self._model.encoder.feature_size
     ).take(num_batches)
-    # One trace for captions of any length and for the smaller last batch.
+    # A single trace for all caption lengths and for the smaller last batch.
     losses = self._losses.get_concrete_function(batches.element_spec)
     sum_losses, num_words, batch = 0.0, 0, None
     for number, batch in enumerate(data.explained(batches)):
@@ -83,7 +84,7 @@ class PerplexityEvaluator:
             "Computed losses for %d of %d batches.", number + 1, num_batches
         )
     if batch is None:
-      raise ValueError(f"The input holds no caption: {', '.join(data.files)}.")
+      raise ValueError(f"The input has no captions: {', '.join(data.files)}.")
     return Result(sum_losses, num_words, batch)
 
 
@@ -96,5 +97,5 @@ def _call(losses, batch: inputs.Batch, data) -> tuple[float, int]:
 
 
 def _sum_and_count(word_losses: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-  # In float64, as the words of a batch are summed up before the division.
+  # float64, because the losses of a whole batch are summed before dividing.
   return tf.reduce_sum(tf.cast(word_losses, tf.float64)), tf.size(word_losses)

@@ -14,7 +14,7 @@ from im2txt.testing import tiny
 
 
 class FakeModel:
-  """Every word costs its id times ln 2."""
+  """Fake of a model whose loss of a word is the word id times ln 2."""
 
   encoder = types.SimpleNamespace(feature_size=tiny.FEATURE_SIZE)
 
@@ -35,13 +35,13 @@ class PerplexityTest(tf.test.TestCase):
     return made_up_features.write(self.dir, 5, **kwargs)
 
   def test_every_word_once(self):
-    # Ten captions in batches of four; start words cost nothing.
+    # Ten captions in batches of four; start words are not predicted.
     targets = [caption[1:] for caption in tiny.captions(10)]
     num_words = sum(map(len, targets))
     total = sum(map(sum, targets))
     with self.assertLogs("absl", "INFO") as logs:
       result = self.evaluator.evaluate(self._data(), max_examples=100)
-    # As many batches as are read, not as 100 captions would take.
+    # The number of batches that exist, not that of 100 captions.
     self.assertIn("Computed losses for 1 of 3 batches.", "".join(logs.output))
     self.assertEqual(num_words, result.num_words)
     self.assertAllClose(2 ** (total / num_words), result.perplexity)
@@ -61,7 +61,7 @@ class PerplexityTest(tf.test.TestCase):
     data = caption_data.CaptionData(
         files=[self.create_tempfile("empty").full_path], config=tiny.CONFIG
     )
-    with self.assertRaisesRegex(ValueError, "holds no caption: .*empty"):
+    with self.assertRaisesRegex(ValueError, "has no captions: .*empty"):
       self.evaluator.evaluate(data, max_examples=5)
 
 

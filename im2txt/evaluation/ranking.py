@@ -1,18 +1,19 @@
-"""Ranks captions for images, and images for captions, by the model itself.
+"""Ranks captions for images, and images for captions, by likelihood.
 
-How well does a model tell which caption belongs to which image? Vinyals et al.
+This measures how well a model can match captions and images. Vinyals et al.
 (arXiv 1411.4555, section 4.3.5) rank by the likelihood of a caption given an
-image and report, for either direction,
+image and report, for each direction,
 
-    recall at 1, 5 and 10   how often a right one is among the first so many
-    median rank             of the first right one; 1 is perfect
+    recall at k   fraction of queries with a right answer among the first k
+    median rank   median over queries of the rank of the first right answer
 
-The score is log p(caption | image), end word included. It is higher for shorter
-captions, so captions are ranked by its mean over the words as well; which of
-the images a caption fits best does not depend on that.
+The score is log p(caption | image), including the end word. It is higher for
+shorter captions, so captions are also ranked by its mean per word. The ranking
+of images for one caption is the same for both.
 """
 
 from collections.abc import Sequence
+import itertools
 import time
 from typing import NamedTuple
 
@@ -31,12 +32,12 @@ _LOG_SECS = 30.0
 
 
 class Ranks(NamedTuple):
-  """The figures of one direction.
+  """Recall and median rank of one direction.
 
   Attributes:
-    recalls: By how many of the first count, the share of queries that have a
-      right one among them.
-    median: The median rank of the first right one.
+    recalls: The fraction of queries with a right answer among the first k, in
+      [0, 1], by k.
+    median: The median rank of the first right answer, 1-based.
   """
 
   recalls: dict[int, float]
@@ -44,12 +45,12 @@ class Ranks(NamedTuple):
 
 
 class Ranking(NamedTuple):
-  """The figures of a model.
+  """Ranking of images and captions by a model.
 
   Attributes:
-    num_images: How many images there were.
-    num_captions: How many captions.
-    ranks: By direction and score, the figures.
+    num_images: The number of images.
+    num_captions: The number of captions.
+    ranks: Recall and median rank, by direction and score.
   """
 
   num_images: int
@@ -57,28 +58,28 @@ class Ranking(NamedTuple):
   ranks: dict[str, Ranks]
 
   def rows(self) -> list[dict[str, str]]:
-    """A table's cells, by their headings, in a row a direction and score."""
+    """Returns table rows, one per direction and score, of cells by heading."""
     return [
         {
             "ranking": name,
-            **{f"R@{k}": f"{r:.1%}" for k, r in found.recalls.items()},
-            "median rank": f"{found.median:g}",
+            **{f"R@{k}": f"{r:.1%}" for k, r in ranks.recalls.items()},
+            "median rank": f"{ranks.median:g}",
         }
-        for name, found in self.ranks.items()
+        for name, ranks in self.ranks.items()
     ]
 
   def scalars(self) -> dict[str, float]:
-    """All figures by tags for TensorBoard."""
+    """Returns all values by TensorBoard tag."""
     scalars: dict[str, float] = {}
-    for name, found in self.ranks.items():
+    for name, ranks in self.ranks.items():
       group = f"ranking/{name.replace(', ', '/').replace(' ', '_')}"
-      scalars |= {f"{group}/recall_at_{k}": r for k, r in found.recalls.items()}
-      scalars[f"{group}/median_rank"] = found.median
+      scalars |= {f"{group}/recall_at_{k}": r for k, r in ranks.recalls.items()}
+      scalars[f"{group}/median_rank"] = ranks.median
     return scalars
 
 
 class Ranker:
-  """Ranks a split's images and captions as the model's variables change."""
+  """Ranker of images and captions of a split, by a model's current weights."""
 
   def __init__(
       self,
@@ -87,24 +88,26 @@ class Ranker:
       *,
       max_images: int,
   ):
-    """Reads the captions.
+    """Reads the captions of the split.
 
     Args:
       model: The model, in mode "eval".
       data: The records.
-      max_images: The first so many images are taken, with all their captions.
+      max_images: The maximal number of images; the first ones are used, with
+        all their captions.
 
     Raises:
-      ValueError: If a record can't be used, or holds a word that the model
-        doesn't know.
+      ValueError: If a record is invalid, or has a word id outside of the
+        model's vocabulary.
     """
     self._model = model
     self._data = data
     self._split = distinct_images.scan(data, None)
     image_ids = self._split.image_ids[:max_images]
-    said = [self._split.word_ids[image_id] for image_id in image_ids]
-    self._images = np.repeat(np.arange(len(said)), list(map(len, said)))
-    self._captions = [caption for captions in said for caption in captions]
+    captions = [self._split.word_ids[image_id] for image_id in image_ids]
+    # The index of the image of each caption.
+    self._images = np.repeat(np.arange(len(captions)), list(map(len, captions)))
+    self._captions = list(itertools.chain.from_iterable(captions))
     if error := data.unknown_word(max(map(max, self._captions))):
       raise error
     self._states = tf.function(model.batch_states, autograph=False)
@@ -113,13 +116,13 @@ class Ranker:
     )
 
   def rank(self) -> Ranking:
-    """Ranks by the model as it is.
+    """Ranks with the current weights of the model.
 
     Returns:
-      The figures.
+      The ranking.
 
     Raises:
-      ValueError: If an image can't be decoded; the message says which.
+      ValueError: If an image can't be decoded; the message names its file.
     """
     scores = self.scores()
     lengths = np.array([len(caption) - 1 for caption in self._captions])
@@ -136,50 +139,59 @@ class Ranker:
     )
 
   def scores(self) -> np.ndarray:
-    """The log-likelihoods, a float64 array [num_images, num_captions]."""
+    """Returns log-likelihoods, a float64 array [num_images, num_captions]."""
     num_images = self._images[-1] + 1
     rows: list[np.ndarray] = []
     next_log = time.monotonic()
-    for state in self._image_states(num_images):
+    for state in self._initial_states(num_images):
       rows.append(self._likelihood.of_image(state))
       if time.monotonic() >= next_log:
         logging.info("Ranked by %d of %d images.", len(rows), num_images)
         next_log = time.monotonic() + _LOG_SECS
     return np.array(rows)
 
-  def _image_states(self, num_images: int) -> list[tf.Tensor]:
+  def _initial_states(self, num_images: int) -> list[tf.Tensor]:
+    """Returns the decoder's initial state of each image."""
     batches = distinct_images.image_batches(
         self._data,
         self._split,
         feature_size=self._model.encoder.feature_size,
     ).take(-(-num_images // self._data.config.batch_size))
-    states = self._states.get_concrete_function(batches.element_spec)
-    found = [
+    batch_states = self._states.get_concrete_function(batches.element_spec)
+    states = [
         state
         for batch in self._data.explained(batches)
-        for state in states(batch)
+        for state in batch_states(batch)
     ]
-    return found[:num_images]
+    return states[:num_images]
 
 
 def best_ranks(scores: np.ndarray, is_right: np.ndarray) -> np.ndarray:
-  """The rank of each query's best right answer.
+  """Computes the rank of the best right answer of each query.
 
   Args:
     scores: A float array of shape [num_queries, num_answers]; higher is better.
-    is_right: A bool array of that shape, with a right answer in each row. Wrong
-      answers with the same score as the best right one come before it, so that
-      a model that tells nothing apart gains nothing.
+    is_right: A bool array of shape [num_queries, num_answers], with a right
+      answer in each row. Wrong answers with the same score as the best right
+      answer are ranked before it, so a constant score gains nothing.
 
   Returns:
-    An int array of shape [num_queries], from 1.
+    An int array of shape [num_queries] of 1-based ranks.
   """
   best = np.where(is_right, scores, -np.inf).max(axis=1, keepdims=True)
   return 1 + np.sum((scores >= best) & ~is_right, axis=1)
 
 
 def summarize(ranks: np.ndarray, recall_at: Sequence[int] = RECALL_AT) -> Ranks:
-  """The figures of ranks, an int array of shape [num_queries]."""
+  """Computes recall and median rank.
+
+  Args:
+    ranks: An int array of shape [num_queries] of 1-based ranks.
+    recall_at: The values of k for recall at k.
+
+  Returns:
+    The recall by k, and the median.
+  """
   return Ranks(
       recalls={k: float(np.mean(ranks <= k)) for k in recall_at},
       median=float(np.median(ranks)),

@@ -1,4 +1,4 @@
-"""Tests of ranking, against a plain computation in NumPy."""
+"""Tests of ranking, compared with a computation in NumPy."""
 
 import math
 from unittest import mock
@@ -22,7 +22,7 @@ def _sigmoid(x):
 
 
 def _log_likelihood(decoder, features, caption):
-  """Of one caption given one image, word by word, by the paper's equations."""
+  """Computes log p(caption | image) word by word, by the paper's equations."""
   value = {n: v.numpy() for n, v in decoder.variables_by_name.items()}
   c = h = np.zeros(tiny.CONFIG.num_lstm_units)
   total = 0.0
@@ -55,13 +55,13 @@ class RankerTest(tf.test.TestCase):
         files=[self.file], config=tiny_captioning.CONFIG, are_features=True
     )
 
-  def test_as_one_by_one_in_numpy(self):
+  def test_scores_equal_those_of_numpy(self):
     layout = feature_records.read_layout([self.file])
     features = [
         feature_records.parse_feature_example(record, layout)[0][0].numpy()
         for record in tf.data.TFRecordDataset(self.file)
     ]
-    # Of six images the first five, in batches of four, with two captions each.
+    # The first five of six images, in batches of four, with two captions each.
     expected = [
         [
             _log_likelihood(self.model.decoder, image, caption)
@@ -72,13 +72,13 @@ class RankerTest(tf.test.TestCase):
     ranker = ranking.Ranker(self.model, self.data, max_images=5)
     scores = ranker.scores()
     self.assertAllClose(expected, scores, rtol=1e-5, atol=1e-5)
-    found = ranker.rank()
-    self.assertEqual((5, 10), found[:2])
+    ranking_of_images = ranker.rank()
+    self.assertEqual((5, 10), ranking_of_images[:2])
     order = [list(np.argsort(-np.array(column))) for column in scores.T]
     ranks = [o.index(c // 2) + 1 for c, o in enumerate(order)]
     self.assertEqual(
         np.median(ranks),
-        found.ranks["caption to image, log-likelihood"].median,
+        ranking_of_images.ranks["caption to image, log-likelihood"].median,
     )
 
   def test_new_weights(self):
@@ -87,7 +87,7 @@ class RankerTest(tf.test.TestCase):
       variable.assign(tf.zeros_like(variable))
     scores = ranker.scores()
     lengths = [len(caption) - 1 for caption in tiny.captions(4)]
-    # All of the words are as likely as any other.
+    # All words are equally likely.
     expected = [-length * math.log(tiny.VOCAB_SIZE) for length in lengths]
     self.assertAllClose([expected] * 2, scores)
     ranks = ranker.rank().ranks["caption to image, log-likelihood"]
@@ -105,16 +105,16 @@ class RanksTest(parameterized.TestCase):
 
   @parameterized.named_parameters(
       ("first", [[3, 1, 2]], [[1, 0, 0]], [1]),
-      ("best_of_the_right", [[3, 1, 2]], [[0, 1, 1]], [2]),
+      ("best_right_answer", [[3, 1, 2]], [[0, 1, 1]], [2]),
       ("last", [[3, 1, 2], [1, 2, 3]], [[0, 1, 0], [1, 0, 0]], [3, 3]),
-      ("equal_ones_count_against", [[5, 5, 5]], [[1, 0, 0]], [3]),
+      ("ties_count_as_wrong", [[5, 5, 5]], [[1, 0, 0]], [3]),
   )
   def test_best_ranks(self, scores, is_right, expected):
     ranks = ranking.best_ranks(np.array(scores), np.array(is_right, bool))
     self.assertEqual(expected, ranks.tolist())
 
-  def test_figures(self):
-    found = ranking.Ranking(
+  def test_rows_and_scalars(self):
+    result = ranking.Ranking(
         4,
         4,
         {"image to caption, mean": ranking.summarize(np.array([1, 2, 7, 40]))},
@@ -129,7 +129,7 @@ class RanksTest(parameterized.TestCase):
                 "median rank": "4.5",
             }
         ],
-        found.rows(),
+        result.rows(),
     )
     group = "ranking/image_to_caption/mean"
     self.assertEqual(
@@ -139,7 +139,7 @@ class RanksTest(parameterized.TestCase):
             f"{group}/recall_at_10": 0.75,
             f"{group}/median_rank": 4.5,
         },
-        found.scalars(),
+        result.scalars(),
     )
 
 

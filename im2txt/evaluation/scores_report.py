@@ -1,4 +1,4 @@
-"""The HTML report of one system's captions with their scores."""
+"""HTML report of one system's captions and scores."""
 
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -21,16 +21,18 @@ def write(
     images: Iterable[captions_json.CaptionedImage],
     progress: Callable[[int], object] = lambda count: None,
 ) -> pathlib.Path:
-  """Writes the report.
+  """Writes the report of a system, atomically.
 
   Args:
-    report_dir: As of `html_report.write`, like `title` and `summary`.
-    title: The page's heading.
-    summary: A sentence or two below it.
-    scores: Of the captions, whose figures are on top of the page.
-    captions: By image id, what was said of the image, best first.
-    images: With their references and files. Those without scores are left out.
-    progress: As of `html_report.write`.
+    report_dir: The folder of the report; see `html_report.write`.
+    title: The heading of the page.
+    summary: One or two sentences to show below the heading.
+    scores: The scores; corpus scores and statistics are shown at the top.
+    captions: The captions by image id, best first.
+    images: The images with their files and references. Images without scores
+      are left out.
+    progress: Function called with the number of images finished since its last
+      call.
 
   Returns:
     The path of the page.

@@ -14,7 +14,7 @@ from im2txt.report import html_report
 
 class ScoresReportTest(absltest.TestCase):
 
-  def test_shows_the_images_that_have_scores(self):
+  def test_images_with_scores_are_shown(self):
     scores = comparison.SystemScores(
         corpus={"CIDEr": 1.25},
         per_image={7: {"CIDEr": 1.5}, 5: {"CIDEr": 1.0}},
