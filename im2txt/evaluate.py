@@ -1,26 +1,30 @@
-r"""Evaluates a model by perplexity while it is trained, for TensorBoard.
+r"""Evaluates a model by perplexity during training, for TensorBoard.
 
     bazel-bin/im2txt/evaluate \
       --input_file_pattern="${MSCOCO_DIR}/val-?????-of-00004" \
       --checkpoint_dir="${MODEL_DIR}/train" \
       --eval_dir="${MODEL_DIR}/eval"
 
-Looks for a new checkpoint every --eval_interval_secs, for ever or until none
-came for --timeout_secs. With --once it evaluates the newest checkpoint, prints
-the perplexity on stdout and ends.
+Checks for a new checkpoint every --eval_interval_secs, forever or until there
+was none for --timeout_secs. With --once, evaluates the newest checkpoint,
+prints the perplexity to stdout and exits.
 
-With --caption_metrics --vocab_file="${MSCOCO_DIR}/word_counts.txt" it captions
-each image as well, once, and scores the captions against those of the records.
-TensorBoard then shows the scores and a few images with their captions, and
---eval_dir gets captions_val_results.json, for the COCO server and tools,
-captions_val_scores.jsonl, with a line an image, and captions_val_summary.json.
+With --caption_metrics --vocab_file="${MSCOCO_DIR}/word_counts.txt", also
+captions each image once and scores the captions against the reference captions
+in the records. TensorBoard then shows the scores and sample images with their
+captions. The following files are written to --eval_dir:
 
-With --keep_best=CIDEr the folder best in --checkpoint_dir has the best one yet;
-with --stop_after=5 training stops after five evaluations without gain.
+    captions_val_results.json   for the COCO server and tools
+    captions_val_scores.jsonl   captions and scores, one line per image
+    captions_val_summary.json   all corpus scores, and the settings
+
+With --keep_best=CIDEr, keeps the best checkpoint so far in the folder best in
+--checkpoint_dir. With --stop_after=5, also stops training after five
+evaluations without improvement.
 
 With --once --checkpoints="${MODEL_DIR}/train/model.ckpt-*,other/train" instead
-of --checkpoint_dir it evaluates all these and prints one table. The names of
-the files then have the checkpoint's after the split's.
+of --checkpoint_dir, evaluates all matching checkpoints and prints one table.
+The file names then contain the name of the checkpoint after that of the split.
 """
 
 from absl import app
@@ -42,110 +46,114 @@ _INPUT_FILE_PATTERN = flags.DEFINE_string(
 _INPUT_FEATURE_PATTERN = flags.DEFINE_string(
     "input_feature_pattern",
     "",
-    "Instead of --input_file_pattern: patterns of TFRecord files with features"
-    " and captions, made by cache_image_features.",
+    "Comma-separated patterns of TFRecord files with image features and"
+    " captions, written by cache_image_features. Replaces"
+    " --input_file_pattern.",
 )
 _ALLOW_MISSING_SHARDS = flags.DEFINE_flag(common_flags.allow_missing_shards())
 _CHECKPOINT_DIR = flags.DEFINE_string(
-    "checkpoint_dir", "", "The folder with the model's checkpoints."
+    "checkpoint_dir", "", "Folder of the model's checkpoints."
 )
-_EVAL_DIR = flags.DEFINE_string("eval_dir", "", "Where to write event files.")
+_EVAL_DIR = flags.DEFINE_string(
+    "eval_dir", "", "Folder for event files and results."
+)
 _EVAL_INTERVAL_SECS = flags.DEFINE_integer(
     "eval_interval_secs",
     600,
-    "Seconds from one look for a new checkpoint to the next.",
+    "Interval between checks for a new checkpoint, in seconds.",
     lower_bound=0,
 )
 _NUM_EVAL_EXAMPLES = flags.DEFINE_integer(
     "num_eval_examples",
     10132,
-    "How many captions to compute the perplexity of, if there are so many;"
-    " rounded up to whole batches.",
+    "Number of captions to compute the perplexity of, rounded up to whole"
+    " batches; all captions if there are fewer.",
     lower_bound=1,
 )
 _MIN_GLOBAL_STEP = flags.DEFINE_integer(
     "min_global_step",
     5000,
-    "Checkpoints of earlier steps are not evaluated.",
+    "Global step before which checkpoints are not evaluated.",
     lower_bound=0,
 )
 _ONCE = flags.DEFINE_boolean(
-    "once", False, "Whether to evaluate the newest checkpoint and end."
+    "once", False, "Whether to evaluate the newest checkpoint and exit."
 )
 _TIMEOUT_SECS = flags.DEFINE_integer(
     "timeout_secs",
     0,
-    "End when no new checkpoint came for so many seconds; 0 means never.",
+    "Time without a new checkpoint after which to exit, in seconds; 0 means"
+    " never.",
     lower_bound=0,
 )
 _CAPTION_METRICS = flags.DEFINE_boolean(
     "caption_metrics",
     False,
-    "Whether to caption each image of the split too and to score the captions"
-    " against those of the records: CIDEr, BLEU, ROUGE-L and, with Java,"
-    " METEOR. Needs --vocab_file.",
+    "Whether to also caption each image of the split and score the captions"
+    " against the references in the records by CIDEr, BLEU, ROUGE-L and, with"
+    " Java, METEOR. Needs --vocab_file.",
 )
 _VOCAB_FILE = flags.DEFINE_string(
-    "vocab_file", "", "The word_counts.txt that the model was trained with."
+    "vocab_file", "", "Vocabulary file that the model was trained with."
 )
 _SPLIT = flags.DEFINE_string(
     "split",
     "",
-    "The split's name in captions_<split>_results.json; by default what the"
-    " records' names begin with, as val in val-00000-of-00004.",
+    "Name of the split in captions_<split>_results.json. Defaults to the prefix"
+    " of the record files' names, such as val for val-00000-of-00004.",
 )
 _TRAINING_CAPTIONS = flags.DEFINE_string(
     "training_captions",
     "",
-    "Captions file of the training set, in MSCOCO's form, to tell how many of"
-    " the model's captions are new.",
+    "Captions file of the training set, in MSCOCO's format, to compute the"
+    " fraction of captions that do not occur in it.",
 )
 _REPORT_DIR = flags.DEFINE_string(
     "report_dir",
     "",
-    "Folder for a page to open in a browser: pictures, captions, scores. With"
-    " --checkpoints, a folder in it for each.",
+    "Folder for an HTML report of images, captions and scores. With"
+    " --checkpoints, it gets one subfolder per checkpoint.",
 )
 _KEEP_BEST = flags.DEFINE_enum(
     "keep_best",
     None,
     ["perplexity", "CIDEr"],
-    "Keep the best checkpoint by this in a folder, its score in best.json.",
+    "Metric by which to keep the best checkpoint in --best_dir.",
 )
 _BEST_DIR = flags.DEFINE_string(
     "best_dir",
     "",
-    "The folder for --keep_best; by default the folder best in"
-    " --checkpoint_dir.",
+    "Folder for the best checkpoint and its score, best.json. Defaults to the"
+    " folder best in --checkpoint_dir.",
 )
 _STOP_AFTER = flags.DEFINE_integer(
     "stop_after",
     0,
-    "With --keep_best, end after so many evaluations without gain, those of"
-    " earlier calls included, and tell train, by the file stop.json in"
-    " --checkpoint_dir, to stop too; 0 means never.",
+    "With --keep_best, number of evaluations without improvement, including"
+    " those of earlier runs, after which to exit and to stop train by the file"
+    " stop.json in --checkpoint_dir; 0 means never.",
     lower_bound=0,
 )
 _RANKING = flags.DEFINE_boolean(
     "ranking",
     False,
-    "With --once, whether to rank captions for images and images for captions"
-    " by the likelihood that the model gives them: recall at 1, 5 and 10, and"
+    "With --once, whether to also rank captions for images and images for"
+    " captions by the model's likelihood, and print recall at 1, 5 and 10 and"
     " the median rank. 1,000 images with 5,000 captions take about an hour on"
     " two cores.",
 )
 _RANKING_IMAGES = flags.DEFINE_integer(
     "ranking_images",
     1000,
-    "How many of the first images to rank, with all their captions.",
+    "Maximal number of images to rank, with all their captions; the first"
+    " ones are used.",
     lower_bound=1,
 )
 _CHECKPOINTS = flags.DEFINE_string(
     "checkpoints",
     "",
-    "With --once, instead of --checkpoint_dir: checkpoints, folders, whose"
-    " newest one is taken, or patterns of checkpoints, separated by commas; all"
-    " in one table.",
+    "Comma-separated checkpoints, patterns of checkpoints, or folders, of which"
+    " the newest checkpoint is used. Replaces --checkpoint_dir; needs --once.",
 )
 _CONFIG_OVERRIDES = flags.DEFINE_string(
     "config_overrides",
@@ -153,7 +161,7 @@ _CONFIG_OVERRIDES = flags.DEFINE_string(
     "Changes to the model's saved configuration, such as batch_size=64.",
 )
 
-_OF_CAPTION_METRICS = (
+_CAPTION_METRICS_FLAGS = (
     _SPLIT,
     _TRAINING_CAPTIONS,
     _REPORT_DIR,
@@ -223,8 +231,8 @@ def _check_flags() -> None:
     program.require(_CHECKPOINT_DIR)
   elif _CHECKPOINT_DIR.value or _KEEP_BEST.value or not _ONCE.value:
     raise app.UsageError(
-        "--checkpoints needs --once, and neither --checkpoint_dir nor"
-        " --keep_best."
+        "--checkpoints needs --once, and cannot be combined with"
+        " --checkpoint_dir or --keep_best."
     )
   program.require(_EVAL_DIR)
   if _CAPTION_METRICS.value:
@@ -237,8 +245,8 @@ def _check_flags() -> None:
         "--keep_best=CIDEr needs --caption_metrics, and CIDEr in --metrics."
     )
   for flag, needed in (
-      *((flag, _CAPTION_METRICS) for flag in _OF_CAPTION_METRICS),
-      (_REPORT_DIR, _INPUT_FILE_PATTERN),  # Features have no pictures.
+      *((flag, _CAPTION_METRICS) for flag in _CAPTION_METRICS_FLAGS),
+      (_REPORT_DIR, _INPUT_FILE_PATTERN),  # Features have no images to show.
       (_BEST_DIR, _KEEP_BEST),
       (_STOP_AFTER, _KEEP_BEST),
       (_RANKING, _ONCE),

@@ -1,4 +1,4 @@
-"""Tests of the program evaluate, as its users run it."""
+"""Tests of the program evaluate, run as a subprocess."""
 
 import json
 import os
@@ -34,7 +34,7 @@ class EvaluateTest(parameterized.TestCase, tf.test.TestCase):
     )
 
   def _saved(self, *steps):
-    """Saves a new model, the same at each step; returns its folder."""
+    """Saves an untrained model at each step and returns its folder."""
     folder = self.create_tempdir().full_path
     model = show_and_tell_model.ShowAndTellModel(tiny.CONFIG, "eval")
     saved_config.save(folder, tiny.CONFIG, configuration.TrainingConfig())
@@ -80,10 +80,10 @@ class EvaluateTest(parameterized.TestCase, tf.test.TestCase):
         ran.stdout, rf"^Perplexity = {number}\nCIDEr = {number}\n$"
     )
     path = os.path.join(folder, "eval", "captions_val_results.json")
-    found = coco_results.read(path, range(6))
-    self.assertLen(found, 6)
-    # Four words with the start word, and the end word if there is one.
-    lengths = [len(said.split()) for (said,) in found.values()]
+    captions = coco_results.read(path, range(6))
+    self.assertLen(captions, 6)
+    # At most four words, including the start word and the end word, if any.
+    lengths = [len(caption.split()) for (caption,) in captions.values()]
     self.assertBetween(max(lengths), 1, 3)
     with open(os.path.join(folder, "eval", "captions_val_summary.json")) as f:
       settings = json.load(f)["settings"]
@@ -129,8 +129,8 @@ class EvaluateTest(parameterized.TestCase, tf.test.TestCase):
       (
           "checkpoints",
           [*_NAMES, "--once", "--checkpoints=x"],
-          "--checkpoints needs --once, and neither --checkpoint_dir nor"
-          " --keep_best.",
+          "--checkpoints needs --once, and cannot be combined with"
+          " --checkpoint_dir or --keep_best.",
       ),
       (
           "best",

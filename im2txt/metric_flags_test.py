@@ -33,7 +33,7 @@ class MetricFlagsTest(absltest.TestCase):
       metric_flags.check()
     with (
         flagsaver.flagsaver(tokenizer="ptb"),
-        self.assertRaisesRegex(coco_metrics.JavaError, "There is no Java"),
+        self.assertRaisesRegex(coco_metrics.JavaError, "Java is not on"),
     ):
       metric_flags.check()
 

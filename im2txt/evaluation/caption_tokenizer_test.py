@@ -81,7 +81,7 @@ class CaptionTokenizerTest(parameterized.TestCase):
         )
 
   @parameterized.named_parameters(
-      ("missing", None, "There is no Java on the PATH"),
+      ("missing", None, "Java is not on the PATH"),
       ("dies", "exit 3", "0 of 1 captions, exit status 3"),
       ("swallows", "cat >/dev/null", "0 of 1 captions"),
   )

@@ -164,7 +164,7 @@ def find_java() -> str:
   path = shutil.which("java")
   if not path:
     raise JavaError(
-        "There is no Java on the PATH. On Debian, install default-jre-headless."
+        "Java is not on the PATH. On Debian, install default-jre-headless."
     )
   return path
 

@@ -219,7 +219,7 @@ class RunJavaTest(parameterized.TestCase):
     self.assertTrue(process.stdout.closed)
 
   @parameterized.named_parameters(
-      ("missing", None, "There is no Java on the PATH"),
+      ("missing", None, "Java is not on the PATH"),
       (
           "too_old",
           "echo UnsupportedClassVersionError >&2; exit 1",
