@@ -258,13 +258,11 @@ def make_evaluator(
     folder: The existing folder for the files.
     split_name: The name of the split in file names; derived from the names of
       the records if empty.
-    training_captions_file: A captions file in MSCOCO's format with the training
-      captions, if known.
+    training_captions_file: The training captions in MSCOCO's format, if known.
     report_dir: The folder of the report; empty for no report.
     metrics: The scorers; see `comparison.compare`.
     tokenizer: One of `caption_tokenizer.TOKENIZERS`.
-    **search_options: Options of the beam search; see
-      `captioning.SearchOptions`.
+    **search_options: Beam search options; see `captioning.SearchOptions`.
 
   Returns:
     The evaluator.

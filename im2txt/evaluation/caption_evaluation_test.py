@@ -54,7 +54,7 @@ _SCORES = comparison.Comparison(
 
 
 class FakeCaptioner:
-  """Returns the references as captions; no caption for the last image."""
+  """Fake that returns the references, and no caption for the last image."""
 
   def __init__(self, folder):
     vocab = vocabulary.Vocabulary(tiny.write_vocabulary(folder))

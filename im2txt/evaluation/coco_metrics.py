@@ -34,9 +34,6 @@ from pycocoevalcap.meteor import meteor
 from pycocoevalcap.rouge import rouge
 from pycocoevalcap.spice import spice
 
-# The metrics that need only Python, by the names of the COCO tools.
-METRICS = ("Bleu_1", "Bleu_2", "Bleu_3", "Bleu_4", "ROUGE_L", "CIDEr")
-
 _METEOR_JAR = Path(meteor.__file__).with_name(meteor.METEOR_JAR)
 # In seconds. METEOR starts within a few seconds and then scores thousands of
 # captions per second.

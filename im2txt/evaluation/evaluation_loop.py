@@ -342,7 +342,7 @@ class _Poller:
     self._deadline = time.monotonic() + (self._timeout_secs or math.inf)
 
   def wait(self) -> bool:
-    """Sleeps until the next poll, which is the first one at once.
+    """Sleeps until the next poll; the first call returns at once.
 
     Returns:
       Whether to poll; False after the timeout.

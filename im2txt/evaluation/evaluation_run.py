@@ -30,7 +30,7 @@ class Run:
   """Configuration of an evaluation; all fields but the last are flags.
 
   Attributes:
-    search_options: Options of the beam search, if captions are evaluated.
+    search_options: Beam search options for evaluating captions.
   """
 
   input_file_pattern: str

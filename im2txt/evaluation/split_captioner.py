@@ -68,8 +68,7 @@ class SplitCaptioner:
       model: The model, in mode "eval".
       vocab: The vocabulary that the model was trained with.
       data: The records.
-      **search_options: Options of the beam search; see
-        `captioning.SearchOptions`.
+      **search_options: Beam search options; see `captioning.SearchOptions`.
 
     Raises:
       ValueError: If the vocabulary does not fit the model, or a record is
