@@ -22,13 +22,13 @@ function shownOf(view) {
     shown &&
     ["q", "sort", "show"].every((name) => view[name] === shown.view[name]);
   const order = orders.find(({id}) => id === view.sort) ?? orders[0];
-  const found = isSame ? shown.found : findPictures(pictures, view, order);
-  const numPages = Math.max(Math.ceil(found.length / PICTURES_PER_PAGE), 1);
+  const results = isSame ? shown.results : findPictures(pictures, view, order);
+  const numPages = Math.max(Math.ceil(results.length / PICTURES_PER_PAGE), 1);
   const page = Math.min(view.page, numPages);
   return {
     view: {...view, page},
     order,
-    found,
+    results,
     numPages,
     terms: termsOf(view.q),
     likeliest,
@@ -53,7 +53,7 @@ function render() {
   const {view} = shown;
   const isSamePage =
     before &&
-    before.found === shown.found &&
+    before.results === shown.results &&
     before.view.page === view.page &&
     before.view.q === view.q;
   if (isSamePage) {
@@ -64,21 +64,21 @@ function render() {
   renderControls();
   const picture = pictures[view.picture - 1];
   if (picture) {
-    detail.show(picture, shown.found.indexOf(picture), shown);
+    detail.show(picture, shown.results.indexOf(picture), shown);
   } else {
     detail.hide();
   }
 }
 
 function renderGrid() {
-  const {view, found} = shown;
+  const {view, results} = shown;
   const start = (view.page - 1) * PICTURES_PER_PAGE;
   byId("grid").replaceChildren(
-    ...found
+    ...results
       .slice(start, start + PICTURES_PER_PAGE)
       .map((picture) => cardOf(picture, shown)),
   );
-  byId("nothing").hidden = found.length > 0;
+  byId("nothing").hidden = results.length > 0;
 }
 
 /** Updates the cards' links to the current view. */
@@ -90,12 +90,12 @@ function updateLinks() {
 }
 
 function renderControls() {
-  const {view, order, found, numPages} = shown;
+  const {view, order, results, numPages} = shown;
   const count = (number) => number.toLocaleString("en");
-  const isAll = found.length === pictures.length;
+  const isAll = results.length === pictures.length;
   setText(
     byId("status"),
-    (isAll ? "" : `${count(found.length)} of `) +
+    (isAll ? "" : `${count(results.length)} of `) +
       `${count(pictures.length)} pictures` +
       (numPages > 1 ? `, page ${count(view.page)} of ${count(numPages)}` : ""),
   );
@@ -126,9 +126,9 @@ function turnTo(page) {
 
 /** Moves the detail view by `step` pictures. */
 function go(step) {
-  const {found, view} = shown;
-  const index = found.indexOf(pictures[view.picture - 1]);
-  if (index < 0 || !found[index + step]) return;
+  const {results, view} = shown;
+  const index = results.indexOf(pictures[view.picture - 1]);
+  if (index < 0 || !results[index + step]) return;
   visit(placeOf(index + step), {isNew: false});
 }
 
@@ -136,7 +136,7 @@ function go(step) {
 function placeOf(index) {
   return {
     page: Math.floor(index / PICTURES_PER_PAGE) + 1,
-    picture: shown.found[index].number,
+    picture: shown.results[index].number,
   };
 }
 

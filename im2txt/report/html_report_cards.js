@@ -18,7 +18,7 @@ function element(tag, attributes, ...children) {
 function marked(text, terms) {
   const parts = [];
   let done = 0;
-  for (const [start, end] of foundIn(text, terms)) {
+  for (const [start, end] of matchesIn(text, terms)) {
     parts.push(
       text.slice(done, start),
       element("mark", {}, text.slice(start, end)),
@@ -115,12 +115,12 @@ function verdictOf({verdict}) {
 function cardOf(picture, shown) {
   const {captions, references, scores, name} = picture;
   const more = captions.length - CAPTIONS_PER_CARD;
-  const found = shown.terms.length
-    ? references.some((text) => foundIn(text, shown.terms).length)
+  const hasMatch = shown.terms.length
+    ? references.some((text) => matchesIn(text, shown.terms).length)
     : false;
   const details = element(
     "details",
-    found ? {open: ""} : {},
+    hasMatch ? {open: ""} : {},
     element(
       "summary",
       {},

@@ -27,12 +27,12 @@ class Detail {
 
   /** Shows a picture; `index` is its position in the search results. */
   show(picture, index, shown) {
-    const {found} = shown;
+    const {results} = shown;
     this.part("name").textContent = picture.name;
     this.part("position").textContent =
-      index < 0 ? "" : `${index + 1} of ${found.length}`;
+      index < 0 ? "" : `${index + 1} of ${results.length}`;
     this.part("previous").disabled = index <= 0;
-    this.part("next").disabled = index < 0 || index === found.length - 1;
+    this.part("next").disabled = index < 0 || index === results.length - 1;
     this.part("frame").replaceChildren(imageOf(picture, picture.image));
     const heading = (text) => element("h3", {}, text);
     this.part("text").className = `text ${picture.verdict}`;

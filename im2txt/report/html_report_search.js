@@ -86,7 +86,7 @@ function termsOf(query) {
 }
 
 /** Returns the matches of terms in a text, as ordered [start, end] pairs. */
-function foundIn(text, terms) {
+function matchesIn(text, terms) {
   if (!terms.length) return [];
   const starts = []; // Position in `text` of each code unit of the folded text.
   let folded = "";
