@@ -32,8 +32,8 @@ import numpy as np
 import tensorflow as tf
 
 from im2txt.data import image_files
-from im2txt.inference import caption_model
 from im2txt.inference import captions
+from im2txt.inference import model_loader
 from im2txt.inference_utils import vocabulary
 from im2txt.ops import beam_search
 from im2txt.runtime import home_folder
@@ -77,11 +77,13 @@ class Captioner:
   """Captions images with one model.
 
   Attributes:
-    model: The `caption_model.Model`, with its variables restored.
+    model: The `model_loader.CaptionModel`, with its variables restored.
     vocab: The `Vocabulary`.
   """
 
-  def __init__(self, model: caption_model.Model, vocab: vocabulary.Vocabulary):
+  def __init__(
+      self, model: model_loader.CaptionModel, vocab: vocabulary.Vocabulary
+  ):
     """Takes a model that is ready for use; `load` makes one.
 
     Args:
@@ -140,9 +142,9 @@ class Captioner:
       checkpoint = [checkpoint]
     paths = [home_folder.expand(os.fspath(path)) for path in checkpoint]
     if isinstance(vocab, str | os.PathLike):
-      file = os.fspath(vocab) or caption_model.words_file(paths)
+      file = os.fspath(vocab) or model_loader.words_file(paths)
       vocab = vocabulary.Vocabulary(file)
-    model = caption_model.load(
+    model = model_loader.load(
         paths, vocab, config_overrides, precision=precision
     )
     return cls(model, vocab)

@@ -155,13 +155,15 @@ def _check_combination(chosen: str) -> None:
 
 def _write_frozen_graph(config, path: str) -> None:
   from im2txt import show_and_tell_model
-  from im2txt.inference import frozen_graph
+  from im2txt.export import frozen_graph_export
   from im2txt.inference_utils import inference_wrapper_base
 
   logging.info("Building model.")
   model = show_and_tell_model.ShowAndTellModel(config, "inference")
   inference_wrapper_base.restore(model, path, averaged=config.use_ema)
-  frozen_graph.write(frozen_graph.build(model), _OUTPUT_FILE.value)
+  frozen_graph_export.write(
+      frozen_graph_export.build(model), _OUTPUT_FILE.value
+  )
 
 
 def _write_captioner(config, path: str) -> None:

@@ -18,8 +18,8 @@ import tensorflow as tf
 
 from im2txt import configuration
 from im2txt import show_and_tell_model
-from im2txt.inference import caption_model
 from im2txt.inference import frozen_graph
+from im2txt.inference import model_loader
 from im2txt.inference_utils import inference_wrapper_base
 
 
@@ -30,7 +30,7 @@ class InferenceWrapper(inference_wrapper_base.InferenceWrapperBase):
     model: The `ShowAndTellModel` or the `FrozenGraph`, once it is there.
   """
 
-  model: caption_model.Model
+  model: model_loader.CaptionModel
 
   def build_model(
       self, model_config: configuration.ModelConfig
@@ -59,7 +59,7 @@ class InferenceWrapper(inference_wrapper_base.InferenceWrapperBase):
     )
     return softmax.numpy(), states.numpy(), None
 
-  def _use(self, model: caption_model.Model) -> None:
+  def _use(self, model: model_loader.CaptionModel) -> None:
     def feed_image(encoded_image: tf.Tensor) -> tf.Tensor:
       return model.image_states(model.prepare_image(encoded_image)[tf.newaxis])
 

@@ -156,11 +156,11 @@ def main(argv: list[str]) -> int:
   from im2txt.batch_captioning import caption_formats
   from im2txt.batch_captioning import image_ids
   from im2txt.batch_captioning import input_files
-  from im2txt.inference import caption_model
+  from im2txt.inference import model_loader
   from im2txt.inference_utils import vocabulary
 
   logging.info("Building model.")
-  if not (words_file := caption_model.words_file([_CHECKPOINT_PATH.value])):
+  if not (words_file := model_loader.words_file([_CHECKPOINT_PATH.value])):
     program.require(_VOCAB_FILE)
   vocab = vocabulary.Vocabulary(_VOCAB_FILE.value or words_file)
   files, problems = input_files.find(_INPUT_FILES.value)
@@ -174,7 +174,7 @@ def main(argv: list[str]) -> int:
       len(files),
       _INPUT_FILES.value,
   )
-  paths = caption_model.find_all(_CHECKPOINT_PATH.value)
+  paths = model_loader.find_all(_CHECKPOINT_PATH.value)
   failed = list(problems)
   caption = functools.partial(
       _caption, paths=paths, vocab=vocab, failed=failed, num_files=len(files)

@@ -161,13 +161,13 @@ def main(argv: list[str]) -> None:
   program.leave_keras_out()
   program.import_tensorflow()
   from im2txt import captioning
-  from im2txt.inference import caption_model
+  from im2txt.inference import model_loader
   from im2txt.serving import application
   from im2txt.serving import caption_service
   from im2txt.serving import request_guard
   from im2txt.serving import server
 
-  if not caption_model.words_file([_CHECKPOINT_PATH.value]):
+  if not model_loader.words_file([_CHECKPOINT_PATH.value]):
     program.require(_VOCAB_FILE)
   limits = caption_service.Limits(
       max_batch_size=_BATCH_SIZE.value,
@@ -186,7 +186,7 @@ def main(argv: list[str]) -> None:
   # Before the model is loaded, which takes a while.
   with server.bind(_HOST.value, _PORT.value) as bound:
     captioner = captioning.Captioner.load(
-        caption_model.find_all(_CHECKPOINT_PATH.value),
+        model_loader.find_all(_CHECKPOINT_PATH.value),
         _VOCAB_FILE.value,
         _CONFIG_OVERRIDES.value,
         precision=_PRECISION.value,

@@ -13,7 +13,7 @@ from im2txt.checkpointing import checkpoint_paths
 from im2txt.checkpointing import checkpoints
 from im2txt.checkpointing import saved_config
 from im2txt.checkpointing import vocabulary_extension
-from im2txt.inference import caption_model
+from im2txt.inference import model_loader
 from im2txt.inference_utils import vocabulary
 from im2txt.testing import old_checkpoints
 from im2txt.testing import tiny
@@ -169,7 +169,7 @@ class VocabularyExtensionTest(parameterized.TestCase, tf.test.TestCase):
       self.assertAllEqual(value(name), value(name + suffix))
     # With use_ema, a model without them can't be loaded.
     vocab = vocabulary.Vocabulary(done.vocab_file)
-    caption_model.load([done.checkpoint], vocab)
+    model_loader.load([done.checkpoint], vocab)
 
   def test_refuses(self):
     with self.assertRaisesRegex(ValueError, "new.txt has no word that .*old"):

@@ -28,7 +28,7 @@ from im2txt.ops import folded_encoder
 
 
 class Ensemble:
-  """Models whose words' probabilities are averaged; a `caption_model.Model`.
+  """A `CaptionModel` that averages the probabilities of several models.
 
   Attributes:
     vocab_size: The number of words that each member knows.

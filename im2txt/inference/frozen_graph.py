@@ -1,12 +1,12 @@
-"""Frozen graphs: a model in one file, for clients of the original's graph.
+"""Frozen graphs: a model in one file, as the original's tools write it.
 
     from im2txt.inference import frozen_graph
 
-    frozen_graph.write(frozen_graph.build(model), "model.pb")
     graph = frozen_graph.FrozenGraph.load("model.pb")
 
-A GraphDef with constants for variables, whose tensors have the names, types
-and shapes of the original's inference graph:
+`export.frozen_graph_export` writes such files: a GraphDef with constants for
+variables, whose tensors have the names, types and shapes of the original's
+inference graph:
 
     fed      image_feed:0          string []        a whole image file
              input_feed:0          int64 [n]        last words
@@ -21,33 +21,43 @@ output nodes softmax, lstm/initial_state and lstm/state of the original.
 """
 
 from collections.abc import Mapping
+import re
 from typing import Any
 
 from absl import logging
 from google.protobuf import message
 import tensorflow as tf
 
-from im2txt import show_and_tell_model
 from im2txt.checkpointing import checkpoints
-from im2txt.ops import graph_freezing
-from im2txt.ops import graph_safety
-from im2txt.runtime import cloud_file
+from im2txt.inference import graph_freezing
 from im2txt.runtime import failed_downloads
 
 # What tells the path of a frozen graph from that of a checkpoint.
 SUFFIX = ".pb"
 
-_IMAGE_FEED = "image_feed"
-_INPUT_FEED = "input_feed"
-_STATE_FEED = "lstm/state_feed"
-_INITIAL_STATE = "lstm/initial_state"
-_SOFTMAX = "softmax"
-_STATE = "lstm/state"
-_EMBEDDING_SIZE = "embedding_size"
-_GLOBAL_STEP = "global_step"
+# Names of the nodes that are fed and fetched.
+IMAGE_FEED = "image_feed"
+INPUT_FEED = "input_feed"
+STATE_FEED = "lstm/state_feed"
+INITIAL_STATE = "lstm/initial_state"
+SOFTMAX = "softmax"
+STATE = "lstm/state"
 
-_FEEDS = (_IMAGE_FEED, _INPUT_FEED, _STATE_FEED)
-_FETCHES = (_INITIAL_STATE, _SOFTMAX, _STATE)
+FEEDS = (IMAGE_FEED, INPUT_FEED, STATE_FEED)
+FETCHES = (INITIAL_STATE, SOFTMAX, STATE)
+
+# Operations that do more than compute. A graph is a program written by whoever
+# made it, and a captioning model needs none of these.
+_HARMFUL = re.compile(
+    # Files: contents, names, records, checkpoints; printing and summaries,
+    # which may also write to a file.
+    r".*(File|Reader|Dataset|Iterator|Save|Restore|Checkpoint).*"
+    r"|.*(Summary|Print|Debug).*"
+    r"|ImmutableConst|RecordInput|LoadAndRemapMatrix|GenerateVocabRemapping"
+    r"|FixedUnigramCandidateSampler|Copy|CopyHost"
+    # Python, other machines, the end of the process, internal operations.
+    r"|.*PyFunc.*|.*(Rpc|Remote|Send|Recv|Collective).*|Abort|_.*"
+)
 
 
 class FrozenGraph:
@@ -68,16 +78,16 @@ class FrozenGraph:
       ValueError: If it is another graph, not one for this TensorFlow, or does
         more than compute.
     """
-    initial_state = {_INITIAL_STATE: tf.TensorSpec([1, None])}
+    initial_state = {INITIAL_STATE: tf.TensorSpec([1, None])}
     self._feed_image = _function(
-        graph_def, {_IMAGE_FEED: tf.TensorSpec([], tf.string)}, initial_state
+        graph_def, {IMAGE_FEED: tf.TensorSpec([], tf.string)}, initial_state
     )
     self._state_size = self._feed_image.output_shapes[0][-1]
     states = tf.TensorSpec([None, self._state_size])
     self._inference_step = _function(
         graph_def,
-        {_INPUT_FEED: tf.TensorSpec([None], tf.int64), _STATE_FEED: states},
-        {_SOFTMAX: tf.TensorSpec([None, None]), _STATE: states},
+        {INPUT_FEED: tf.TensorSpec([None], tf.int64), STATE_FEED: states},
+        {SOFTMAX: tf.TensorSpec([None, None]), STATE: states},
     )
     self.vocab_size: int = self._inference_step.output_shapes[0][-1]
 
@@ -100,7 +110,7 @@ class FrozenGraph:
     """
     logging.info("Loading model from frozen graph: %s", path)
     graph_def = _read(path)
-    variables = graph_freezing.variables(graph_def, _FETCHES)
+    variables = graph_freezing.variables(graph_def, FETCHES)
     if variables:
       if checkpoint is None:
         raise ValueError(
@@ -139,59 +149,25 @@ class FrozenGraph:
     return softmax, tf.ensure_shape(state, [None, self._state_size])
 
 
-def build(
-    model: show_and_tell_model.ShowAndTellModel,
-) -> tf.compat.v1.GraphDef:
-  """The frozen graph of a model.
+def check_safe(graph_def: tf.compat.v1.GraphDef) -> None:
+  """Checks that a graph only computes, before any of it runs.
 
   Args:
-    model: The model, of the mode "inference".
-
-  Returns:
-    The graph, in which variables have become constants of the same names.
-  """
-  variables = model.checkpoint_variables()  # One of them is global_step.
-
-  def add_nodes() -> None:
-    graph = tf.compat.v1.get_default_graph()
-    for name, variable in variables.items():
-      # The node that stands for the variable; by default it has any name.
-      graph.capture(variable.handle, name=name)
-    encoded_image = _placeholder(_IMAGE_FEED, tf.string, [])
-    input_ids = _placeholder(_INPUT_FEED, tf.int64, [None])
-    state_size = 2 * model.config.num_lstm_units
-    state = _placeholder(_STATE_FEED, tf.float32, [None, state_size])
-    # A scope of their own leaves all nodes the names that they shall have.
-    with tf.name_scope("show_and_tell"):
-      images = model.prepare_image(encoded_image)[tf.newaxis]
-      # Not `model.image_features`, which would be a call of a function; so all
-      # nodes are in one graph, as tools for frozen graphs expect.
-      features, _ = model.encoder.features_and_end_points(images)
-      initial_state = model.initial_state(features)
-      softmax, new_state = model.decode_step(input_ids, state)
-    tf.identity(initial_state, name=_INITIAL_STATE)
-    tf.identity(softmax, name=_SOFTMAX)
-    tf.identity(new_state, name=_STATE)
-    tf.constant(model.config.embedding_size, name=_EMBEDDING_SIZE)
-
-  graph = tf.compat.v1.wrap_function(add_nodes, []).graph
-  values = {name: variable.numpy() for name, variable in variables.items()}
-  outputs = (*_FEEDS, *_FETCHES, _EMBEDDING_SIZE, _GLOBAL_STEP)
-  graph_def = _without_defaults(graph.as_graph_def())
-  return graph_freezing.freeze(graph_def, outputs, values)
-
-
-def write(graph_def: tf.compat.v1.GraphDef, path: str) -> None:
-  """Writes a graph to a file, which appears whole or not at all.
-
-  Args:
-    graph_def: The graph.
-    path: The file to make or to replace. Its folder is made if need be.
+    graph_def: The graph, reduced to the nodes that its outputs need.
 
   Raises:
-    IsADirectoryError: If `path` is a folder.
+    ValueError: If an operation may read or write files, call Python or other
+      machines, or end the process.
   """
-  cloud_file.write(graph_def.SerializeToString(), path)
+  nodes = [*graph_def.node]
+  for function in graph_def.library.function:
+    nodes += function.node_def
+  for node in nodes:
+    if _HARMFUL.fullmatch(node.op):
+      raise ValueError(
+          f"It has the operation {node.op}, called {node.name}, which does more"
+          " than compute: it may read or write files, or run other programs."
+      )
 
 
 def _read(path: str) -> tf.compat.v1.GraphDef:
@@ -206,7 +182,7 @@ def _read(path: str) -> tf.compat.v1.GraphDef:
     raise ValueError(
         f"The file {path} is not a frozen graph: it {what}."
     ) from error
-  missing = {*_FEEDS, *_FETCHES} - {node.name for node in graph_def.node}
+  missing = {*FEEDS, *FETCHES} - {node.name for node in graph_def.node}
   if missing:
     raise ValueError(
         f"The file {path} is not a frozen graph of an im2txt model: it has no"
@@ -227,7 +203,7 @@ def _restore(
   }
   checkpoints.restore(variables, checkpoint)
   values = {name: variable.numpy() for name, variable in variables.items()}
-  return graph_freezing.freeze(graph_def, (*_FEEDS, *_FETCHES), values)
+  return graph_freezing.freeze(graph_def, (*FEEDS, *FETCHES), values)
 
 
 def _function(
@@ -237,7 +213,7 @@ def _function(
 ) -> Any:
   """The part of a graph from some nodes to others, as a function."""
   frozen = graph_freezing.freeze(graph_def, (*feeds, *fetches), {})
-  graph_safety.check(frozen)
+  check_safe(frozen)
   part, weights = graph_freezing.take_weights(frozen)
 
   def compute(*values: tf.Tensor) -> list[tf.Tensor]:
@@ -260,18 +236,3 @@ def _function(
           f" model's is {spec.dtype.name} {spec.shape} with a known last size."
       )
   return function
-
-
-def _placeholder(name: str, dtype: tf.DType, shape: list) -> tf.Tensor:
-  return tf.compat.v1.placeholder(dtype, shape, name=name)
-
-
-def _without_defaults(
-    graph_def: tf.compat.v1.GraphDef,
-) -> tf.compat.v1.GraphDef:
-  """The graph without attributes that an older TensorFlow may not know."""
-  with tf.Graph().as_default() as graph:
-    tf.compat.v1.import_graph_def(graph_def, name="")
-    return tf.compat.v1.train.export_meta_graph(
-        graph=graph, strip_default_attrs=True
-    ).graph_def

@@ -3,7 +3,6 @@
 import os
 
 from absl.testing import parameterized
-import numpy as np
 import tensorflow as tf
 
 from im2txt import captioning
@@ -27,123 +26,36 @@ def _words(vocab, captions):
   ]
 
 
-class ExportTest(tf.test.TestCase):
+def _read_file():
+  return tf.io.read_file("/etc/hostname")
 
-  @classmethod
-  def setUpClass(cls):
-    super().setUpClass()
-    folder = v1.test.get_temp_dir()
-    cls.vocab = vocabulary.Vocabulary(tiny.write_vocabulary(folder))
-    cls.model = tiny_captioning.make_model()
-    cls.model.global_step.assign(2000000)
-    cls.path = os.path.join(folder, "new", "model.pb")
-    frozen_graph.write(frozen_graph.build(cls.model), cls.path)
-    cls.sess = original_graph.session(cls.path)
-    cls.addClassCleanup(cls.sess.close)
 
-  def test_tensors_are_the_originals(self):
-    found = {
-        name: tf.TensorSpec.from_tensor(
-            self.sess.graph.get_tensor_by_name(name), name
-        )
-        for name in (
-            "image_feed:0",
-            "input_feed:0",
-            "lstm/state_feed:0",
-            "lstm/initial_state:0",
-            "lstm/state:0",
-            "softmax:0",
-            "embedding_size:0",
-            "global_step:0",
-        )
-    }
-    self.assertEqual(
-        [(spec.dtype.name, spec.shape.as_list()) for spec in found.values()],
-        [
-            ("string", []),
-            ("int64", [None]),
-            ("float32", [None, 12]),
-            ("float32", [1, 12]),
-            ("float32", [None, 12]),
-            ("float32", [None, 12]),
-            ("int32", []),
-            ("int32", []),
-        ],
-    )
-    self.assertEqual(
-        self.sess.run(["embedding_size:0", "global_step:0"]), [8, 2000000]
-    )
+def _write_file():
+  return tf.raw_ops.WriteFile(filename="/tmp/x", contents="x")
 
-  def test_weights_go_by_their_names(self):
-    for name in ("logits/weights", "InceptionV3/Conv2d_1a_3x3/weights"):
-      variable = self.model.checkpoint_variables()[name]
-      self.assertAllEqual(self.sess.run(f"{name}:0"), variable)
 
-  def test_all_is_in_one_graph_without_variables(self):
-    graph_def = self.sess.graph.as_graph_def()
-    self.assertEmpty(graph_def.library.function)
-    ops = {node.op for node in graph_def.node}
-    self.assertNoCommonElements(ops, {"VarHandleOp", "ReadVariableOp"})
-    # Attributes that came after TensorFlow 1 are left out where they may be.
-    nodes = original_graph.read(self.path).node
-    attributes = {name for node in nodes for name in node.attr}
-    self.assertNotIn("grad_a", attributes)
+def _python():
+  return tf.numpy_function(lambda: 1.0, [], tf.float32)
 
-  def test_a_client_gets_the_models_numbers(self):
-    client = original_graph.Client()
-    encoded_image = tiny_captioning.jpeg(1)
-    state = client.feed_image(self.sess, encoded_image)
-    images = self.model.prepare_image(encoded_image)[tf.newaxis]
-    # An untrained encoder's last bits are greatly enlarged.
-    self.assertAllClose(state, self.model.image_states(images), atol=1e-4)
-    input_feed = np.array([1, 5, 3])
-    state_feed = np.repeat(state, 3, axis=0)
-    found = client.inference_step(self.sess, input_feed, state_feed)
-    expected = self.model.decode_step(
-        tf.constant(input_feed), tf.constant(state_feed)
-    )
-    self.assertAllClose(found[0], expected[0])
-    self.assertAllClose(found[1], expected[1])
 
-  def test_a_client_finds_the_models_captions(self):
-    generator = caption_generator.CaptionGenerator(
-        original_graph.Client(), self.vocab
-    )
-    images = [tiny_captioning.jpeg(seed) for seed in range(6)]
-    expected = captioning.Captioner(self.model, self.vocab).caption(images)
-    for image, captions in zip(images, expected, strict=True):
-      found = generator.beam_search(self.sess, image)
-      self.assertEqual(
-          _words(self.vocab, found), [caption.words for caption in captions]
-      )
-      self.assertAllClose(
-          [caption.logprob for caption in found],
-          [caption.log_probability for caption in captions],
-          atol=1e-4,
-      )
+def _list_files():
+  return tf.io.matching_files("/*")
 
-  def test_captioner_loads_it(self):
-    images = [tiny_captioning.jpeg(seed) for seed in range(5)]
-    images[2:2] = [b"bad"]
-    expected, found = (
-        list(captioner.caption_each(images, batch_size=2, beam_size=2))
-        for captioner in (
-            captioning.Captioner(self.model, self.vocab),
-            captioning.Captioner.load(self.path, self.vocab),
-        )
-    )
-    self.assertIsInstance(found[2], captioning.ImageError)
-    self.assertEqual(str(found.pop(2)), str(expected.pop(2)))
-    for captions, others in zip(found, expected, strict=True):
-      self.assertEqual(
-          [caption.words for caption in captions],
-          [caption.words for caption in others],
-      )
-      self.assertAllClose(
-          [caption.word_probabilities for caption in captions[:1]],
-          [caption.word_probabilities for caption in others[:1]],
-          atol=1e-4,
-      )
+
+def _print_to_a_file():
+  return tf.print("x", output_stream="file:///tmp/x")
+
+
+def _restore():
+  return tf.raw_ops.RestoreV2(
+      prefix="x", tensor_names=["y"], shape_and_slices=[""], dtypes=[tf.float32]
+  )
+
+
+def _mapped_memory():
+  return tf.raw_ops.ImmutableConst(
+      dtype=tf.float32, shape=[1], memory_region_name="/etc/hostname"
+  )
 
 
 class OriginalGraphTest(parameterized.TestCase, tf.test.TestCase):
@@ -264,6 +176,61 @@ class OriginalGraphTest(parameterized.TestCase, tf.test.TestCase):
     )
     with self.assertRaisesRegex(ValueError, "15 words.*vocab_size=12"):
       captioning.Captioner.load(path, vocab_file.full_path)
+
+
+class GraphSafetyTest(parameterized.TestCase, tf.test.TestCase):
+
+  @parameterized.parameters(
+      _read_file,
+      _write_file,
+      _python,
+      _list_files,
+      _print_to_a_file,
+      _restore,
+      _mapped_memory,
+  )
+  def test_refuses(self, make):
+    with tf.Graph().as_default() as graph:
+      make()
+    with self.assertRaisesRegex(
+        ValueError, r"^It has the operation \w+, called \w+, which does more"
+    ):
+      frozen_graph.check_safe(graph.as_graph_def())
+
+  @parameterized.parameters(
+      "Abort",
+      "RemoteCall",
+      "EagerPyFunc",
+      "_Send",
+      "SaveV2",
+      "TFRecordReaderV2",
+  )
+  def test_refuses_by_name(self, op):
+    with self.assertRaisesRegex(ValueError, f"the operation {op}, called x"):
+      frozen_graph.check_safe(v1.GraphDef(node=[v1.NodeDef(name="x", op=op)]))
+
+  def test_looks_into_functions(self):
+    with tf.Graph().as_default() as graph:
+      tf.cond(
+          v1.placeholder(tf.bool, []), _read_file, lambda: tf.constant("none")
+      )
+    graph_def = graph.as_graph_def()
+    self.assertNotIn("ReadFile", {node.op for node in graph_def.node})
+    with self.assertRaisesRegex(ValueError, "ReadFile"):
+      frozen_graph.check_safe(graph_def)
+
+  def test_accepts_what_models_compute(self):
+    with tf.Graph().as_default() as graph:
+      encoded = v1.placeholder(tf.string, [])
+      image = tf.image.decode_image(encoded, expand_animations=False)
+      image = tf.image.resize(tf.ensure_shape(image, [None, None, 3]), [8, 8])
+      image = tf.image.random_brightness(image, 0.1)
+      sums = tf.while_loop(
+          lambda i, _: i < 3, lambda i, x: (i + 1, tf.tanh(x)), (0, image)
+      )[1]
+      v1.Assert(tf.reduce_all(sums < 1), [sums])
+      tf.nn.softmax(tf.einsum("hwc,cd->d", sums, tf.eye(3)))
+    frozen_graph.check_safe(graph.as_graph_def())
 
 
 if __name__ == "__main__":

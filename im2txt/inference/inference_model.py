@@ -27,7 +27,7 @@ _IMAGE_MAP = "image_embedding/weights"
 
 
 class InferenceModel:
-  """Encoder and decoder with a checkpoint's values; a `caption_model.Model`.
+  """A `CaptionModel`: encoder and decoder with a checkpoint's values.
 
   Attributes:
     config: The model's configuration.

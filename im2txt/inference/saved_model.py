@@ -28,7 +28,7 @@ def words_file(folder: str) -> str:
 
 
 class SavedModel:
-  """A `caption_model.Model` that a SavedModel holds.
+  """A `model_loader.CaptionModel` that a SavedModel holds.
 
   Attributes:
     vocab_size: The number of words that the model knows.
@@ -57,7 +57,7 @@ class SavedModel:
     self.vocab_size: int = decode_step.output_shapes["probabilities"][-1]
 
   def prepare_image(self, encoded_image: tf.Tensor) -> tf.Tensor:
-    """Decodes an image; see `caption_model.Model`."""
+    """Decodes an image; see `model_loader.CaptionModel`."""
     return self._prepare_image(encoded_image)
 
   def image_states(self, images: tf.Tensor) -> tf.Tensor:

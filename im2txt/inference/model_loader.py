@@ -1,4 +1,4 @@
-"""What captions images: its interface, and how it is found and loaded."""
+"""The interface of a captioning model, and finding and loading one."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -14,11 +14,11 @@ from im2txt.inference import saved_model
 from im2txt.inference_utils import vocabulary
 
 
-class Model(Protocol):
-  """What captions images.
+class CaptionModel(Protocol):
+  """A model that captions images.
 
-  An `InferenceModel`, an `Ensemble`, a `ShowAndTellModel`, a `FrozenGraph` or a
-  `SavedModel`.
+  Implemented by `InferenceModel`, `Ensemble`, `ShowAndTellModel`,
+  `FrozenGraph` and `SavedModel`.
   """
 
   @property
@@ -105,7 +105,7 @@ def load(
     config_overrides: str = "",
     *,
     precision: str = "float32",
-) -> Model:
+) -> CaptionModel:
   """Loads a model, or several as an ensemble.
 
   Args:
@@ -145,7 +145,9 @@ def _is_exported(path: str) -> bool:
   return path.endswith(frozen_graph.SUFFIX) or saved_model.is_saved_model(path)
 
 
-def _load_exported(path: str, config_overrides: str, precision: str) -> Model:
+def _load_exported(
+    path: str, config_overrides: str, precision: str
+) -> CaptionModel:
   if config_overrides or precision != "float32":
     raise ValueError(
         "An exported model can't be configured any more: leave"

@@ -4,7 +4,7 @@ from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
 
-from im2txt.ops import graph_freezing
+from im2txt.inference import graph_freezing
 
 v1 = tf.compat.v1
 

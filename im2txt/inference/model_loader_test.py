@@ -1,14 +1,14 @@
-"""Tests of caption_model: what is found at a path, and loaded of it."""
+"""Tests of model_loader."""
 
 import os
 
 from absl.testing import parameterized
 import tensorflow as tf
 
-from im2txt.inference import caption_model
 from im2txt.inference import ensemble
 from im2txt.inference import frozen_graph
 from im2txt.inference import inference_model
+from im2txt.inference import model_loader
 from im2txt.inference_utils import vocabulary
 from im2txt.testing import original_graph
 from im2txt.testing import tiny
@@ -30,52 +30,50 @@ class CaptionModelTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_finds_one_model(self):
     for path in (self.path, f"{self.folder}/a,b", f"{self.path}.index"):
-      self.assertEqual(caption_model.find(path), self.path)
-      self.assertEqual(caption_model.find_all(path), [self.path])
-    self.assertEqual(caption_model.find("x.pb"), "x.pb")
+      self.assertEqual(model_loader.find(path), self.path)
+      self.assertEqual(model_loader.find_all(path), [self.path])
+    self.assertEqual(model_loader.find("x.pb"), "x.pb")
 
   def test_finds_several(self):
     without_comma = f"{self.create_tempdir().full_path}/link"
     os.symlink(f"{self.folder}/a,b", without_comma)
     name = os.path.basename(self.path)
     self.assertEqual(
-        caption_model.find_all(
-            f"{without_comma}, {without_comma}/{name},x.pb,"
-        ),
+        model_loader.find_all(f"{without_comma}, {without_comma}/{name},x.pb,"),
         [f"{without_comma}/{name}"] * 2 + ["x.pb"],
     )
 
   @parameterized.parameters("", ",", "/no/x", "/no/x,/no/y")
   def test_finds_none(self, paths):
     with self.assertRaisesRegex(FileNotFoundError, "No checkpoint found at"):
-      caption_model.find_all(paths)
+      model_loader.find_all(paths)
 
   def test_loads_a_checkpoint_or_several(self):
-    alone = caption_model.load([self.path], self.vocab)
+    alone = model_loader.load([self.path], self.vocab)
     self.assertIsInstance(alone, inference_model.InferenceModel)
-    both = caption_model.load([self.path, f"{self.folder}/a,b"], self.vocab)
+    both = model_loader.load([self.path, f"{self.folder}/a,b"], self.vocab)
     self.assertIsInstance(both, ensemble.Ensemble)
     self.assertLen(both.members, 2)
 
   def test_loads_a_frozen_graph(self):
-    model = caption_model.load([self.graph], self.vocab)
+    model = model_loader.load([self.graph], self.vocab)
     self.assertIsInstance(model, frozen_graph.FrozenGraph)
 
   def test_a_frozen_graph_is_no_member(self):
     with self.assertRaisesRegex(ValueError, "but .*pb is a model that was exp"):
-      caption_model.load([self.path, self.graph], self.vocab)
+      model_loader.load([self.path, self.graph], self.vocab)
 
   def test_a_frozen_graph_takes_no_options(self):
     with self.assertRaisesRegex(ValueError, "can't be configured any more"):
-      caption_model.load([self.graph], self.vocab, precision="bfloat16")
+      model_loader.load([self.graph], self.vocab, precision="bfloat16")
 
   def test_no_model(self):
     with self.assertRaisesRegex(ValueError, "Got none"):
-      caption_model.load([], self.vocab)
+      model_loader.load([], self.vocab)
 
   def test_the_vocabulary_must_fit_each(self):
     with self.assertRaisesRegex(ValueError, "11 words.*vocab_size=10"):
-      caption_model.load([self.path] * 2, self.vocab, "vocab_size=10")
+      model_loader.load([self.path] * 2, self.vocab, "vocab_size=10")
 
 
 if __name__ == "__main__":

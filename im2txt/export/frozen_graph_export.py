@@ -1,0 +1,95 @@
+"""Exports a model as a frozen graph, for clients of the original's graph.
+
+    from im2txt.export import frozen_graph_export
+
+    frozen_graph_export.write(frozen_graph_export.build(model), "model.pb")
+
+`inference.frozen_graph` lists the tensors of such a graph, and runs it.
+"""
+
+import tensorflow as tf
+
+from im2txt import show_and_tell_model
+from im2txt.inference import frozen_graph
+from im2txt.inference import graph_freezing
+from im2txt.runtime import cloud_file
+
+_EMBEDDING_SIZE = "embedding_size"
+_GLOBAL_STEP = "global_step"
+
+
+def build(
+    model: show_and_tell_model.ShowAndTellModel,
+) -> tf.compat.v1.GraphDef:
+  """The frozen graph of a model.
+
+  Args:
+    model: The model, of the mode "inference".
+
+  Returns:
+    The graph, in which variables have become constants of the same names.
+  """
+  variables = model.checkpoint_variables()  # One of them is global_step.
+
+  def add_nodes() -> None:
+    graph = tf.compat.v1.get_default_graph()
+    for name, variable in variables.items():
+      # The node that stands for the variable; by default it has any name.
+      graph.capture(variable.handle, name=name)
+    encoded_image = _placeholder(frozen_graph.IMAGE_FEED, tf.string, [])
+    input_ids = _placeholder(frozen_graph.INPUT_FEED, tf.int64, [None])
+    state_size = 2 * model.config.num_lstm_units
+    state = _placeholder(
+        frozen_graph.STATE_FEED, tf.float32, [None, state_size]
+    )
+    # A scope of their own leaves all nodes the names that they shall have.
+    with tf.name_scope("show_and_tell"):
+      images = model.prepare_image(encoded_image)[tf.newaxis]
+      # Not `model.image_features`, which would be a call of a function; so all
+      # nodes are in one graph, as tools for frozen graphs expect.
+      features, _ = model.encoder.features_and_end_points(images)
+      initial_state = model.initial_state(features)
+      softmax, new_state = model.decode_step(input_ids, state)
+    tf.identity(initial_state, name=frozen_graph.INITIAL_STATE)
+    tf.identity(softmax, name=frozen_graph.SOFTMAX)
+    tf.identity(new_state, name=frozen_graph.STATE)
+    tf.constant(model.config.embedding_size, name=_EMBEDDING_SIZE)
+
+  graph = tf.compat.v1.wrap_function(add_nodes, []).graph
+  values = {name: variable.numpy() for name, variable in variables.items()}
+  outputs = (
+      *frozen_graph.FEEDS,
+      *frozen_graph.FETCHES,
+      _EMBEDDING_SIZE,
+      _GLOBAL_STEP,
+  )
+  graph_def = _without_defaults(graph.as_graph_def())
+  return graph_freezing.freeze(graph_def, outputs, values)
+
+
+def write(graph_def: tf.compat.v1.GraphDef, path: str) -> None:
+  """Writes a graph to a file, which appears whole or not at all.
+
+  Args:
+    graph_def: The graph.
+    path: The file to make or to replace. Its folder is made if need be.
+
+  Raises:
+    IsADirectoryError: If `path` is a folder.
+  """
+  cloud_file.write(graph_def.SerializeToString(), path)
+
+
+def _placeholder(name: str, dtype: tf.DType, shape: list) -> tf.Tensor:
+  return tf.compat.v1.placeholder(dtype, shape, name=name)
+
+
+def _without_defaults(
+    graph_def: tf.compat.v1.GraphDef,
+) -> tf.compat.v1.GraphDef:
+  """The graph without attributes that an older TensorFlow may not know."""
+  with tf.Graph().as_default() as graph:
+    tf.compat.v1.import_graph_def(graph_def, name="")
+    return tf.compat.v1.train.export_meta_graph(
+        graph=graph, strip_default_attrs=True
+    ).graph_def
