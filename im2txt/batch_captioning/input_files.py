@@ -1,35 +1,41 @@
-"""Finds and reads the image files that a person names on the command line.
+"""Finds and reads the image files named on the command line.
 
-Names on this machine may be no UTF-8, which TensorFlow takes all names for: it
-reads only what is elsewhere, such as gs://bucket/dog.jpg.
+The names of local files may not be UTF-8, which TensorFlow expects, so it reads
+only remote files, such as gs://bucket/dog.jpg. `image_ids` returns the ids by
+which the COCO tools know images.
 """
 
 from collections.abc import Collection
+from collections.abc import Iterable
 import contextlib
 import errno
 import glob
 import os
 from pathlib import Path
 import re
+import unicodedata
 
 import tensorflow as tf
 
+from im2txt.data import captions_json
 from im2txt.data import image_files
 
 _LIST_MARK = "@"
-# What is before the path where TensorFlow has another file system for it.
+# The prefix of a path in a remote file system of TensorFlow.
 _SCHEME = re.compile(r"[a-zA-Z][0-9a-zA-Z.]*://")
+# As MSCOCO names its images: COCO_val2014_000000224477.jpg, 000000224477.jpg.
+_MSCOCO_NAME = re.compile(r"(?:COCO_\w+_)?(\d{12})")
 
 
 def left_out(patterns: str, files: Collection[str]) -> list[str]:
-  """Returns the files in the folders among some patterns that are not taken.
+  """Returns the files that `find` skipped in the folders among patterns.
 
   Args:
-    patterns: As of `find`.
-    files: What `find` found.
+    patterns: The patterns passed to `find`.
+    files: The files that `find` returned.
 
   Returns:
-    The paths, sorted; those of folders and of hidden files are not among them.
+    The sorted paths of the skipped files, without folders and hidden files.
   """
   taken = set(files)
   separate = [p.strip() for p in patterns.split(",") if p.strip()]
@@ -45,24 +51,24 @@ def left_out(patterns: str, files: Collection[str]) -> list[str]:
 
 
 def find(patterns: str) -> tuple[list[str], dict[str, str]]:
-  """Finds files.
+  """Finds the files that match patterns.
 
-  What is the name of a file is taken for that, even if it looks like a pattern
-  or a list or, standing alone, holds commas.
+  The name of an existing file is used as it is, even if it looks like a pattern
+  or a list. If it is the only name, it may contain commas.
 
   Args:
-    patterns: Names and patterns (`*`, `?`, `[a-z]`), separated by commas. Or
-      folders, for the images directly in them, whose names end as those of
-      images do. Or "@list.txt" for the names in that file, one a line; it may
-      be a pipe.
+    patterns: Names and patterns (`*`, `?`, `[a-z]`), separated by commas. A
+      folder stands for the image files directly in it, by their suffixes.
+      "@list.txt" stands for the names in that file, one per line; it may be a
+      pipe.
 
   Returns:
-    The files, in the order of the patterns, those of one pattern or folder
-    sorted and those of a list as there, each once; and by what gave no file,
-    why.
+    The files without duplicates, in the order of the patterns, sorted within a
+    pattern or folder and in the order of a list; and a dict from each pattern
+    without files to the reason.
 
   Raises:
-    FileNotFoundError: If there is no file at all.
+    FileNotFoundError: If no file matches any pattern.
   """
   files: dict[str, None] = {}
   problems = {}
@@ -85,26 +91,60 @@ def find(patterns: str) -> tuple[list[str], dict[str, str]]:
 
 
 def read(file: str) -> bytes:
-  """The content of a file.
+  """Reads a file.
 
   Args:
-    file: One of those that `find` found.
+    file: The path of a file that `find` returned.
 
   Returns:
-    The content.
+    The content of the file.
 
   Raises:
-    OSError: If it can't be read; also of a pipe or a device, which may never
-      end.
-    tf.errors.OpError: If it can't be read and is not on this machine.
+    OSError: If the file cannot be read, or is a pipe or a device, which may
+      never end.
+    tf.errors.OpError: If the file is remote and cannot be read.
   """
   if _is_local(file) and os.path.exists(file) and not os.path.isfile(file):
     raise OSError(errno.EINVAL, "Not a regular file", file)
   return _content(file)
 
 
+def image_ids(files: Iterable[str], captions_file: str = "") -> dict[str, int]:
+  """Returns the image id of each file, for the COCO tools.
+
+  Args:
+    files: The paths of the image files.
+    captions_file: The path of a JSON file in MSCOCO's format that lists file
+      names with ids. If empty, the id is the number in a file's name, as in
+      MSCOCO's names.
+
+  Returns:
+    The image ids by file.
+
+  Raises:
+    FileNotFoundError: If the captions file does not exist.
+    ValueError: If the captions file has another format, or a file has no id or
+      the same id as another file.
+  """
+  listed = _ImageIds(captions_file) if captions_file else None
+  ids: dict[str, int] = {}
+  files_by_id: dict[int, str] = {}
+  for file in files:
+    image_id = (
+        listed.image_id(file) if listed else _number(os.path.basename(file))
+    )
+    if image_id in files_by_id:
+      raise ValueError(
+          f"{files_by_id[image_id]} and {file} have the same image id,"
+          f" {image_id}. Pass only one of them."
+      )
+    ids[file] = image_id
+    files_by_id[image_id] = file
+  return ids
+
+
 class _NoFileError(Exception):
-  """A pattern gives no file; says why."""
+  """The reason why a pattern matches no file."""
 
 
 def _content(file: str) -> bytes:
@@ -129,7 +169,7 @@ def _is_folder(path: str) -> bool:
 def _is_readable_folder(path: str) -> bool:
   try:
     return _is_folder(path) and bool(_names(path))
-  except (OSError, tf.errors.OpError):  # `find` has said so.
+  except (OSError, tf.errors.OpError):  # `find` reports it.
     return False
 
 
@@ -141,12 +181,12 @@ def _names(folder: str) -> list[str]:
 def _is_name(patterns: str) -> bool:
   try:
     return _exists(patterns)
-  except tf.errors.OpError:  # To be met again with the pattern of which it is.
+  except tf.errors.OpError:  # `find` meets it again, and reports it by pattern.
     return False
 
 
 def _matches(pattern: str) -> list[str]:
-  """The files of one pattern, or a `_NoFileError`."""
+  """Returns the files of one pattern; raises `_NoFileError` if none."""
   if _is_folder(pattern):
     matches = [
         os.path.join(pattern, name)
@@ -172,7 +212,7 @@ def _matching(pattern: str) -> list[str]:
     return sorted(tf.io.gfile.glob(pattern))
   matches = sorted(glob.glob(pattern, include_hidden=True))
   if not matches:
-    # To a glob, a folder that may not be read is one without files.
+    # glob treats an unreadable folder as an empty one; report it instead.
     with contextlib.suppress(FileNotFoundError):
       os.scandir(os.path.dirname(pattern) or ".").close()
   return matches
@@ -181,8 +221,57 @@ def _matching(pattern: str) -> list[str]:
 def _listed(path: str) -> list[str]:
   if not _exists(path) or _is_folder(path):
     raise _NoFileError("There is no such list.")
-  # Some editors put a mark before UTF-8 text; names may be none.
+  # Some editors add a byte order mark; names may not be UTF-8.
   text = _content(path).decode("utf-8-sig", "surrogateescape")
   if "\0" in text:
-    raise _NoFileError("This list is no UTF-8 text.")
+    raise _NoFileError("This list is not a UTF-8 text.")
   return [line.strip() for line in text.split("\n") if line.strip()]
+
+
+class _ImageIds:
+  """The image ids that a captions JSON lists.
+
+  A file is listed by its name, by its place in a folder (a/1.jpg), or by its
+  whole path.
+  """
+
+  def __init__(self, captions_file: str):
+    """Reads the JSON; raises the errors of `image_ids`."""
+    self._captions_file = captions_file
+    self._by_name: dict[str, dict[str, int]] = {}
+    for path, image_id in captions_json.load_image_ids(captions_file).items():
+      path = _normalized(path)
+      self._by_name.setdefault(os.path.basename(path), {})[path] = image_id
+
+  def image_id(self, file: str) -> int:
+    """Returns the id of a file; raises a ValueError if it has none."""
+    whole = _normalized(file if "://" in file else os.path.abspath(file))
+    paths = self._by_name.get(os.path.basename(whole), {})
+    matches = [p for p in paths if f"/{whole}".endswith(f"/{p.lstrip('/')}")]
+    if matches:
+      return paths[max(matches, key=len)]
+    if len(paths) == 1:  # The pictures were moved.
+      return next(iter(paths.values()))
+    if paths:
+      raise ValueError(
+          f"{self._captions_file} lists several images called"
+          f" {os.path.basename(file)!r}, such as {min(paths)}, but not {file}."
+      )
+    raise ValueError(
+        f"{self._captions_file} lists no image {os.path.basename(file)!r}."
+    )
+
+
+def _normalized(path: str) -> str:
+  return unicodedata.normalize("NFC", path.replace("\\", "/"))
+
+
+def _number(name: str) -> int:
+  match = _MSCOCO_NAME.fullmatch(os.path.splitext(name)[0])
+  if not match:
+    raise ValueError(
+        f"{name!r} has no image id in its name, as 000000224477.jpg or"
+        " COCO_val2014_000000224477.jpg have. Name a captions JSON that lists"
+        " ids by file_name: --captions_file."
+    )
+  return int(match[1])

@@ -1,6 +1,7 @@
 """Tests of input_files."""
 
 import errno
+import json
 import os
 from pathlib import Path
 from unittest import mock
@@ -98,7 +99,7 @@ class InputFilesTest(parameterized.TestCase, tf.test.TestCase):
         problems,
         {
             marked[1]: "There is no name in this list.",
-            marked[2]: "This list is no UTF-8 text.",
+            marked[2]: "This list is not a UTF-8 text.",
             marked[3]: "There is no such list.",
         },
     )
@@ -194,6 +195,63 @@ class InputFilesTest(parameterized.TestCase, tf.test.TestCase):
     make(path)
     with self.assertRaisesRegex(OSError, "Not a regular file.*special.jpg"):
       input_files.read(path)
+
+
+class ImageIdsTest(parameterized.TestCase):
+
+  def _write(self, images):
+    file = self.create_tempfile(content=json.dumps({"images": images}))
+    return file.full_path
+
+  def test_names_of_mscoco(self):
+    files = ["x/COCO_val2014_000000224477.jpg", "000000000139.png"]
+    self.assertEqual(
+        input_files.image_ids(files), {files[0]: 224477, files[1]: 139}
+    )
+
+  @parameterized.parameters("IMG_1234.jpg", "dog.jpg", "1234567890123.jpg")
+  def test_other_names(self, name):
+    with self.assertRaisesRegex(ValueError, f"'{name}' has no image id"):
+      input_files.image_ids([f"folder/{name}"])
+
+  def test_a_captions_file(self):
+    path = self._write(
+        [
+            {"id": 7, "file_name": "dog.jpg", "width": 5},
+            {"id": 8, "file_name": "000000000139.jpg"},
+        ]
+    )
+    files = ["a/000000000139.jpg", "b/dog.jpg"]
+    self.assertEqual(
+        input_files.image_ids(files, path), {files[0]: 8, files[1]: 7}
+    )
+    with self.assertRaisesRegex(ValueError, "lists no image 'cat.jpg'"):
+      input_files.image_ids(["cat.jpg"], path)
+
+  @parameterized.parameters(
+      "b/1.jpg", "/pics/b/1.jpg", r"b\\1.jpg", "pics/b/1.jpg"
+  )
+  def test_files_in_folders(self, listed):
+    path = self._write(
+        [
+            {"id": 7, "file_name": "a/1.jpg"},
+            {"id": 8, "file_name": listed.replace("\\\\", "\\")},
+            {"id": 9.0, "file_name": "c/2.jpg"},
+        ]
+    )
+    files = ["/pics/b/1.jpg", "/pics/a/1.jpg", "/moved/2.jpg"]
+    self.assertEqual(
+        [8, 7, 9], list(input_files.image_ids(files, path).values())
+    )
+    with self.assertRaisesRegex(ValueError, "lists several images called '1.j"):
+      input_files.image_ids(["/pics/c/1.jpg"], path)
+
+  def test_the_same_image_twice(self):
+    files = ["a/000000000139.jpg", "b/000000000139.jpg"]
+    with self.assertRaisesRegex(
+        ValueError, f"{files[0]} and {files[1]} .* 139"
+    ):
+      input_files.image_ids(files)
 
 
 if __name__ == "__main__":
