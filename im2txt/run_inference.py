@@ -35,8 +35,9 @@ order. The formats are
     html          a folder with a page to open in a browser, index.html
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from collections.abc import Sequence
+import contextlib
 import os
 import sys
 from typing import Any
@@ -183,9 +184,11 @@ def main(argv: list[str]) -> int:
     _write(files, paths, vocab, image_ids=image_ids, failed=failed)
   else:
     results = _caption(files, paths, vocab, num_done=0, failed=failed)
-    for piece in caption_writer.render(form, results, image_ids):
-      sys.stdout.write(piece)
-      sys.stdout.flush()
+    # Closed, so that the progress ends before an error is reported.
+    with contextlib.closing(results):
+      for piece in caption_writer.render(form, results, image_ids):
+        sys.stdout.write(piece)
+        sys.stdout.flush()
   return 1 if failed else 0
 
 
@@ -211,7 +214,7 @@ def _caption(
     *,
     num_done: int,
     failed: list[str],
-) -> Iterator[Any]:
+) -> Generator[Any, None, None]:
   """Captions files, with a progress bar.
 
   Args:
