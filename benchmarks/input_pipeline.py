@@ -75,7 +75,7 @@ def make_run(
     A function that reads for a round.
   """
   from im2txt import configuration
-  from im2txt.input_data import caption_data
+  from im2txt.data import caption_data
   from im2txt.ops import feature_records
 
   config, _ = configuration.apply_overrides(

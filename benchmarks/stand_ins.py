@@ -90,7 +90,7 @@ def make(folder: str) -> Inputs:
 def _make_model(folder: str, vocab_file: str) -> None:
   from im2txt import configuration
   from im2txt import show_and_tell_model
-  from im2txt.checkpointing import checkpoint_saver
+  from im2txt.checkpointing import checkpoints
   from im2txt.checkpointing import saved_config
 
   config, training_config = configuration.apply_overrides(
@@ -101,7 +101,7 @@ def _make_model(folder: str, vocab_file: str) -> None:
   model = show_and_tell_model.ShowAndTellModel(config, "inference")
   saved_config.save(folder, config, training_config)
   variables = model.checkpoint_variables()
-  checkpoint_saver.Saver(variables, folder, max_to_keep=1).save(0)
+  checkpoints.Saver(variables, folder, max_to_keep=1).save(0)
   with open(vocab_file, "w", encoding="utf-8") as file:
     file.write("<S> 9\n</S> 9")
     # One less, for the unknown word.

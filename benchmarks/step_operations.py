@@ -68,13 +68,12 @@ def count(
   import tensorflow as tf
 
   from im2txt import configuration
-  from im2txt.training import step_options
   from im2txt.training import trainers
 
   trainer = trainers.Trainer(
       configuration.ModelConfig(),
       configuration.TrainingConfig(),
-      step_options.StepOptions(train_inception=variant == "phase 2"),
+      trainers.StepOptions(train_inception=variant == "phase 2"),
   )
   shape = (
       [trainer.model.encoder.feature_size]

@@ -118,12 +118,11 @@ def make_run(
     A function that trains for a round.
   """
   from im2txt import configuration
-  from im2txt.input_data import caption_data
-  from im2txt.training import mixed_precision
-  from im2txt.training import step_options
+  from im2txt.data import caption_data
+  from im2txt.runtime import precision
   from im2txt.training import trainers
 
-  mixed_precision.use(setting.precision)
+  precision.use(setting.precision)
   model_config, training_config = configuration.apply_overrides(
       configuration.ModelConfig(),
       configuration.TrainingConfig(),
@@ -132,7 +131,7 @@ def make_run(
   trainer = trainers.Trainer(
       model_config,
       training_config,
-      step_options.StepOptions(train_inception=setting.train_inception),
+      trainers.StepOptions(train_inception=setting.train_inception),
   )
   data = caption_data.CaptionData(
       files=files, config=model_config, are_features=setting.are_features

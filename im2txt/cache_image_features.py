@@ -87,11 +87,11 @@ def main(argv: list[str]) -> None:
   from im2txt import configuration
   from im2txt import encoders
   from im2txt.checkpointing import encoder_weights
-  from im2txt.input_data import caption_data
-  from im2txt.input_data import distinct_images
-  from im2txt.input_data import feature_cache
+  from im2txt.data import caption_data
+  from im2txt.data import distinct_images
+  from im2txt.data import feature_cache
   from im2txt.ops import inputs
-  from im2txt.ops import records
+  from im2txt.ops import tfrecords
 
   files = inputs.input_files(
       _INPUT_FILE_PATTERN.value,
@@ -104,7 +104,7 @@ def main(argv: list[str]) -> None:
   encoder = encoders.make_encoder(model_config)
   encoder_weights.restore(encoder, source)
   data = caption_data.CaptionData(files=files, config=model_config)
-  num_records = records.count_records(files)
+  num_records = tfrecords.count_records(files)
   with progress.bar("Reading captions", num_records) as bar:
     images = distinct_images.scan(data, progress=bar.update)
   with progress.bar("Encoding images", len(images.image_ids)) as bar:

@@ -11,7 +11,7 @@ from absl.testing import parameterized
 
 from im2txt import configuration
 from im2txt import encoders
-from im2txt.checkpointing import checkpoint_saver
+from im2txt.checkpointing import checkpoints
 from im2txt.checkpointing import saved_config
 from im2txt.testing import faults
 from im2txt.testing import mean_encoder
@@ -30,7 +30,7 @@ def _make_input(folder):
   tiny.write_pairs(folder, "pairs-00000-of-00001", 40, captions_per_image=2)
   saved_config.save(folder, tiny.CONFIG, configuration.TrainingConfig())
   variables = _make_encoder(tiny.CONFIG).variables_by_name
-  checkpoint_saver.Saver(variables, folder, max_to_keep=1).save(1)
+  checkpoints.Saver(variables, folder, max_to_keep=1).save(1)
 
 
 class CacheImageFeaturesFaultsTest(parameterized.TestCase):

@@ -11,7 +11,7 @@ import tensorflow as tf
 from im2txt import cache_image_features
 from im2txt import configuration
 from im2txt import encoders
-from im2txt.checkpointing import checkpoint_saver
+from im2txt.checkpointing import checkpoints
 from im2txt.checkpointing import saved_config
 from im2txt.ops import feature_records
 from im2txt.testing import mean_encoder
@@ -31,7 +31,7 @@ class CacheImageFeaturesTest(tf.test.TestCase):
     )
     for step, scale in ((1, 100.0), (2, 50.0)):
       variables = mean_encoder.MeanEncoder(scale).variables_by_name
-      saver = checkpoint_saver.Saver(variables, cls.dir, max_to_keep=5)
+      saver = checkpoints.Saver(variables, cls.dir, max_to_keep=5)
       saver.save(step)
 
   def setUp(self):

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from im2txt import configuration
 from im2txt import show_and_tell_model
-from im2txt.checkpointing import checkpoint_saver
+from im2txt.checkpointing import checkpoints
 from im2txt.checkpointing import saved_config
 from im2txt.evaluation import coco_results
 from im2txt.testing import programs
@@ -38,7 +38,7 @@ class EvaluateTest(parameterized.TestCase, tf.test.TestCase):
     folder = self.create_tempdir().full_path
     model = show_and_tell_model.ShowAndTellModel(tiny.CONFIG, "eval")
     saved_config.save(folder, tiny.CONFIG, configuration.TrainingConfig())
-    saver = checkpoint_saver.Saver(
+    saver = checkpoints.Saver(
         model.checkpoint_variables(), folder, max_to_keep=len(steps)
     )
     for step in steps:

@@ -40,9 +40,9 @@ def main(argv: list[str]) -> None:
     )
   # Here, so that --help and wrong flags need not wait for TensorFlow.
   program.import_tensorflow()
-  from im2txt.checkpointing import vocabulary_extension
+  from im2txt.checkpointing import checkpoint_conversion
 
-  done = vocabulary_extension.extend(*argv[1:])
+  done = checkpoint_conversion.extend(*argv[1:])
   more = len(done.new_words) - _MAX_PRINTED
   print(
       f"Added {len(done.new_words)} words:"

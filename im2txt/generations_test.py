@@ -16,8 +16,8 @@ from im2txt import run_inference
 from im2txt import show_and_tell_model
 from im2txt.checkpointing import checkpoint_paths
 from im2txt.checkpointing import saved_config
+from im2txt.data import feature_metadata
 from im2txt.evaluation import evaluation_loop
-from im2txt.input_data import feature_metadata
 from im2txt.testing import made_up_features
 from im2txt.testing import old_checkpoints
 from im2txt.testing import programs

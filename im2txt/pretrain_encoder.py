@@ -49,7 +49,7 @@ def main(argv: list[str]) -> None:
   import tensorflow as tf
 
   from im2txt import configuration
-  from im2txt.checkpointing import checkpoint_saver
+  from im2txt.checkpointing import checkpoints
   from im2txt.checkpointing import saved_config
   from im2txt.shapes import encoder_pretraining
 
@@ -86,7 +86,7 @@ def main(argv: list[str]) -> None:
       bar.update()
   tf.io.gfile.makedirs(_OUTPUT_DIR.value)
   saved_config.save(_OUTPUT_DIR.value, model_config, training_config)
-  checkpoint = checkpoint_saver.Saver(
+  checkpoint = checkpoints.Saver(
       trainer.encoder.variables_by_name, _OUTPUT_DIR.value, max_to_keep=1
   ).save(num_steps)
   print(f"Wrote the encoder to {checkpoint}.")

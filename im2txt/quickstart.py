@@ -20,7 +20,6 @@ from absl import flags
 
 from im2txt.runtime import program
 from im2txt.shapes import shapes_recipe
-from im2txt.shapes import stages
 
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir",
@@ -83,7 +82,7 @@ def main(argv: list[str]) -> None:
   )
   if _START_ANEW.value:
     _delete_earlier_run(recipe.folder)
-  journal = stages.Journal(recipe.folder, recipe.settings())
+  journal = shapes_recipe.Journal(recipe.folder, recipe.settings())
   (recipe.folder / "results").mkdir(exist_ok=True)
   all_stages = recipe.all_stages()
   print(f"Everything is written to {recipe.folder}.")
@@ -102,7 +101,7 @@ def _output_dir() -> pathlib.Path:
 
 def _delete_earlier_run(folder: pathlib.Path) -> None:
   """Deletes the folder, if a quickstart wrote it."""
-  if (folder / stages.FILE_NAME).exists():
+  if (folder / shapes_recipe.FILE_NAME).exists():
     shutil.rmtree(folder)
 
 
@@ -113,7 +112,9 @@ def _show_results(recipe: shapes_recipe.Recipe, seconds: float) -> None:
   print("\nScenes with pairs of objects never seen together in training:\n")
   for name, value in figures.items():
     print(f"  {name.ljust(width)}  {value}")
-  tensorboard = stages.Command("tensorboard_main", {"logdir": recipe.model_dir})
+  tensorboard = shapes_recipe.Command(
+      "tensorboard_main", {"logdir": recipe.model_dir}
+  )
   caption = recipe.caption("/path/to/your/picture.jpg")
   print(f"""
 Pictures with their captions, to open in a browser:

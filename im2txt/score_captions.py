@@ -44,14 +44,14 @@ from absl import flags
 from absl import logging
 
 from im2txt import metric_flags
-from im2txt.data import captions_json
+from im2txt.data import caption_sources
 from im2txt.evaluation import coco_results
 from im2txt.evaluation import comparison
 from im2txt.evaluation import scores_report
 from im2txt.report import html_report
+from im2txt.runtime import atomic_files
 from im2txt.runtime import program
 from im2txt.runtime import progress
-from im2txt.runtime import whole_file
 
 flags.adopt_module_key_flags(metric_flags)
 
@@ -147,12 +147,12 @@ def _check_flags(results: list[str]) -> None:
       raise FileNotFoundError(
           f"The folder of the file {output!r} does not exist."
       )
-    whole_file.check(output)
+    atomic_files.check(output)
 
 
-def _load_images(path: str) -> list[captions_json.CaptionedImage]:
+def _load_images(path: str) -> list[caption_sources.CaptionedImage]:
   try:
-    images = captions_json.load_captions(path, _IMAGE_DIR.value)
+    images = caption_sources.load_captions(path, _IMAGE_DIR.value)
   except ValueError as error:
     raise ValueError(
         f"{error} Give the captions file first, then the results files."
@@ -191,7 +191,7 @@ def _load_results(
 def _load_training_captions() -> list[str] | None:
   if not _TRAINING_CAPTIONS.value:
     return None
-  images = captions_json.load_captions(_TRAINING_CAPTIONS.value, None)
+  images = caption_sources.load_captions(_TRAINING_CAPTIONS.value, None)
   return [caption for image in images for caption in image.captions]
 
 
@@ -211,7 +211,7 @@ def _write_report(
     report_dir: str,
     scores: comparison.Comparison,
     captions: comparison.Captions,
-    images: Sequence[captions_json.CaptionedImage],
+    images: Sequence[caption_sources.CaptionedImage],
 ) -> None:
   """Writes the HTML report of the single results file."""
   ((results, system),) = scores.systems.items()

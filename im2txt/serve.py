@@ -164,7 +164,7 @@ def main(argv: list[str]) -> None:
   from im2txt.inference import model_loader
   from im2txt.serving import application
   from im2txt.serving import caption_service
-  from im2txt.serving import request_guard
+  from im2txt.serving import middleware
   from im2txt.serving import server
 
   if not model_loader.words_file([_CHECKPOINT_PATH.value]):
@@ -179,7 +179,7 @@ def main(argv: list[str]) -> None:
       respect_exif_orientation=_RESPECT_EXIF_ORIENTATION.value,
       timeout_secs=_TIMEOUT_SECS.value,
   )
-  request_limits = request_guard.RequestLimits(
+  request_limits = middleware.RequestLimits(
       max_body_bytes=int(_MAX_BODY_MB.value * 2**20),
       body_secs=_BODY_SECS.value,
   )

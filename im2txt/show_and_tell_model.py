@@ -20,9 +20,8 @@ import tensorflow as tf
 from im2txt import configuration
 from im2txt import decoders
 from im2txt import encoders
-from im2txt.input_data import caption_data
+from im2txt.data import caption_data
 from im2txt.ops import inputs
-from im2txt.ops import label_smoothing as smoothing
 from im2txt.ops import optimizers
 
 MODES = ("train", "eval", "inference")
@@ -200,10 +199,13 @@ class ShowAndTellModel(tf.Module):
     word_losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
         targets, logits
     )
-    smoothed_losses = smoothing.smoothed_losses(
-        word_losses, logits, targets, label_smoothing=label_smoothing
+    return Losses(
+        word_losses,
+        self.regularization_loss(),
+        smoothed_losses(
+            word_losses, logits, targets, label_smoothing=label_smoothing
+        ),
     )
-    return Losses(word_losses, self.regularization_loss(), smoothed_losses)
 
   def batch_features(
       self, images: tf.Tensor, *, dropout_seed: tf.Tensor | None = None
@@ -279,3 +281,36 @@ class ShowAndTellModel(tf.Module):
     return self.config.inception_weight_decay * optimizers.l2_loss(
         self.encoder.regularized_weights()
     )
+
+
+def smoothed_losses(
+    word_losses: tf.Tensor,
+    logits: tf.Tensor,
+    targets: tf.Tensor,
+    *,
+    label_smoothing: float,
+) -> tf.Tensor:
+  """Returns the cross-entropy of each word against its smoothed target.
+
+  Label smoothing (Szegedy et al., arXiv 1512.00567, section 7): the target is
+  not the next word alone; a share of its probability is spread evenly over all
+  rows of the vocabulary, those without a word included.
+
+  With z the logits, y the target and L its loss, log(sum(exp(z))) - z[y], it is
+  (1 - s) * L + s * (log(sum(exp(z))) - mean(z)) = L + s * (z[y] - mean(z)).
+
+  Args:
+    word_losses: A float32 Tensor of shape [num_words]; the unsmoothed losses.
+    logits: A float32 Tensor of shape [num_words, vocab_size].
+    targets: An integer Tensor of shape [num_words].
+    label_smoothing: The share s that is spread; if 0, nothing is computed.
+
+  Returns:
+    A float32 Tensor of shape [num_words].
+  """
+  if not label_smoothing:
+    return word_losses
+  target_logits = tf.gather(logits, targets, batch_dims=1)
+  return word_losses + label_smoothing * (
+      target_logits - tf.reduce_mean(logits, axis=1)
+  )

@@ -56,7 +56,6 @@ from absl import flags
 from im2txt import common_flags
 from im2txt.config import presets
 from im2txt.runtime import program
-from im2txt.runtime import switch_flag
 
 __doc__ = f"{__doc__}\nPresets, for --preset:\n\n{presets.describe()}"
 
@@ -129,7 +128,7 @@ _MIXED_PRECISION = flags.DEFINE_enum(
     " losses are float32 in any case.",
 )
 _JIT_COMPILE = flags.DEFINE_flag(
-    switch_flag.make(
+    common_flags.make(
         "jit_compile",
         "Whether XLA compiles the step, which makes it faster on GPUs. It takes"
         " a while for each of a few lengths of captions, as the log says. auto:"

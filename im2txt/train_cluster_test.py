@@ -17,8 +17,8 @@ import tensorflow as tf
 from im2txt import configuration
 from im2txt.checkpointing import checkpoint_paths
 from im2txt.checkpointing import saved_config
-from im2txt.input_data import caption_data
-from im2txt.input_data import feature_metadata
+from im2txt.data import caption_data
+from im2txt.data import feature_metadata
 from im2txt.runtime import folder_lock
 from im2txt.testing import programs
 from im2txt.testing import tiny

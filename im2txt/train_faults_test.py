@@ -10,7 +10,7 @@ from absl.testing import parameterized
 
 from im2txt import configuration
 from im2txt.checkpointing import checkpoint_paths
-from im2txt.checkpointing import checkpoint_reader
+from im2txt.checkpointing import checkpoints
 from im2txt.checkpointing import saved_config
 from im2txt.testing import faults
 from im2txt.testing import made_up_features
@@ -34,7 +34,7 @@ def _configure(train_dir):
 
 
 def _values(checkpoint):
-  reader = checkpoint_reader.Reader(checkpoint)
+  reader = checkpoints.Reader(checkpoint)
   return {name: reader.value(name).tolist() for name in reader.shapes}
 
 

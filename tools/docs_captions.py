@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 import shutil
 
-from im2txt.data import captions_json
+from im2txt.data import caption_sources
 
 # Folders that the docs call the images' folder.
 _IMAGE_DIRS = ("train2014", "val2014", "train2017", "val2017")
@@ -24,7 +24,7 @@ def write(home: Path, folder: Path) -> None:
   for name in ("train", "val"):
     path = folder / f"captions_{name}.json"
     shutil.copy(path, home / f"captions_{name}2017.json")
-    images[name] = captions_json.load_captions(str(path), "")
+    images[name] = caption_sources.load_captions(str(path), "")
   for name in (*_IMAGE_DIRS, _FLICKR_DIR):
     (home / name).symlink_to(folder / "images")
   half = len(images["val"]) // 2

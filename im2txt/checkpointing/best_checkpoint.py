@@ -23,8 +23,7 @@ from absl import logging
 import tensorflow as tf
 
 from im2txt.checkpointing import checkpoint_paths
-from im2txt.runtime import cloud_file
-from im2txt.runtime import whole_file
+from im2txt.runtime import atomic_files
 
 # By what is kept, whether less of it is better.
 METRICS = {"perplexity": True, "CIDEr": False}
@@ -100,7 +99,7 @@ class BestCheckpoint:
       tf.io.gfile.rmtree(candidate)
     tf.io.gfile.makedirs(candidate)
     folder, name = os.path.split(checkpoint)
-    with whole_file.errors_name(os.path.join(self._folder, name)):
+    with atomic_files.errors_name(os.path.join(self._folder, name)):
       try:
         for file in tf.io.gfile.listdir(folder):
           if _is_of(file, name) or file == _CONFIG_FILE:
@@ -173,7 +172,9 @@ class BestCheckpoint:
           f"model_checkpoint_path: {quoted}\n"
           f"all_model_checkpoint_paths: {quoted}\n"
       )
-      cloud_file.write(state.encode(), os.path.join(self._folder, "checkpoint"))
+      atomic_files.write(
+          state.encode(), os.path.join(self._folder, "checkpoint")
+      )
 
 
 def request_stop(train_dir: str, reason: str) -> None:
@@ -237,4 +238,4 @@ def _is_of(file: str, checkpoint: str) -> bool:
 
 
 def _write_json(path: str, content: Mapping[str, Any]) -> None:
-  cloud_file.write((json.dumps(content, indent=2) + "\n").encode(), path)
+  atomic_files.write((json.dumps(content, indent=2) + "\n").encode(), path)

@@ -13,7 +13,6 @@ import tensorflow as tf
 from im2txt import configuration
 from im2txt.checkpointing import best_checkpoint
 from im2txt.checkpointing import checkpoint_paths
-from im2txt.checkpointing import checkpoint_saver
 from im2txt.checkpointing import checkpoints
 from im2txt.checkpointing import saved_config
 
@@ -25,7 +24,7 @@ class BestCheckpointTest(parameterized.TestCase, tf.test.TestCase):
     self.train_dir = self.create_tempdir().full_path
     self.folder = os.path.join(self.train_dir, "best")
     self.step = tf.Variable(0, dtype=tf.int32)
-    self.saver = checkpoint_saver.Saver(
+    self.saver = checkpoints.Saver(
         {"global_step": self.step}, self.train_dir, max_to_keep=2
     )
     saved_config.save(

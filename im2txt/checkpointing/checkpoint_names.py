@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import itertools
 import re
 
-from im2txt.ops import weight_averages
+from im2txt.ops import optimizers
 
 ENCODER = "InceptionV3/"
 GLOBAL_STEP = "global_step"
@@ -65,7 +65,7 @@ def stored_name(
   """
   names = _candidates(name)
   if averaged:
-    averages = _candidates(name + weight_averages.SUFFIX)
+    averages = _candidates(name + optimizers.SUFFIX)
     names = itertools.chain(averages, names)
   return next((n for n in names if n in stored), None)
 
@@ -95,7 +95,7 @@ def is_slot(name: str) -> bool:
 
 def is_average(name: str) -> bool:
   """Whether what has that name is an average of weights."""
-  return name.endswith(weight_averages.SUFFIX)
+  return name.endswith(optimizers.SUFFIX)
 
 
 def has_encoder(stored: Collection[str]) -> bool:

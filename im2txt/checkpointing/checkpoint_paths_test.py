@@ -7,7 +7,7 @@ from absl.testing import parameterized
 import tensorflow as tf
 
 from im2txt.checkpointing import checkpoint_paths
-from im2txt.checkpointing import checkpoint_saver
+from im2txt.checkpointing import checkpoints
 
 _SUFFIXES = (".index", ".data-00000-of-00001")
 
@@ -29,7 +29,7 @@ class CheckpointPathsTest(parameterized.TestCase, tf.test.TestCase):
   def _saver(self, folder=""):
     path = self._path(folder)
     os.makedirs(path, exist_ok=True)
-    return checkpoint_saver.Saver(
+    return checkpoints.Saver(
         {"global_step": tf.Variable(3)}, path, max_to_keep=3
     )
 

@@ -10,8 +10,8 @@ import tensorflow as tf
 from im2txt import configuration
 from im2txt.checkpointing import checkpoint_names
 from im2txt.checkpointing import checkpoint_paths
-from im2txt.checkpointing import checkpoint_reader
-from im2txt.runtime import cloud_file
+from im2txt.checkpointing import checkpoints
+from im2txt.runtime import atomic_files
 
 CONFIG_FILE = "config.json"
 
@@ -23,7 +23,7 @@ def save(
 ) -> None:
   """Writes `config.json` of a folder, whole or not at all."""
   path = os.path.join(folder, CONFIG_FILE)
-  cloud_file.write(configuration.to_json(model, training).encode(), path)
+  atomic_files.write(configuration.to_json(model, training).encode(), path)
 
 
 def exists(folder: str) -> bool:
@@ -83,7 +83,7 @@ def _load(
 def _sizes(path: str) -> dict[str, Any]:
   try:
     return checkpoint_names.sizes(
-        checkpoint_reader.shapes(checkpoint_paths.find(path))
+        checkpoints.shapes(checkpoint_paths.find(path))
     )
   except FileNotFoundError:
     return {}  # A new model's folder.

@@ -30,6 +30,7 @@ extend_vocabulary adds words to it. Chinese and other scripts without spaces go
 with --tokenizer=characters; the model then says characters, parted by spaces.
 """
 
+from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,15 +43,13 @@ from im2txt import common_flags
 from im2txt.data import caption_dataset
 from im2txt.data import caption_sources
 from im2txt.data import caption_splits
-from im2txt.data import captioned_images
 from im2txt.data import dataset_builder
 from im2txt.data import dataset_files
-from im2txt.data import given_vocabulary
 from im2txt.data import tokenizer
 from im2txt.data import word_counts
 from im2txt.data import worker_pool
+from im2txt.runtime import atomic_files
 from im2txt.runtime import program
-from im2txt.runtime import whole_file
 
 _CAPTIONS_FILE = flags.DEFINE_string(
     "captions_file", "", "File with the captions of all images."
@@ -157,6 +156,44 @@ _NUM_THREADS = flags.DEFINE_integer(
 _WORD_COUNTS = "word_counts.txt"
 
 
+def take(
+    vocab_file: str,
+    copy: str,
+    datasets: Mapping[str, Sequence[caption_dataset.TokenizedImage]],
+    say: Callable[[str], None],
+) -> word_counts.WordIds:
+  """Copies a vocabulary, and says how much of the captions it knows.
+
+  Args:
+    vocab_file: The vocabulary.
+    copy: Where to copy it to.
+    datasets: The images of each split.
+    say: Called with each line of the report.
+
+  Returns:
+    The ids of the vocabulary.
+
+  Raises:
+    FileNotFoundError: If there is no such vocabulary.
+    ValueError: If it can't be used; see `vocabulary.Vocabulary`.
+  """
+  # Here, so that nobody waits for TensorFlow who has no need of it.
+  from im2txt.inference_utils import vocabulary
+
+  known = vocabulary.Vocabulary(vocab_file)
+  content = Path(vocab_file).read_bytes()
+  with atomic_files.create(copy) as file:
+    file.write(content)
+  for name, images in datasets.items():
+    words = [w for image in images for said in image.captions for w in said]
+    num_unknown = sum(word not in known.vocab for word in words)
+    say(
+        f"{num_unknown} of {len(words)} words of {name}"
+        f" ({num_unknown / len(words):.1%}) are not in the vocabulary."
+    )
+  return word_counts.WordIds(known.vocab)
+
+
 def main(argv: Sequence[str]) -> None:
   """Builds the data sets of the flags."""
   del argv
@@ -169,7 +206,7 @@ def main(argv: Sequence[str]) -> None:
   )
   program.exit_on_sigterm()
   with (
-      whole_file.temporaries_removed(output_dir, "*-?????-of-?????"),
+      atomic_files.temporaries_removed(output_dir, "*-?????-of-?????"),
       worker_pool.WorkerPool(_NUM_THREADS.value) as pool,
   ):
     builder = dataset_builder.DatasetBuilder(
@@ -235,9 +272,9 @@ def _say_what_next(description: Mapping[str, Any]) -> None:
   )
 
 
-def _load() -> captioned_images.Datasets:
+def _load() -> caption_splits.Datasets:
   """The images of each split that have captions."""
-  images = captioned_images.find(
+  images = caption_splits.find(
       caption_splits.load(
           _given(_CAPTIONS_FILES) or _CAPTIONS_FILE.value,
           _FORMAT.value,
@@ -250,7 +287,7 @@ def _load() -> captioned_images.Datasets:
       _IMAGE_DIR.value,
       program.say,
   )
-  datasets = captioned_images.with_captions(images, program.say)
+  datasets = caption_splits.with_captions(images, program.say)
   if "train" not in datasets and not _VOCAB_FILE.value:
     raise ValueError(
         "There is no image to train with, so no vocabulary either. Without"
@@ -286,7 +323,7 @@ def _vocabulary(
     return builder.create_vocabulary(
         datasets["train"], path, min_word_count=_MIN_WORD_COUNT.value
     )
-  return given_vocabulary.take(_VOCAB_FILE.value, path, datasets, program.say)
+  return take(_VOCAB_FILE.value, path, datasets, program.say)
 
 
 def _check_flags() -> None:

@@ -4,10 +4,13 @@ import io
 import json
 from pathlib import Path
 
+from absl.testing import absltest
 from absl.testing import parameterized
 from PIL import Image
 import tensorflow as tf
 
+from im2txt.data import build_caption_data
+from im2txt.data import caption_dataset
 from im2txt.testing import programs
 
 
@@ -235,6 +238,41 @@ class BuildCaptionDataTest(parameterized.TestCase, tf.test.TestCase):
         self.assertStartsWith(ran.stderr, "build_caption_data: ")
         self.assertIn(message, ran.stderr)
         self.assertLen(ran.stderr.splitlines(), 1)
+
+
+class GivenVocabularyTest(absltest.TestCase):
+
+  def test_copies_and_counts(self):
+    folder = Path(self.create_tempdir().full_path)
+    given, copy = folder / "given.txt", folder / "copy.txt"
+    given.write_text("dog 9\n</S> 5\n<S> 5\n")
+    lines = []
+    images = [
+        caption_dataset.TokenizedImage(
+            1, "a.jpg", [["<S>", "a", "dog", "</S>"], ["<S>", "cat", "</S>"]]
+        )
+    ]
+    word_ids = build_caption_data.take(
+        str(given), str(copy), {"train": images}, lines.append
+    )
+    self.assertEqual(word_ids.of(images[0].captions[0]), [2, 3, 0, 1])
+    self.assertEqual(copy.read_bytes(), given.read_bytes())
+    self.assertEqual(
+        lines, ["2 of 7 words of train (28.6%) are not in the vocabulary."]
+    )
+
+  def test_may_replace_itself(self):
+    path = self.create_tempfile(content="<S>\n</S>\nx\n<UNK>").full_path
+    word_ids = build_caption_data.take(path, path, {}, print)
+    self.assertEqual(word_ids.of(["x", "y"]), [2, 3])
+    self.assertEqual(Path(path).read_text(), "<S>\n</S>\nx\n<UNK>")
+
+  def test_refuses(self):
+    with self.assertRaisesRegex(FileNotFoundError, "no vocabulary file '/no'"):
+      build_caption_data.take("/no", "/no/copy", {}, print)
+    path = self.create_tempfile(content="a 1").full_path
+    with self.assertRaisesRegex(ValueError, "lacks the start_word"):
+      build_caption_data.take(path, "/no/copy", {}, print)
 
 
 if __name__ == "__main__":

@@ -29,8 +29,8 @@ from absl import flags
 from im2txt import common_flags
 from im2txt.data import dataset_builder
 from im2txt.data import worker_pool
+from im2txt.runtime import atomic_files
 from im2txt.runtime import program
-from im2txt.runtime import whole_file
 
 _TRAIN_IMAGE_DIR = flags.DEFINE_string(
     "train_image_dir", "/tmp/train2014/", "Folder of the training images."
@@ -106,7 +106,7 @@ def main(argv: Sequence[str]) -> None:
   _check_flags()
   program.exit_on_sigterm()
   with (
-      whole_file.temporaries_removed(output_dir, "*-?????-of-?????"),
+      atomic_files.temporaries_removed(output_dir, "*-?????-of-?????"),
       worker_pool.WorkerPool(_NUM_THREADS.value) as pool,
   ):
     builder = dataset_builder.DatasetBuilder(

@@ -18,7 +18,7 @@ from im2txt.data import sequence_example
 from im2txt.data import tfrecord
 from im2txt.data import word_counts
 from im2txt.data import worker_pool
-from im2txt.runtime import whole_file
+from im2txt.runtime import atomic_files
 
 # What the released data set was shuffled with.
 _SHUFFLE_SEED = 12345
@@ -121,7 +121,7 @@ def _write_shard(
     word_ids: word_counts.WordIds,
     to_jpeg: Callable[[bytes], bytes] | None,
 ) -> WrittenShard:
-  with whole_file.create(path) as file:
+  with atomic_files.create(path) as file:
     writer = tfrecord.RecordWriter(file)
     for pair in pairs:
       data = Path(pair.path).read_bytes()

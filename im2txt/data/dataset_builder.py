@@ -22,20 +22,67 @@ from typing import Any
 from typing import Protocol
 from typing import TypeVar
 
-from im2txt.data import batch_report
 from im2txt.data import caption_dataset
-from im2txt.data import captions_json
+from im2txt.data import caption_sources
 from im2txt.data import image_files
 from im2txt.data import tokenizer
 from im2txt.data import word_counts
 from im2txt.data import worker_pool
+from im2txt.runtime import atomic_files
 from im2txt.runtime import progress
-from im2txt.runtime import whole_file
+
+# A batch is said to be processed so far whenever this many pairs are.
+_PAIRS_A_LINE = 1000
+
 
 SKIPPED_IMAGES = "skipped_images.txt"
 
 # Large enough for the messages between processes to cost nothing.
 _IMAGES_A_TASK = 32
+
+
+class BatchReport:
+  """Counts what is written of each batch."""
+
+  def __init__(
+      self,
+      shard_sizes: Sequence[int],
+      shards_a_batch: int,
+      say: Callable[[str], None],
+  ):
+    """Sets up the report.
+
+    Args:
+      shard_sizes: The number of pairs of each shard.
+      shards_a_batch: The number of shards of each batch.
+      say: Called with each line.
+    """
+    starts = range(0, len(shard_sizes), shards_a_batch)
+    self._sizes = [sum(shard_sizes[i : i + shards_a_batch]) for i in starts]
+    self._shards_a_batch = shards_a_batch
+    self._say = say
+    self._num_pairs = [0] * len(starts)
+    self._num_shards = [0] * len(starts)
+
+  def add(self, shard: caption_dataset.WrittenShard) -> None:
+    """Says that a shard is written, and what that makes of its batch."""
+    batch = shard.number // self._shards_a_batch
+    before = self._num_pairs[batch]
+    after = before + shard.num_pairs
+    self._num_pairs[batch] = after
+    self._num_shards[batch] += 1
+    lines = [f"Wrote {shard.num_pairs} image-caption pairs to {shard.path}"]
+    if after // _PAIRS_A_LINE > before // _PAIRS_A_LINE:
+      lines.insert(
+          0,
+          f"Processed {after} of {self._sizes[batch]} items in thread batch.",
+      )
+    if self._num_shards[batch] == self._shards_a_batch:
+      lines.append(
+          f"Wrote {after} image-caption pairs to {self._shards_a_batch} shards."
+      )
+    for line in lines:
+      self._say(f"{datetime.datetime.now()} [thread {batch}]: {line}")
 
 
 class _HasPath(Protocol):
@@ -104,7 +151,7 @@ class DatasetBuilder:
       end_word: str = "</S>",
   ) -> list[caption_dataset.TokenizedImage]:
     """Loads captions and splits them, while the pool checks the images."""
-    images = captions_json.load_captions(captions_file, image_dir)
+    images = caption_sources.load_captions(captions_file, image_dir)
     self._say(
         f"Loaded caption metadata for {len(images)} images from {captions_file}"
     )
@@ -118,7 +165,7 @@ class DatasetBuilder:
     )
 
   def check_images(
-      self, images: Iterable[captions_json.CaptionedImage]
+      self, images: Iterable[caption_sources.CaptionedImage]
   ) -> None:
     """Has the pool begin to check the images that it hasn't yet."""
     new = [
@@ -136,7 +183,7 @@ class DatasetBuilder:
 
   def split_captions(
       self,
-      images: Sequence[captions_json.CaptionedImage],
+      images: Sequence[caption_sources.CaptionedImage],
       source: str,
       *,
       split: Callable[[str], list[str]],
@@ -232,7 +279,7 @@ class DatasetBuilder:
           problems.append(problem)
           self._say(_skipping(problem))
     path = str(Path(self._output_dir, SKIPPED_IMAGES))
-    with whole_file.create(path) as file:
+    with atomic_files.create(path) as file:
       for problem in sorted(problems):
         file.write(f"{problem.path}\t{problem.reason}\n".encode())
     if problems and len(problems) == num_images:
@@ -281,7 +328,7 @@ class DatasetBuilder:
         )
     ]
     sizes = [len(pairs) for pairs in shards]
-    report = batch_report.BatchReport(sizes, shards_a_batch, self._say)
+    report = BatchReport(sizes, shards_a_batch, self._say)
     num_written = 0
     with _progress_bar(f"Writing {name}", sum(sizes), " pairs") as bar:
       for shard in caption_dataset.write_shards(

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from im2txt.data import caption_dataset
-from im2txt.data import captioned_images
-from im2txt.data import captions_json
+from im2txt.data import caption_sources
+from im2txt.data import caption_splits
 from im2txt.data import word_counts
-from im2txt.runtime import whole_file
+from im2txt.runtime import atomic_files
 
 _DESCRIPTION = "dataset.json"
 
@@ -44,7 +44,7 @@ def check_no_other_shards(
 
 def write_captions(
     output_dir: str,
-    datasets: captioned_images.Datasets,
+    datasets: caption_splits.Datasets,
     *,
     image_dirs: Sequence[str],
     skipped: Collection[str],
@@ -71,7 +71,7 @@ def write_captions(
         if image.path not in skipped
     ]
     lines += [f"{image.image_id}\t{image.path}\n" for image in written]
-    content = captions_json.content_of(written)
+    content = caption_sources.content_of(written)
     _write(
         output_dir,
         f"captions_{name}.json",
@@ -150,5 +150,5 @@ def _file_name(path: str, image_dirs: Sequence[str]) -> str:
 
 
 def _write(output_dir: str, name: str, text: str) -> None:
-  with whole_file.create(str(Path(output_dir, name))) as file:
+  with atomic_files.create(str(Path(output_dir, name))) as file:
     file.write(text.encode())

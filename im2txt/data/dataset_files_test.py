@@ -6,7 +6,7 @@ from pathlib import Path
 from absl.testing import absltest
 
 from im2txt.data import caption_dataset
-from im2txt.data import captions_json
+from im2txt.data import caption_sources
 from im2txt.data import dataset_files
 from im2txt.data import word_counts
 
@@ -18,7 +18,7 @@ class DatasetFilesTest(absltest.TestCase):
     self.folder = Path(self.create_tempdir().full_path)
 
   def _write(self, image_dirs):
-    image = captions_json.CaptionedImage
+    image = caption_sources.CaptionedImage
     dataset_files.write_captions(
         str(self.folder),
         {
@@ -44,7 +44,7 @@ class DatasetFilesTest(absltest.TestCase):
         },
     )
     self.assertIn("一 只", text)
-    images = captions_json.load_captions(
+    images = caption_sources.load_captions(
         str(self.folder / "captions_val.json"), "/images"
     )
     self.assertEqual(images, [(9, "/more/c.jpg", ["y z"])])

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from collections.abc import Sequence
 import dataclasses
 
-from im2txt.runtime import whole_file
+from im2txt.runtime import atomic_files
 
 _UNKNOWN_WORD = "<UNK>"
 
@@ -58,5 +58,5 @@ def write(path: str, counts: Sequence[tuple[str, int]]) -> None:
     counts: The words and counts, in the order of their ids.
   """
   text = "\n".join(f"{word} {count}" for word, count in counts)
-  with whole_file.create(path) as file:
+  with atomic_files.create(path) as file:
     file.write(text.encode())

@@ -12,6 +12,8 @@ learning rates, losses and checkpoints don't depend on how many there are, and a
 run may go on with another number of them.
 """
 
+from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Mapping
 import signal
 import time
@@ -22,8 +24,7 @@ import tensorflow as tf
 
 from im2txt.distributed import clusters
 from im2txt.distributed import rendezvous
-from im2txt.distributed import replicas
-from im2txt.ops import shards
+from im2txt.ops import example_order
 from im2txt.runtime import stop_signals
 
 KINDS = ("off", "mirrored", "multi_worker", "parameter_server")
@@ -43,6 +44,51 @@ _LOST_ERRORS = (
     tf.errors.InternalError,
     tf.errors.UnavailableError,
 )
+
+
+def local(strategy: tf.distribute.Strategy, value):
+  """This process' first component of what has one for each replica."""
+  return strategy.experimental_local_results(value)[0]
+
+
+def local_variables(
+    strategy: tf.distribute.Strategy, variables: Mapping[str, tf.Variable]
+) -> dict[str, tf.Variable]:
+  """The components of variables that can be read without other processes."""
+  return {name: local(strategy, value) for name, value in variables.items()}
+
+
+def averaging(
+    strategy: tf.distribute.Strategy, variables: Iterable[tf.Variable]
+) -> Callable[[], None]:
+  """Makes what replicas keep on their own the same on all.
+
+  Args:
+    strategy: The strategy.
+    variables: Any variables in its scope. Of those that are averaged when read,
+      as a batch normalisation's moving averages are, each replica has its own.
+
+  Returns:
+    A function that gives them their mean; all processes must call it at the
+    same time.
+  """
+  own = [
+      variable
+      for variable in variables
+      if variable.synchronization == tf.VariableSynchronization.ON_READ
+  ]
+  if strategy.num_replicas_in_sync == 1 or not own:
+    return lambda: None
+
+  def on_replica() -> None:
+    replica = tf.distribute.get_replica_context()
+    means = replica.all_reduce(
+        tf.distribute.ReduceOp.MEAN, [variable.read_value() for variable in own]
+    )
+    for variable, mean in zip(own, means, strict=True):
+      variable.assign(mean)
+
+  return tf.function(lambda: strategy.run(on_replica), autograph=False)
 
 
 class Distribution:
@@ -98,11 +144,11 @@ class Distribution:
     return self.strategy.num_replicas_in_sync
 
   @property
-  def shard(self) -> shards.Shard:
+  def shard(self) -> example_order.Shard:
     """Which part of each batch this process makes."""
     if not self.is_synchronous:  # The chief reads, for all workers.
-      return shards.WHOLE
-    return shards.Shard(
+      return example_order.WHOLE
+    return example_order.Shard(
         index=self._index,
         count=self._num_processes,
         # All processes have as many devices.
@@ -138,9 +184,7 @@ class Distribution:
       # What is summed has to be on the replica's device.
       return replica.all_reduce(tf.distribute.ReduceOp.SUM, tf.identity(values))
 
-    return replicas.local(
-        self.strategy, self.strategy.run(on_replica, args=(values,))
-    )
+    return local(self.strategy, self.strategy.run(on_replica, args=(values,)))
 
 
 def connect(

@@ -12,14 +12,14 @@ import tensorflow as tf
 
 from im2txt import configuration
 from im2txt.checkpointing import checkpoint_paths
+from im2txt.data import caption_data
 from im2txt.distributed import clusters
 from im2txt.distributed import distribution
-from im2txt.input_data import caption_data
 from im2txt.runtime import stop_signals
 from im2txt.testing import made_up_features
 from im2txt.testing import shallow_inception
 from im2txt.testing import tiny
-from im2txt.training import step_options
+from im2txt.training import trainers
 from im2txt.training import training_loop
 
 # Without dropout, which is another on each replica.
@@ -101,7 +101,7 @@ class AveragingTest(tf.test.TestCase):
         model_config=_CONFIG,
         training_config=configuration.TrainingConfig(),
         train_dir=os.path.join(folder, "train"),
-        options=step_options.StepOptions(train_inception=True),
+        options=trainers.StepOptions(train_inception=True),
         distribution=_distribution("mirrored"),
     )
     name = "InceptionV3/Conv2d_1a_3x3/BatchNorm/moving_mean"
@@ -147,6 +147,69 @@ class DistributionTest(parameterized.TestCase, tf.test.TestCase):
     )
     with self.assertRaisesRegex(ValueError, message):
       distribution.Distribution(kind, cluster=cluster)
+
+
+def _variables():
+  """One variable that all replicas share, and one that each has of its own."""
+  shared = tf.Variable([1.0, 2.0])
+  own = tf.Variable(
+      [0.0, 0.0],
+      trainable=False,
+      synchronization=tf.VariableSynchronization.ON_READ,
+      aggregation=tf.VariableAggregation.MEAN,
+  )
+  return {"shared": shared, "own": own}
+
+
+class ReplicasTest(tf.test.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self.strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    with self.strategy.scope():
+      self.variables = _variables()
+
+  def _make_own_differ(self):
+    def assign():
+      replica = tf.distribute.get_replica_context()
+      number = tf.cast(replica.replica_id_in_sync_group, tf.float32)
+      self.variables["own"].assign([4.0 + number, 6.0 - 2 * number])
+
+    self.strategy.run(tf.function(assign, autograph=False))
+
+  def test_first_component(self):
+    values = self.strategy.run(
+        lambda: tf.distribute.get_replica_context().replica_id_in_sync_group
+    )
+    self.assertEqual(0, distribution.local(self.strategy, values))
+    self.assertEqual(3, distribution.local(tf.distribute.get_strategy(), 3))
+
+  def test_local_variables(self):
+    self._make_own_differ()
+    local = distribution.local_variables(self.strategy, self.variables)
+    self.assertEqual(["shared", "own"], list(local))
+    self.assertAllEqual([1.0, 2.0], local["shared"])
+    self.assertAllEqual([4.0, 6.0], local["own"])  # And no mean.
+    self.assertTrue(all(isinstance(v, tf.Variable) for v in local.values()))
+
+  def test_averaging(self):
+    self._make_own_differ()
+    average = distribution.averaging(self.strategy, self.variables.values())
+    average()
+    for component in self.variables["own"].values:
+      self.assertAllEqual([4.5, 5.0], component)
+    self.assertAllEqual([1.0, 2.0], self.variables["shared"])
+
+  def test_nothing_to_average(self):
+    shared = [self.variables["shared"]]
+    distribution.averaging(self.strategy, shared)()
+    self.assertAllEqual([1.0, 2.0], shared[0])
+
+  def test_one_replica(self):
+    variables = _variables()
+    variables["own"].assign([3.0, 4.0])
+    distribution.averaging(tf.distribute.get_strategy(), variables.values())()
+    self.assertAllEqual([3.0, 4.0], variables["own"])
 
 
 if __name__ == "__main__":

@@ -30,16 +30,16 @@ from absl import logging
 
 from im2txt import captioning
 from im2txt import show_and_tell_model
-from im2txt.data import captions_json
+from im2txt.data import caption_data
+from im2txt.data import caption_sources
+from im2txt.data import distinct_images
 from im2txt.evaluation import coco_results
 from im2txt.evaluation import comparison
 from im2txt.evaluation import scores_report
 from im2txt.evaluation import split_captioner
 from im2txt.inference_utils import vocabulary
-from im2txt.input_data import caption_data
-from im2txt.input_data import distinct_images
 from im2txt.report import html_report
-from im2txt.runtime import whole_file
+from im2txt.runtime import atomic_files
 from im2txt.training import training_summaries
 
 # `Perplexity` has no group, as in the original.
@@ -273,7 +273,7 @@ def make_evaluator(
   """
   training_captions = None
   if training_captions_file:
-    images = captions_json.load_captions(training_captions_file, None)
+    images = caption_sources.load_captions(training_captions_file, None)
     training_captions = [c for image in images for c in image.captions]
   outputs = CaptionOutputs(
       folder=folder,
@@ -300,16 +300,16 @@ def make_evaluator(
 
 def _images(
     captioner: split_captioner.SplitCaptioner, folder: pathlib.Path
-) -> Iterator[captions_json.CaptionedImage]:
+) -> Iterator[caption_sources.CaptionedImage]:
   """Yields the images of the records, each written to a folder on demand."""
   suffix = f".{captioner.data.config.image_format}"
   encoded = distinct_images.encoded_images(captioner.data, captioner.split)
   references = captioner.split.references.items()
   for (image_id, captions), image in zip(references, encoded, strict=True):
     path = folder / f"{image_id}{suffix}"
-    with whole_file.errors_name(str(folder)):
+    with atomic_files.errors_name(str(folder)):
       path.write_bytes(image)
-    yield captions_json.CaptionedImage(image_id, os.fspath(path), captions)
+    yield caption_sources.CaptionedImage(image_id, os.fspath(path), captions)
 
 
 def _scalars(scores: comparison.SystemScores) -> dict[str, float]:

@@ -14,13 +14,13 @@ import tensorflow as tf
 
 from im2txt import encoders
 from im2txt import show_and_tell_model
+from im2txt.data import caption_data
+from im2txt.data import distinct_images
 from im2txt.evaluation import caption_evaluation
 from im2txt.evaluation import caption_statistics
 from im2txt.evaluation import comparison
 from im2txt.inference import captions
 from im2txt.inference_utils import vocabulary
-from im2txt.input_data import caption_data
-from im2txt.input_data import distinct_images
 from im2txt.testing import fake_java
 from im2txt.testing import tiny
 from im2txt.training import training_summaries

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from im2txt.data import json_values
-from im2txt.runtime import whole_file
+from im2txt.runtime import atomic_files
 
 _FORM = '[{"image_id": 139, "caption": "a caption"}, ...]'
 
@@ -27,7 +27,7 @@ def write(path: str, captions: Iterable[tuple[int, str]]) -> None:
     captions: Pairs of image id and caption. For `read(n_best=True)`, but not
       for the COCO server, an image may occur several times, best caption first.
   """
-  with whole_file.create(path) as file:
+  with atomic_files.create(path) as file:
     for piece in pieces(captions):
       file.write(piece.encode())
 

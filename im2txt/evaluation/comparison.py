@@ -15,7 +15,7 @@ from typing import NamedTuple
 from im2txt.evaluation import caption_statistics
 from im2txt.evaluation import caption_tokenizer
 from im2txt.evaluation import coco_metrics
-from im2txt.runtime import whole_file
+from im2txt.runtime import atomic_files
 
 # All scorers that download nothing.
 SCORERS = ("Bleu", "METEOR", "ROUGE_L", "CIDEr")
@@ -208,7 +208,7 @@ def write_json(
           for name, scores in comparison.systems.items()
       },
   }
-  with whole_file.create(path) as file:
+  with atomic_files.create(path) as file:
     file.write(json.dumps(content, indent=2).encode() + b"\n")
 
 
@@ -224,7 +224,7 @@ def write_per_image(
     comparison: The scores.
     systems: The captions, as passed to `compare`.
   """
-  with whole_file.create(path) as file:
+  with atomic_files.create(path) as file:
     for name, scores in comparison.systems.items():
       for image_id, metrics in scores.per_image.items():
         line = {

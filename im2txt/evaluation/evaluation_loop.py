@@ -13,12 +13,12 @@ from im2txt import show_and_tell_model
 from im2txt.checkpointing import best_checkpoint
 from im2txt.checkpointing import checkpoint_paths
 from im2txt.checkpointing import checkpoints
+from im2txt.data import caption_data
+from im2txt.data import feature_metadata
 from im2txt.evaluation import caption_evaluation
 from im2txt.evaluation import comparison
 from im2txt.evaluation import perplexity
 from im2txt.evaluation import ranking
-from im2txt.input_data import caption_data
-from im2txt.input_data import feature_metadata
 from im2txt.runtime import folder_lock
 from im2txt.training import training_summaries
 

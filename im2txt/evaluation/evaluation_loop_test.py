@@ -13,7 +13,7 @@ import tensorflow as tf
 from im2txt import show_and_tell_model
 from im2txt.checkpointing import best_checkpoint
 from im2txt.checkpointing import checkpoint_paths
-from im2txt.checkpointing import checkpoint_saver
+from im2txt.checkpointing import checkpoints
 from im2txt.evaluation import comparison
 from im2txt.evaluation import evaluation_loop
 from im2txt.evaluation import ranking
@@ -35,7 +35,7 @@ class EvaluationLoopTest(parameterized.TestCase, tf.test.TestCase):
 
   def _save(self, step):
     self.model.global_step.assign(step)
-    saver = checkpoint_saver.Saver(
+    saver = checkpoints.Saver(
         self.model.checkpoint_variables(), self.dir, max_to_keep=5
     )
     return saver.save(step)
@@ -115,7 +115,7 @@ class EvaluationLoopTest(parameterized.TestCase, tf.test.TestCase):
         **self.model.checkpoint_variables(),
         f"{name}/ExponentialMovingAverage": average,
     }
-    checkpoint_saver.Saver(variables, self.dir, max_to_keep=5).save(3)
+    checkpoints.Saver(variables, self.dir, max_to_keep=5).save(3)
     plain = self._loop().run_once().perplexity
     self.assertAllClose(tiny.VOCAB_SIZE, plain, rtol=0.1)
     loop = self._loop(config=dataclasses.replace(tiny.CONFIG, use_ema=True))

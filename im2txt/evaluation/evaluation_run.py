@@ -17,10 +17,10 @@ from im2txt import show_and_tell_model
 from im2txt.checkpointing import best_checkpoint
 from im2txt.checkpointing import checkpoint_paths
 from im2txt.checkpointing import saved_config
+from im2txt.data import caption_data
 from im2txt.evaluation import caption_evaluation
 from im2txt.evaluation import evaluation_loop
 from im2txt.evaluation import ranking
-from im2txt.input_data import caption_data
 from im2txt.ops import inputs
 from im2txt.report import html_report
 

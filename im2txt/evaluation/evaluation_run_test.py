@@ -9,7 +9,7 @@ from im2txt import configuration
 from im2txt import show_and_tell_model
 from im2txt.checkpointing import best_checkpoint
 from im2txt.checkpointing import checkpoint_paths
-from im2txt.checkpointing import checkpoint_saver
+from im2txt.checkpointing import checkpoints
 from im2txt.checkpointing import saved_config
 from im2txt.evaluation import evaluation_loop
 from im2txt.evaluation import evaluation_run
@@ -28,7 +28,7 @@ class EvaluationRunTest(tf.test.TestCase):
   def _save(self, *steps):
     model = show_and_tell_model.ShowAndTellModel(tiny.CONFIG, "eval", seed=5)
     saved_config.save(self.dir, tiny.CONFIG, configuration.TrainingConfig())
-    saver = checkpoint_saver.Saver(
+    saver = checkpoints.Saver(
         model.checkpoint_variables(), self.dir, max_to_keep=9
     )
     for step in steps:

@@ -7,7 +7,7 @@ from absl import logging
 import tensorflow as tf
 
 from im2txt import show_and_tell_model
-from im2txt.input_data import caption_data
+from im2txt.data import caption_data
 from im2txt.ops import inputs
 
 _LOG_EVERY_N_BATCHES = 100

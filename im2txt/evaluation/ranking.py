@@ -22,9 +22,9 @@ import numpy as np
 import tensorflow as tf
 
 from im2txt import show_and_tell_model
-from im2txt.input_data import caption_data
-from im2txt.input_data import distinct_images
-from im2txt.ops import caption_likelihood
+from im2txt.data import caption_data
+from im2txt.data import distinct_images
+from im2txt.ops import sampling
 
 RECALL_AT = (1, 5, 10)
 
@@ -111,9 +111,7 @@ class Ranker:
     if error := data.unknown_word(max(map(max, self._captions))):
       raise error
     self._states = tf.function(model.batch_states, autograph=False)
-    self._likelihood = caption_likelihood.CaptionLikelihood(
-        model.decoder, self._captions
-    )
+    self._likelihood = sampling.CaptionLikelihood(model.decoder, self._captions)
 
   def rank(self) -> Ranking:
     """Ranks with the current weights of the model.

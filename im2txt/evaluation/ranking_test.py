@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from im2txt import encoders
 from im2txt import show_and_tell_model
+from im2txt.data import caption_data
 from im2txt.evaluation import ranking
-from im2txt.input_data import caption_data
 from im2txt.ops import feature_records
 from im2txt.testing import made_up_features
 from im2txt.testing import tiny

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import pathlib
 
-from im2txt.data import captions_json
+from im2txt.data import caption_sources
 from im2txt.evaluation import comparison
 from im2txt.report import html_report
 
@@ -18,7 +18,7 @@ def write(
     summary: str,
     scores: comparison.SystemScores,
     captions: Mapping[int, Sequence[html_report.Caption]],
-    images: Iterable[captions_json.CaptionedImage],
+    images: Iterable[caption_sources.CaptionedImage],
     progress: Callable[[int], object] = lambda count: None,
 ) -> pathlib.Path:
   """Writes the report of a system, atomically.

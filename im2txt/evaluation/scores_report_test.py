@@ -5,7 +5,7 @@ from unittest import mock
 
 from absl.testing import absltest
 
-from im2txt.data import captions_json
+from im2txt.data import caption_sources
 from im2txt.evaluation import caption_statistics
 from im2txt.evaluation import comparison
 from im2txt.evaluation import scores_report
@@ -27,7 +27,7 @@ class ScoresReportTest(absltest.TestCase):
         7: [html_report.Caption("a cat", 0.25)],
     }
     images = [
-        captions_json.CaptionedImage(i, f"/images/{i}.jpg", [f"Image {i}."])
+        caption_sources.CaptionedImage(i, f"/images/{i}.jpg", [f"Image {i}."])
         for i in (5, 6, 7)
     ]
     with mock.patch.object(html_report, "write") as write:

@@ -24,10 +24,10 @@ import tensorflow as tf
 
 from im2txt import captioning
 from im2txt import show_and_tell_model
+from im2txt.data import caption_data
+from im2txt.data import distinct_images
 from im2txt.inference import captions
 from im2txt.inference_utils import vocabulary
-from im2txt.input_data import caption_data
-from im2txt.input_data import distinct_images
 from im2txt.ops import beam_search
 
 _LOG_EVERY_N_IMAGES = 1000

@@ -14,12 +14,12 @@ import tensorflow as tf
 
 from im2txt import captioning
 from im2txt import show_and_tell_model
+from im2txt.data import caption_data
+from im2txt.data import distinct_images
 from im2txt.evaluation import split_captioner
 from im2txt.inference import captions
 from im2txt.inference_utils import vocabulary
-from im2txt.input_data import caption_data
-from im2txt.input_data import distinct_images
-from im2txt.ops import records
+from im2txt.ops import tfrecords
 from im2txt.testing import made_up_features
 from im2txt.testing import tiny
 from im2txt.testing import tiny_captioning
@@ -98,7 +98,7 @@ class SplitCaptionerTest(tf.test.TestCase):
     captioner = split_captioner.SplitCaptioner(
         tiny_captioning.make_model(), self.vocab, self._data(files=[damaged])
     )
-    with self.assertRaisesRegex(records.CorruptRecordError, "damaged"):
+    with self.assertRaisesRegex(tfrecords.CorruptRecordError, "damaged"):
       captioner.caption()
 
 

@@ -1,5 +1,6 @@
 """What a model that leaves im2txt says of images, as tensors."""
 
+import re
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -7,9 +8,34 @@ import tensorflow as tf
 from im2txt.inference_utils import vocabulary
 from im2txt.ops import beam_search
 
+# What `Vocabulary` would read as something else.
+_NO_LINE = re.compile(r".*[ \t\r\n].*|b(['\"]).*\1", re.DOTALL)
+
+
 # The log-probability of a caption that is none. JSON has no infinity, and in a
 # model with float16 constants this is the lowest number.
 LOWEST = -65504.0
+
+
+def text(vocab: vocabulary.Vocabulary) -> str:
+  """The content of a file whose line i, counted from 0, is the word of id i.
+
+  Args:
+    vocab: The vocabulary. The unknown word is among its words.
+
+  Returns:
+    The lines.
+
+  Raises:
+    ValueError: If a word would not be read as it is.
+  """
+  for word in vocab.reverse_vocab:
+    if _NO_LINE.fullmatch(word):
+      raise ValueError(
+          f"The vocabulary has the word {word!r}, which can't stand alone on a"
+          " line."
+      )
+  return "\n".join(vocab.reverse_vocab) + "\n"
 
 
 class ExportedCaptions(NamedTuple):

@@ -18,15 +18,14 @@ from absl import logging
 import tensorflow as tf
 
 from im2txt import captioning
+from im2txt.data import caption_data
 from im2txt.export import exported_captions
-from im2txt.export import exported_words
 from im2txt.inference import inference_model
 from im2txt.inference import saved_model
 from im2txt.inference_utils import vocabulary
-from im2txt.input_data import caption_data
 from im2txt.ops import beam_search
 from im2txt.ops import image_processing
-from im2txt.runtime import whole_file
+from im2txt.runtime import atomic_files
 
 
 class CaptioningModule(tf.Module):
@@ -186,14 +185,14 @@ def write(
   try:
     with (
         tempfile.TemporaryDirectory() as assets,
-        whole_file.errors_name(folder),
+        atomic_files.errors_name(folder),
     ):
       words_file = os.path.join(assets, saved_model.WORDS_FILE)
       with (
-          whole_file.errors_name(assets),
+          atomic_files.errors_name(assets),
           open(words_file, "w", encoding="utf-8") as file,
       ):
-        file.write(exported_words.text(vocab))
+        file.write(exported_captions.text(vocab))
       module = CaptioningModule(model, vocab, words_file, **search_options)
       save(module, temporary, module.signatures())
       _remove(folder)

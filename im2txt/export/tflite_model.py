@@ -17,17 +17,15 @@ import zipfile
 import tensorflow as tf
 
 from im2txt import captioning
+from im2txt.data import caption_data
 from im2txt.export import exported_captions
-from im2txt.export import exported_words
 from im2txt.export import saved_model_export
 from im2txt.inference import inference_model
 from im2txt.inference import saved_model
 from im2txt.inference_utils import vocabulary
-from im2txt.input_data import caption_data
 from im2txt.ops import beam_search
 from im2txt.ops import image_processing
-from im2txt.runtime import cloud_file
-from im2txt.runtime import whole_file
+from im2txt.runtime import atomic_files
 
 QUANTIZATIONS = ("none", "float16", "dynamic")
 
@@ -72,8 +70,8 @@ def write(
   module.caption = _caption_function(model, vocab, **search_options)
   content = io.BytesIO(_convert(module, quantization))
   with zipfile.ZipFile(content, "a", zipfile.ZIP_DEFLATED) as archive:
-    archive.writestr(saved_model.WORDS_FILE, exported_words.text(vocab))
-  cloud_file.write(content.getvalue(), path)
+    archive.writestr(saved_model.WORDS_FILE, exported_captions.text(vocab))
+  atomic_files.write(content.getvalue(), path)
 
 
 def _caption_function(
@@ -116,7 +114,7 @@ def _caption_function(
 def _convert(module: tf.Module, quantization: str) -> bytes:
   with (
       tempfile.TemporaryDirectory() as folder,
-      whole_file.errors_name(folder),
+      atomic_files.errors_name(folder),
   ):
     signature = module.caption.get_concrete_function()
     saved_model_export.save(module, folder, {_SIGNATURE: signature})

@@ -22,7 +22,7 @@ import tensorflow as tf
 from im2txt import configuration
 from im2txt import encoders
 from im2txt.checkpointing import checkpoint_names
-from im2txt.checkpointing import checkpoint_reader
+from im2txt.checkpointing import checkpoints
 from im2txt.inference import inference_model
 from im2txt.ops import folded_encoder
 
@@ -141,7 +141,7 @@ def load(
 
 def _digest(checkpoint: str) -> str:
   """Identifies the encoder's values in a checkpoint."""
-  reader = checkpoint_reader.Reader(checkpoint)
+  reader = checkpoints.Reader(checkpoint)
   digest = hashlib.sha256()
   for name in sorted(reader.shapes):
     if name.startswith(checkpoint_names.ENCODER):

@@ -17,9 +17,8 @@ import tensorflow as tf
 from im2txt import configuration
 from im2txt import decoders
 from im2txt import encoders
-from im2txt.checkpointing import checkpoint_reader
 from im2txt.checkpointing import checkpoints
-from im2txt.input_data import caption_data
+from im2txt.data import caption_data
 from im2txt.ops import folded_encoder
 from im2txt.runtime import precision as precisions
 
@@ -61,7 +60,7 @@ class InferenceModel:
     logging.info("Loading model from checkpoint: %s", checkpoint)
     self.config = config
     self._process_image = caption_data.process_image(config)
-    reader = checkpoint_reader.Reader(checkpoint)
+    reader = checkpoints.Reader(checkpoint)
 
     def value(name: str, shape: Sequence[int]) -> tf.Tensor:
       return tf.constant(

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from im2txt import configuration
-from im2txt.checkpointing import checkpoint_saver
+from im2txt.checkpointing import checkpoints
 from im2txt.inference_utils import inference_wrapper_base
 from im2txt.testing import original_graph
 from im2txt.testing import tiny_captioning
@@ -54,7 +54,7 @@ class InferenceWrapperBaseTest(tf.test.TestCase):
     variables = {_NAME: tf.Variable([1.0, 2.0])}
     for name, value in values.items():
       variables[f"{_NAME}/{name}"] = tf.Variable(value)
-    saver = checkpoint_saver.Saver(variables, self.dir, max_to_keep=9)
+    saver = checkpoints.Saver(variables, self.dir, max_to_keep=9)
     return saver.save(step)
 
   def test_restores_the_newest_when_told_to(self):

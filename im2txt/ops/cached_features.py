@@ -14,10 +14,10 @@ import functools
 import numpy as np
 import tensorflow as tf
 
+from im2txt.ops import example_order
 from im2txt.ops import feature_records
 from im2txt.ops import inputs
-from im2txt.ops import records
-from im2txt.ops import training_order
+from im2txt.ops import tfrecords
 
 # Records that are parsed at once: many times faster than one by one.
 _RECORDS_AT_ONCE = 64
@@ -27,7 +27,7 @@ _BATCHES_AHEAD = 4
 
 def training_feature_batches(
     files: Sequence[str],
-    order: training_order.TrainingOrder,
+    order: example_order.TrainingOrder,
     *,
     feature_size: int,
 ) -> tf.data.Dataset:
@@ -235,7 +235,7 @@ def _caption_counts(
 
 def find_corrupt_record(
     files: Sequence[str],
-) -> records.CorruptRecordError | None:
+) -> tfrecords.CorruptRecordError | None:
   """Finds the record that made the batches fail, whose error names no file.
 
   Args:
@@ -248,7 +248,7 @@ def find_corrupt_record(
       feature_records.parse_feature_example,
       layout=feature_records.read_layout(files),
   )
-  return records.find_corrupt_record(files, check)
+  return tfrecords.find_corrupt_record(files, check)
 
 
 def _checked_layout(

@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from im2txt.ops import cached_features
+from im2txt.ops import example_order
 from im2txt.ops import feature_records
-from im2txt.ops import records
-from im2txt.ops import training_order
+from im2txt.ops import tfrecords
 
 
 def _image(number, num_captions, num_views=3):
@@ -44,7 +44,7 @@ class CachedFeaturesTestCase(tf.test.TestCase, parameterized.TestCase):
   def training_batches(self, number, **kwargs):
     fields = {"batch_size": 2, "seed": 3, "shuffle_buffer_size": 4} | kwargs
     dataset = cached_features.training_feature_batches(
-        self.files, training_order.TrainingOrder(**fields), feature_size=2
+        self.files, example_order.TrainingOrder(**fields), feature_size=2
     )
     return list(itertools.islice(dataset.as_numpy_iterator(), number))
 
@@ -174,7 +174,7 @@ class CountPairsTest(CachedFeaturesTestCase):
     path = Path(self.files[1])
     path.write_bytes(path.read_bytes()[:-1])
     with self.assertRaisesRegex(
-        records.CorruptRecordError, "Record 1 of .*/pairs-1 .*cut short"
+        tfrecords.CorruptRecordError, "Record 1 of .*/pairs-1 .*cut short"
     ):
       cached_features.count_pairs(self.files, layout)
 

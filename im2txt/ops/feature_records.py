@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from im2txt.ops import records
+from im2txt.ops import tfrecords
 
 _IMAGE_ID = "image/image_id"
 _FEATURES = "image/features"
@@ -95,7 +95,7 @@ def read_layout(files: Sequence[str]) -> FeatureLayout:
       for serialized in tf.data.TFRecordDataset(file).take(1):
         return _layout(serialized, file)
     except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
-      raise records.CorruptRecordError(file, 0, error) from None
+      raise tfrecords.CorruptRecordError(file, 0, error) from None
   raise ValueError(f"These files hold no record: {', '.join(files)}.")
 
 
@@ -138,7 +138,7 @@ def parse_feature_examples(
       sequence_features={_CAPTION_IDS: tf.io.RaggedFeature(tf.int64)},
   )
   captions = sequences[_CAPTION_IDS]
-  records.require_words(captions.values.row_lengths(), _CAPTION_IDS)
+  tfrecords.require_words(captions.values.row_lengths(), _CAPTION_IDS)
   return context[_FEATURES], captions
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from im2txt.ops import feature_records
-from im2txt.ops import records
+from im2txt.ops import tfrecords
 
 # Two views of three values, all of which float16 holds exactly.
 _FEATURES = np.array([[1, -2.5, 0], [3, 4, 65504]])
@@ -144,7 +144,7 @@ class FeatureRecordsTest(tf.test.TestCase, parameterized.TestCase):
     path = Path(self.write(_serialized()))
     path.write_bytes(path.read_bytes()[:-1])
     with self.assertRaisesRegex(
-        records.CorruptRecordError, "Record 0 of .*/features .*cut short"
+        tfrecords.CorruptRecordError, "Record 0 of .*/features .*cut short"
     ):
       feature_records.read_layout([str(path)])
 

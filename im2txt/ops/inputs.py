@@ -18,9 +18,8 @@ from typing import NamedTuple
 from absl import logging
 import tensorflow as tf
 
-from im2txt.ops import records
-from im2txt.ops import training_order
-from im2txt.ops import training_records
+from im2txt.ops import example_order
+from im2txt.ops import tfrecords
 
 # `image_processing.process_image` with its sizes and format filled in: takes
 # the encoded image and, by keyword, is_training, thread_id and seed.
@@ -35,6 +34,38 @@ _BATCHES_AHEAD = 2
 _SHARD = re.compile(r"(.+)-\d{5}-of-(\d{5})", re.DOTALL)
 # How many missing shards a message names.
 _MISSING_NAMED = 3
+
+
+def training_records(
+    files: Sequence[str],
+    order: example_order.TrainingOrder,
+    *,
+    caption_feature: str = "image/caption_ids",
+) -> tf.data.Dataset:
+  """The records in the order in which `inputs.training_batches` uses them.
+
+  Args:
+    files: Names of TFRecord files.
+    order: Theirs.
+    caption_feature: The feature list that holds the word ids.
+
+  Returns:
+    An infinite Dataset of `tfrecords.Record`, those of the order's shard.
+
+  Raises:
+    ValueError: As of `TrainingOrder.examples`.
+  """
+
+  def lengths(window: tfrecords.Record) -> tf.Tensor:
+    ids = tf.io.FixedLenSequenceFeature([], tf.int64, allow_missing=True)
+    *_, num_ids = tf.io.parse_sequence_example(
+        window.serialized, sequence_features={caption_feature: ids}
+    )
+    return num_ids[caption_feature]
+
+  return order.examples(
+      files, read=tfrecords.read, count=tfrecords.count_records, lengths=lengths
+  )
 
 
 class Batch(NamedTuple):
@@ -173,10 +204,10 @@ def parse_sequence_example(
       },
   )
   encoded_image, caption = context[image_feature], sequence[caption_feature]
-  has_image = records.require(
+  has_image = tfrecords.require(
       tf.strings.length(encoded_image) > 0, f"it has no image, {image_feature}"
   )
-  has_words = records.require_words(tf.size(caption), caption_feature)
+  has_words = tfrecords.require_words(tf.size(caption), caption_feature)
   # Or decoding no image might fail first, and with another reason.
   with tf.control_dependencies([has_image, has_words]):
     return tf.identity(encoded_image), caption
@@ -209,7 +240,7 @@ def make_batch(
 
 def training_batches(
     files: Sequence[str],
-    order: training_order.TrainingOrder,
+    order: example_order.TrainingOrder,
     *,
     process: ProcessImage,
     num_preprocess_threads: int = 4,
@@ -236,7 +267,7 @@ def training_batches(
   """
 
   @tf.autograph.experimental.do_not_convert
-  def distorted_example(own_number: tf.Tensor, record: records.Record):
+  def distorted_example(own_number: tf.Tensor, record: tfrecords.Record):
     number = order.number_in_run(own_number)
     distort = functools.partial(
         process,
@@ -247,9 +278,7 @@ def training_batches(
     return _example(distort, image_feature, caption_feature, record.serialized)
 
   examples = (
-      training_records.training_records(
-          files, order, caption_feature=caption_feature
-      )
+      training_records(files, order, caption_feature=caption_feature)
       .enumerate(order.own_start)
       .map(
           distorted_example,
@@ -296,7 +325,7 @@ def find_corrupt_record(
     image_feature: str = IMAGE_FEATURE,
     caption_feature: str = CAPTION_FEATURE,
     suspects: tf.data.Dataset | None = None,
-) -> records.CorruptRecordError | None:
+) -> tfrecords.CorruptRecordError | None:
   """Finds the record that made the batches fail, whose error names no file.
 
   Args:
@@ -304,7 +333,7 @@ def find_corrupt_record(
     process: See `ProcessImage`.
     image_feature: See `parse_sequence_example`.
     caption_feature: See `parse_sequence_example`.
-    suspects: A finite Dataset of `records.Record` to try first, such as the
+    suspects: A finite Dataset of `tfrecords.Record` to try first, such as the
       next few batches' worth of `training_records`, since decoding all images
       takes long.
 
@@ -313,7 +342,7 @@ def find_corrupt_record(
   """
   crop = functools.partial(process, is_training=False)
   check = functools.partial(_example, crop, image_feature, caption_feature)
-  return records.find_corrupt_record(files, check, suspects)
+  return tfrecords.find_corrupt_record(files, check, suspects)
 
 
 @tf.autograph.experimental.do_not_convert

@@ -9,9 +9,9 @@ import numpy as np
 from PIL import Image
 import tensorflow as tf
 
+from im2txt.ops import example_order
 from im2txt.ops import image_processing
 from im2txt.ops import inputs
-from im2txt.ops import training_order
 
 _CAPTION_IDS = [1, 0, 3, 2]
 _PYTHON_2_WORDS = [b"<S>", b"a", b"caf\xc3\xa9", b"</S>"]
@@ -50,7 +50,7 @@ class RecordFormsTest(parameterized.TestCase, tf.test.TestCase):
         image_format=image_format,
     )
     if training:
-      order = training_order.TrainingOrder(batch_size=1, seed=1)
+      order = example_order.TrainingOrder(batch_size=1, seed=1)
       batches = inputs.training_batches([path], order, process=process)
     else:
       batches = inputs.evaluation_batches([path], batch_size=1, process=process)

@@ -20,7 +20,7 @@ from PIL import Image
 from PIL import ImageOps
 
 from im2txt.data import image_files
-from im2txt.runtime import whole_file
+from im2txt.runtime import atomic_files
 
 PAGE = "index.html"
 THUMBNAILS = "thumbnails"
@@ -85,7 +85,7 @@ def create_folder(path: pathlib.Path) -> Iterator[pathlib.Path]:
   shutil.rmtree(partial, ignore_errors=True)  # Left by a killed process.
   partial.mkdir(parents=True)
   try:
-    with whole_file.errors_name(str(path)):
+    with atomic_files.errors_name(str(path)):
       yield partial
     check_folder(final)  # The block may have taken hours.
     _replace(final, partial, earlier)

@@ -1,11 +1,117 @@
-"""The types to compute in, and whether the processor is made for them."""
+"""Precisions to compute in: float32, bfloat16, and float16 in training.
+
+In training, TensorFlow's graph optimizer rewrites the graphs: convolutions and
+matrix products take and return the narrower type, casts are inserted where they
+are needed, and sums, the statistics of batch normalisation and the loss stay in
+float32. Variables are float32 as well, so checkpoints do not depend on the
+precision.
+
+bfloat16 is for processors, float16 for GPUs. float16 can't represent numbers as
+small as gradients are, so the loss is scaled there; see `LossScale`.
+"""
 
 from absl import logging
+import tensorflow as tf
 
 PRECISIONS = ("float32", "bfloat16")
+TRAINING_PRECISIONS = (*PRECISIONS, "float16")
 
 # What Linux calls the instructions without which bfloat16 is slow.
 _BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+
+# Chosen by Micikevicius et al. (arXiv 1710.03740) and kept by all frameworks:
+# too much at first, then halved until nothing overflows.
+_INITIAL_SCALE = 2.0**15
+_STEPS_UNTIL_DOUBLED = 2000
+_SMALLEST_SCALE = 1.0
+
+
+def use(name: str) -> None:
+  """Makes all graphs of this process compute in a precision.
+
+  Args:
+    name: One of `TRAINING_PRECISIONS`.
+
+  Raises:
+    ValueError: If it is none of them.
+  """
+  if name not in TRAINING_PRECISIONS:
+    raise ValueError(
+        f"The precisions are {', '.join(TRAINING_PRECISIONS)}. Got: {name!r}."
+    )
+  has_gpu = bool(tf.config.list_physical_devices("GPU"))
+  if name == "float16":
+    if not has_gpu:
+      logging.warning("float16 is for GPUs, and there is none: it is float32.")
+  elif not has_gpu:
+    check(name)
+  elif name == "bfloat16":
+    logging.warning("bfloat16 is for processors: on GPUs it is float32.")
+  tf.config.optimizer.set_experimental_options(
+      {
+          "auto_mixed_precision": name == "float16",
+          "auto_mixed_precision_onednn_bfloat16": name == "bfloat16",
+      }
+  )
+
+
+class LossScale(tf.Module):
+  """A factor for the loss that keeps small gradients from vanishing.
+
+  It is halved when a gradient overflows, and that step is left out; after many
+  steps without that it is doubled (arXiv 1710.03740, section 3.2).
+
+  Attributes:
+    variables_by_name: The factor and the steps since it changed.
+  """
+
+  def __init__(self, initial_scale: float | None = None):
+    """Makes the variables; in the scope of the strategy."""
+    super().__init__()
+    self._scale = _variable(
+        initial_scale or _INITIAL_SCALE, tf.float32, "loss_scale"
+    )
+    self._steps = _variable(0, tf.int32, "loss_scale/steps")
+    self.variables_by_name = {
+        "loss_scale": self._scale,
+        "loss_scale/steps": self._steps,
+    }
+
+  @property
+  def factor(self) -> tf.Tensor:
+    """What the loss is to be multiplied by; a float32 scalar."""
+    return self._scale.read_value()
+
+  def update(self, is_finite: tf.Tensor) -> tf.Tensor:
+    """Changes the factor after a step; in replica context.
+
+    Args:
+      is_finite: Whether all gradients were finite numbers; a bool scalar, the
+        same on all replicas.
+
+    Returns:
+      Whether a smaller factor may help where they were not; a bool scalar.
+    """
+    scale, steps = self._scale.read_value(), self._steps.read_value() + 1
+    is_doubled = steps >= _STEPS_UNTIL_DOUBLED
+    grown = tf.where(is_doubled, scale * 2, scale)
+    shrunk = tf.maximum(scale / 2, _SMALLEST_SCALE)
+    new_steps = tf.where(is_doubled | ~is_finite, 0, steps)
+    tf.raw_ops.AssignVariableOp(
+        resource=self._scale.handle, value=tf.where(is_finite, grown, shrunk)
+    )
+    tf.raw_ops.AssignVariableOp(resource=self._steps.handle, value=new_steps)
+    return scale > _SMALLEST_SCALE
+
+
+def _variable(value, dtype: tf.DType, name: str) -> tf.Variable:
+  return tf.Variable(
+      value,
+      dtype=dtype,
+      trainable=False,
+      name=name,
+      aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+  )
 
 
 def check(precision: str, *, cpuinfo: str = "/proc/cpuinfo") -> None:

@@ -27,9 +27,9 @@ from absl import app
 from absl import flags
 from absl import logging
 
+from im2txt.runtime import atomic_files
 from im2txt.runtime import home_folder
 from im2txt.runtime import tensorflow_start
-from im2txt.runtime import whole_file
 
 import_tensorflow = tensorflow_start.import_tensorflow
 
@@ -167,12 +167,12 @@ def _report(error: Exception | str, status: int) -> int:
   message = _OP_NAMES.sub("", str(error))
   if isinstance(error, OSError) and error.strerror:
     # Files say their names; where there is none, it was a `print`.
-    is_full = error.errno in whole_file.DISK_ERRORS
+    is_full = error.errno in atomic_files.DISK_ERRORS
     is_unnamed = error.filename is None and is_full
     name = "standard output" if is_unnamed else error.filename
     if is_unnamed:
       _give_up_stdout()
-    if not isinstance(error, whole_file.WriteError):  # That is a sentence.
+    if not isinstance(error, atomic_files.WriteError):  # That is a sentence.
       message = error.strerror + (f": {name}" if name else "")
   name = Path(sys.argv[0]).stem
   print(f"{name}: {' '.join(message.split())}", file=sys.stderr)

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from collections.abc import Sequence
 import contextlib
 import functools
+import pathlib
 from typing import Annotated
 from typing import Any
 from typing import TypeVar
@@ -30,12 +31,22 @@ from fastapi import responses
 from starlette import exceptions as starlette_exceptions
 
 from im2txt import captioning
-from im2txt.serving import answers
 from im2txt.serving import batcher
 from im2txt.serving import caption_service
 from im2txt.serving import metrics
-from im2txt.serving import page_files
-from im2txt.serving import request_guard
+from im2txt.serving import middleware
+from im2txt.serving import schemas
+
+_FOLDER = pathlib.Path(__file__).parent / "page"
+_TYPES = {
+    ".css": "text/css",
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+}
+# A browser asks each time whether its copy is still good: a new release shows.
+_HEADERS = {"Cache-Control": "no-cache"}
+
 
 # The larger, the longer a search takes, and holds up the others.
 _MAX_BEAM_SIZE = 20
@@ -45,7 +56,7 @@ _MAX_LENGTH_NORMALIZATION_FACTOR = 2.0
 _Value = TypeVar("_Value")
 
 _ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": answers.Error, "description": description}
+    status: {"model": schemas.Error, "description": description}
     for status, description in (
         (400, "The request or the image is at fault"),
         (408, "The request took too long to arrive"),
@@ -56,10 +67,26 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 
+def add(app: fastapi.FastAPI) -> None:
+  """Adds the page at `/` and its files beside it."""
+  for path in sorted(_FOLDER.iterdir()):
+    name = "" if path.name == "index.html" else path.name
+    _add_file(app, f"/{name}", path)
+
+
+def _add_file(app: fastapi.FastAPI, route: str, path: pathlib.Path) -> None:
+  content = path.read_bytes()
+  media_type = _TYPES[path.suffix]
+
+  @app.get(route, include_in_schema=False)
+  async def file() -> fastapi.Response:
+    return fastapi.Response(content, media_type=media_type, headers=_HEADERS)
+
+
 def make(
     captioner: captioning.Captioner,
     limits: caption_service.Limits,
-    request_limits: request_guard.RequestLimits,
+    request_limits: middleware.RequestLimits,
 ) -> Callable:
   """Makes the application.
 
@@ -98,8 +125,8 @@ def make(
   _add_error_handlers(app)
   _add_captions(app, service, counts)
   _add_about(app, service, counts, request_limits)
-  page_files.add(app)
-  return request_guard.RequestGuard(
+  add(app)
+  return middleware.RequestGuard(
       app,
       limits=request_limits,
       counts=counts,
@@ -118,12 +145,12 @@ def _add_captions(
   @app.post("/model/predict", responses=_ERRORS)
   async def predict(
       request: fastapi.Request, image: fastapi.UploadFile
-  ) -> answers.Predictions:
+  ) -> schemas.Predictions:
     """Captions a JPEG, PNG, WebP, GIF or BMP image."""
     (found,) = await caption(request, [image], caption_service.Options())
     if isinstance(found, captioning.ImageError):
       raise fastapi.HTTPException(400, f"The image can't be used. {found}")
-    return answers.predictions_of(found)
+    return schemas.predictions_of(found)
 
   @app.post("/v1/captions", responses=_ERRORS)
   async def captions(
@@ -137,7 +164,7 @@ def _add_captions(
           float, fastapi.Form(ge=0, le=_MAX_LENGTH_NORMALIZATION_FACTOR)
       ] = 0.0,
       num_captions: Annotated[int | None, fastapi.Form(ge=1)] = None,
-  ) -> answers.Captions:
+  ) -> schemas.Captions:
     """Captions images; an image at fault has an error instead."""
     if len(images) > service.limits.max_images:
       raise fastapi.HTTPException(
@@ -151,12 +178,12 @@ def _add_captions(
         # Each new combination takes seconds to prepare, so that there are few.
         round(length_normalization_factor, 1),
     )
-    return answers.Captions(
+    return schemas.Captions(
         images=[
-            answers.ImageAnswer(error=str(found))
+            schemas.ImageAnswer(error=str(found))
             if isinstance(found, captioning.ImageError)
-            else answers.ImageAnswer(
-                captions=[answers.caption_of(c) for c in found[:num_captions]]
+            else schemas.ImageAnswer(
+                captions=[schemas.caption_of(c) for c in found[:num_captions]]
             )
             for found in await caption(request, images, options)
         ]
@@ -185,12 +212,12 @@ def _add_about(
     app: fastapi.FastAPI,
     service: caption_service.CaptionService,
     counts: metrics.Metrics,
-    request_limits: request_guard.RequestLimits,
+    request_limits: middleware.RequestLimits,
 ) -> None:
   @app.get("/model/metadata")
-  async def metadata() -> answers.Metadata:
+  async def metadata() -> schemas.Metadata:
     """What the server is, and what it takes."""
-    return answers.Metadata(
+    return schemas.Metadata(
         vocab_size=service.vocab_size,
         max_images=service.limits.max_images,
         max_body_bytes=request_limits.max_body_bytes,
@@ -201,16 +228,16 @@ def _add_about(
     )
 
   @app.get("/healthz")
-  async def health() -> answers.Health:
+  async def health() -> schemas.Health:
     """Says that the server runs."""
-    return answers.Health()
+    return schemas.Health()
 
   @app.get("/readyz", responses={503: _ERRORS[503]})
   async def readiness() -> fastapi.Response:
     """Says whether the server can take more requests now."""
     if service.is_full or not service.is_working:
-      return request_guard.busy()
-    return responses.JSONResponse(answers.Health().model_dump())
+      return middleware.busy()
+    return responses.JSONResponse(schemas.Health().model_dump())
 
   @app.get("/metrics", response_class=responses.PlainTextResponse)
   async def figures() -> fastapi.Response:
@@ -239,7 +266,7 @@ def _add_error_handlers(app: fastapi.FastAPI) -> None:
   async def refused(request, error):
     del request
     message = _SENTENCES.get(error.status_code, error.detail)
-    return request_guard.error(error.status_code, message, error.headers)
+    return middleware.error(error.status_code, message, error.headers)
 
   @app.exception_handler(exceptions.RequestValidationError)
   async def invalid(request, error):
@@ -247,28 +274,28 @@ def _add_error_handlers(app: fastapi.FastAPI) -> None:
     first = error.errors()[0]
     names = [str(part) for part in first["loc"][1:]]
     message = f"{'.'.join(names)}: {first['msg']}."
-    return request_guard.error(400, _NO_FILES.get("".join(names[:1]), message))
+    return middleware.error(400, _NO_FILES.get("".join(names[:1]), message))
 
   @app.exception_handler(caption_service.TooManyPixelsError)
   async def too_large(request, error):
     del request
-    return request_guard.error(413, str(error))
+    return middleware.error(413, str(error))
 
   @app.exception_handler(batcher.FullError)
   @app.exception_handler(batcher.ClosedError)
   async def full(request, error):
     del request, error
-    return request_guard.busy()
+    return middleware.busy()
 
   @app.exception_handler(TimeoutError)
   async def late(request, error):
     del request, error
-    return request_guard.error(504, "It took too long; try again later.")
+    return middleware.error(504, "It took too long; try again later.")
 
   @app.exception_handler(Exception)
   async def failed(request, error):
     del request, error
-    return request_guard.error(500, "The server failed; its log says why.")
+    return middleware.error(500, "The server failed; its log says why.")
 
 
 async def _unless_left(
@@ -285,9 +312,7 @@ async def _unless_left(
   try:
     await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
     if not working.done():
-      raise fastapi.HTTPException(
-          request_guard.BROKEN_OFF, "The client has left."
-      )
+      raise fastapi.HTTPException(middleware.BROKEN_OFF, "The client has left.")
     return working.result()
   finally:
     working.cancel()

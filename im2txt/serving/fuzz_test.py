@@ -14,7 +14,7 @@ from im2txt import captioning
 from im2txt.inference_utils import vocabulary
 from im2txt.serving import application
 from im2txt.serving import caption_service
-from im2txt.serving import request_guard
+from im2txt.serving import middleware
 from im2txt.testing import fake_captioner
 from im2txt.testing import tiny
 from im2txt.testing import tiny_captioning
@@ -56,7 +56,7 @@ class FuzzTest(parameterized.TestCase, tf.test.TestCase):
     cls.app = application.make(
         captioner,
         caption_service.Limits(max_pixels=100_000, max_delay_secs=0.0),
-        request_guard.RequestLimits(max_body_bytes=100_000),
+        middleware.RequestLimits(max_body_bytes=100_000),
     )
     cls.messages = asyncio.Queue()
     cls.addClassCleanup(cls.runner.close)

@@ -9,7 +9,7 @@ from selenium.webdriver.common import keys
 from im2txt.data import image_files
 from im2txt.serving import application
 from im2txt.serving import caption_service
-from im2txt.serving import request_guard
+from im2txt.serving import middleware
 from im2txt.testing import chromium_test_case
 from im2txt.testing import fake_captioner
 from im2txt.testing import loopback_server
@@ -53,7 +53,7 @@ class PageBrowserTest(chromium_test_case.ChromiumTestCase):
             application.make(
                 self.captioner,
                 caption_service.Limits(**{"max_images": 1, **limits}),
-                request_guard.RequestLimits(),
+                middleware.RequestLimits(),
             )
         )
     )

@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from im2txt import configuration
 from im2txt import encoders
-from im2txt.input_data import caption_data
+from im2txt.data import caption_data
 from im2txt.ops import optimizers
 
 _BATCHES_AHEAD = 2

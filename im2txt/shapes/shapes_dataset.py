@@ -21,9 +21,8 @@ import json
 import pathlib
 from typing import Any
 
-from im2txt.data import captions_json
-from im2txt.runtime import whole_file
-from im2txt.shapes import shapes_drawing
+from im2txt.data import caption_sources
+from im2txt.runtime import atomic_files
 from im2txt.shapes import shapes_world
 
 _JPEG_QUALITY = 92
@@ -48,11 +47,11 @@ def write(
     (output_dir / name).mkdir(parents=True, exist_ok=True)
     for scene in scenes:
       path = output_dir / name / scene.file_name
-      picture = shapes_drawing.draw_scene(scene, seed=seed)
+      picture = shapes_world.draw_scene(scene, seed=seed)
       content = io.BytesIO()
       picture.save(content, "JPEG", quality=_JPEG_QUALITY)
       # Not by Pillow, which cuts a JPEG short on a full disk without an error.
-      with whole_file.errors_name(str(path)):
+      with atomic_files.errors_name(str(path)):
         path.write_bytes(content.getvalue())
       labels.append(
           {
@@ -75,14 +74,14 @@ def write(
 
 def captions(scenes: Sequence[shapes_world.Scene]) -> dict[str, Any]:
   """The content of the captions JSON of some scenes."""
-  return captions_json.content_of(
+  return caption_sources.content_of(
       [
-          captions_json.CaptionedImage(s.image_id, s.file_name, [*s.captions])
+          caption_sources.CaptionedImage(s.image_id, s.file_name, [*s.captions])
           for s in scenes
       ]
   )
 
 
 def _write_json(path: pathlib.Path, value: dict[str, Any]) -> None:
-  with whole_file.create(str(path)) as file:
+  with atomic_files.create(str(path)) as file:
     file.write(json.dumps(value).encode())

@@ -9,19 +9,174 @@ results/   captions.jsonl, perplexity.txt  run_inference, evaluate
 report/    index.html                      shapes_results
 """
 
+from collections.abc import Callable
+from collections.abc import Mapping
 import dataclasses
+import json
+import os
 import pathlib
+import shlex
+import subprocess
+import sys
+import time
+from typing import Any
+from typing import NamedTuple
 
 from im2txt.config import presets
+from im2txt.runtime import atomic_files
 from im2txt.runtime import progress
 from im2txt.shapes import shapes_dataset
 from im2txt.shapes import shapes_results
 from im2txt.shapes import shapes_world
-from im2txt.shapes import stages
+
+FILE_NAME = "stages.json"
+
 
 _SHARDS = {"train": 4, "val": 1, "test": 1}
 
 _CAPTIONS_PER_IMAGE = len(shapes_world.WORDINGS)
+
+
+class StageError(ValueError):
+  """A program of a stage failed, and has said why."""
+
+
+class Stage(NamedTuple):
+  """A step of the series.
+
+  Attributes:
+    name: Its name in `stages.json`.
+    title: What it does, for the user.
+    run: Does it; raises an exception if it fails.
+  """
+
+  name: str
+  title: str
+  run: Callable[[], object]
+
+
+class Command(NamedTuple):
+  """A program of this project and its flags.
+
+  Attributes:
+    program: Its module below `im2txt`, such as "train" or
+      "data.build_mscoco_data".
+    flags: The values of the flags by their names.
+    output_file: Where its standard output is kept, instead of on the screen.
+  """
+
+  program: str
+  flags: Mapping[str, object]
+  output_file: pathlib.Path | None = None
+
+  def arguments(self) -> list[str]:
+    """The flags as the program takes them."""
+    return [f"--{name}={value}" for name, value in self.flags.items()]
+
+  def shown(self) -> str:
+    """The command as a user would type it, a flag a line."""
+    name = self.program.rpartition(".")[2].removesuffix("_main")
+    if "BUILD_WORKSPACE_DIRECTORY" in os.environ:  # Set by `bazel run`.
+      words = f"bazel-bin/im2txt/{name}"
+    else:
+      words = f"python3 -m im2txt.{self.program}"
+    lines = [words, *map(shlex.quote, self.arguments())]
+    if self.output_file:
+      lines.append(f"> {shlex.quote(str(self.output_file))}")
+    return " \\\n    ".join(lines)
+
+  def run(self) -> None:
+    """Runs the program, after showing the command.
+
+    Raises:
+      StageError: If it ends with another status than 0.
+    """
+    print(f"\n  {self.shown()}\n", flush=True)
+    if self.output_file is None:
+      self._run(stdout=None)
+    else:
+      with atomic_files.create(str(self.output_file)) as output:
+        self._run(stdout=output)
+
+  def _run(self, stdout: Any) -> None:
+    child = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            f"im2txt.{self.program}",
+            *self.arguments(),
+        ],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=stdout,
+    )
+    try:
+      status = child.wait()
+    finally:
+      if child.poll() is None:  # This program was told to end.
+        child.terminate()
+        child.wait()
+    if status:
+      raise StageError(f"{self.program} failed with exit status {status}.")
+
+
+class Journal:
+  """What was done in a folder, kept in the folder.
+
+  Attributes:
+    seconds: How long each finished stage took, by its name.
+  """
+
+  def __init__(self, folder: pathlib.Path, settings: Mapping[str, Any]):
+    """Opens the journal of a folder, or begins one.
+
+    Args:
+      folder: The folder; made if it is missing.
+      settings: What the stages' results depend on, as JSON values.
+
+    Raises:
+      ValueError: If the folder was used with other settings, or for anything
+        else.
+    """
+    self._path = folder / FILE_NAME
+    self._settings = dict(settings)
+    self.seconds: dict[str, float] = {}
+    if self._path.exists():
+      earlier = json.loads(self._path.read_text(encoding="utf-8"))
+      if earlier["settings"] != self._settings:
+        raise ValueError(
+            f"{folder} was used with other settings: {earlier['settings']}, not"
+            f" {self._settings}. Choose another folder, or delete it."
+        )
+      self.seconds.update(earlier["seconds"])
+    elif folder.exists() and any(folder.iterdir()):
+      raise ValueError(
+          f"{folder} holds other things already. Choose another folder."
+      )
+    else:
+      folder.mkdir(parents=True, exist_ok=True)
+      self._write()
+
+  def run(self, stage: Stage) -> bool:
+    """Runs a stage, unless it is finished.
+
+    Args:
+      stage: The stage.
+
+    Returns:
+      Whether it was run now.
+    """
+    if stage.name in self.seconds:
+      return False
+    start = time.monotonic()
+    stage.run()
+    self.seconds[stage.name] = round(time.monotonic() - start, 1)
+    self._write()
+    return True
+
+  def _write(self) -> None:
+    content = {"settings": self._settings, "seconds": self.seconds}
+    with atomic_files.create(str(self._path)) as file:
+      file.write((json.dumps(content, indent=2) + "\n").encode())
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,37 +217,35 @@ class Recipe:
     del values["folder"]
     return values
 
-  def all_stages(self) -> list[stages.Stage]:
+  def all_stages(self) -> list[Stage]:
     """The stages in their order."""
     encoder_steps = f"{self.encoder_steps:,}"
     return [
-        stages.Stage("draw", f"Drawing {self.num_scenes:,} scenes", self._draw),
-        stages.Stage("build", "Making TFRecords", self._build().run),
-        stages.Stage(
+        Stage("draw", f"Drawing {self.num_scenes:,} scenes", self._draw),
+        Stage("build", "Making TFRecords", self._build().run),
+        Stage(
             "pretrain",
             f"Teaching the encoder to see, in {encoder_steps} steps",
             self._pretrain().run,
         ),
-        stages.Stage("cache", "Encoding each picture once", self._cache().run),
-        stages.Stage(
+        Stage("cache", "Encoding each picture once", self._cache().run),
+        Stage(
             "train",
             f"Phase 1: teaching the decoder, in {self.decoder_steps:,} steps",
             self._train().run,
         ),
-        stages.Stage(
+        Stage(
             "fine_tune",
             f"Phase 2: training both, {self.fine_tuning_steps} steps",
             self._fine_tune().run,
         ),
-        stages.Stage(
+        Stage(
             "evaluate",
             "Perplexity of the held-out scenes' captions",
             self._evaluate().run,
         ),
-        stages.Stage(
-            "caption", "Captioning the held-out scenes", self.caption().run
-        ),
-        stages.Stage("report", "Writing the report", self._report),
+        Stage("caption", "Captioning the held-out scenes", self.caption().run),
+        Stage("report", "Writing the report", self._report),
     ]
 
   def results(self) -> shapes_results.Results:
@@ -104,7 +257,7 @@ class Recipe:
         perplexity=shapes_results.read_perplexity(output.read_text()),
     )
 
-  def caption(self, input_files: str = "") -> stages.Command:
+  def caption(self, input_files: str = "") -> Command:
     """The command that captions pictures.
 
     Args:
@@ -119,9 +272,9 @@ class Recipe:
         "input_files": input_files or self._scenes / "val" / "held_out_*.jpg",
     }
     if input_files:
-      return stages.Command("run_inference", flags)
+      return Command("run_inference", flags)
     flags["output_format"] = "jsonl"
-    return stages.Command("run_inference", flags, self._captions_file)
+    return Command("run_inference", flags, self._captions_file)
 
   @property
   def _scenes(self) -> pathlib.Path:
@@ -147,8 +300,8 @@ class Recipe:
     for _ in progress.bar("Drawing", self.num_scenes, items=written):
       pass
 
-  def _build(self) -> stages.Command:
-    return stages.Command(
+  def _build(self) -> Command:
+    return Command(
         "data.build_mscoco_data",
         {
             "train_image_dir": self._scenes / "train",
@@ -162,8 +315,8 @@ class Recipe:
         },
     )
 
-  def _pretrain(self) -> stages.Command:
-    return stages.Command(
+  def _pretrain(self) -> Command:
+    return Command(
         "pretrain_encoder",
         {
             "labels_file": self._scenes / "labels.json",
@@ -173,8 +326,8 @@ class Recipe:
         },
     )
 
-  def _cache(self) -> stages.Command:
-    return stages.Command(
+  def _cache(self) -> Command:
+    return Command(
         "cache_image_features",
         {
             "input_file_pattern": self._records("train"),
@@ -185,10 +338,10 @@ class Recipe:
         },
     )
 
-  def _train(self) -> stages.Command:
+  def _train(self) -> Command:
     shards = f"train-?????-of-{_SHARDS['train']:05d}"
     num_training = self.num_scenes - len(self._split().held_out)
-    return stages.Command(
+    return Command(
         "train",
         {
             "input_feature_pattern": self.folder / "features" / shards,
@@ -203,8 +356,8 @@ class Recipe:
         },
     )
 
-  def _fine_tune(self) -> stages.Command:
-    return stages.Command(
+  def _fine_tune(self) -> Command:
+    return Command(
         "train",
         {
             "input_file_pattern": self._records("train"),
@@ -216,9 +369,9 @@ class Recipe:
         },
     )
 
-  def _evaluate(self) -> stages.Command:
+  def _evaluate(self) -> Command:
     # The builder's val and test splits are the held-out scenes.
-    return stages.Command(
+    return Command(
         "evaluate",
         {
             "input_file_pattern": ",".join(map(self._records, ("val", "test"))),

@@ -7,8 +7,8 @@ from unittest import mock
 
 from im2txt import configuration
 from im2txt import encoders
-from im2txt.input_data import caption_data
-from im2txt.input_data import feature_metadata
+from im2txt.data import caption_data
+from im2txt.data import feature_metadata
 from im2txt.testing import tiny
 
 

@@ -7,9 +7,9 @@ import tensorflow as tf
 
 from im2txt import configuration
 from im2txt import show_and_tell_model
-from im2txt.checkpointing import checkpoint_saver
+from im2txt.checkpointing import checkpoints
 from im2txt.checkpointing import saved_config
-from im2txt.input_data import caption_data
+from im2txt.data import caption_data
 from im2txt.testing import tiny
 
 # Larger initial values than usual: decided about the next word.
@@ -43,7 +43,7 @@ def save(model: show_and_tell_model.ShowAndTellModel, folder: str) -> str:
   """Saves a model with its configuration; returns the checkpoint's path."""
   variables = model.checkpoint_variables()
   saved_config.save(folder, CONFIG, configuration.TrainingConfig())
-  return checkpoint_saver.Saver(variables, folder, max_to_keep=1).save(1)
+  return checkpoints.Saver(variables, folder, max_to_keep=1).save(1)
 
 
 def jpeg(seed: int) -> bytes:

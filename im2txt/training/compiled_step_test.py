@@ -10,7 +10,6 @@ from im2txt import configuration
 from im2txt import encoders
 from im2txt.ops import inputs
 from im2txt.testing import tiny
-from im2txt.training import step_options
 from im2txt.training import trainers
 
 # Padded captions draw other random numbers, so dropout is off.
@@ -40,7 +39,7 @@ def _trainer(jit_compile, **training):
   return trainers.Trainer(
       _CONFIG,
       configuration.TrainingConfig(**training),
-      step_options.StepOptions(
+      trainers.StepOptions(
           jit_compile=jit_compile,
       ),
   )
@@ -76,9 +75,7 @@ class CompiledStepTest(parameterized.TestCase, tf.test.TestCase):
       trainer = trainers.Trainer(
           config,
           configuration.TrainingConfig(),
-          step_options.StepOptions(
-              jit_compile=jit_compile, train_inception=True
-          ),
+          trainers.StepOptions(jit_compile=jit_compile, train_inception=True),
       )
       batch = _batch(4, images)
       step = trainer.step_function(_spec(batch))
@@ -105,7 +102,7 @@ class CompiledStepTest(parameterized.TestCase, tf.test.TestCase):
     trainer = trainers.Trainer(
         _CONFIG,
         configuration.TrainingConfig(),
-        step_options.StepOptions(jit_compile=True, scale_loss=True),
+        trainers.StepOptions(jit_compile=True, scale_loss=True),
     )
     self._check_captures(trainer, _batch(5), scale=tf.constant(2.0))
     step = trainer.step_function(_spec(_batch(5)))
@@ -156,7 +153,7 @@ class CompiledStepTest(parameterized.TestCase, tf.test.TestCase):
     trainer = trainers.Trainer(
         _CONFIG,
         configuration.TrainingConfig(),
-        step_options.StepOptions(jit_compile=True, must_compile=must_compile),
+        trainers.StepOptions(jit_compile=True, must_compile=must_compile),
     )
 
     def fail(*arguments):

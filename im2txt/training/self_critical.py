@@ -28,12 +28,12 @@ import tensorflow as tf
 
 from im2txt import configuration
 from im2txt import show_and_tell_model
+from im2txt.data import caption_data
+from im2txt.data import distinct_images
 from im2txt.inference_utils import vocabulary
-from im2txt.input_data import caption_data
-from im2txt.input_data import distinct_images
-from im2txt.ops import caption_sampling
-from im2txt.ops import image_batches
+from im2txt.ops import image_inputs
 from im2txt.ops import inputs
+from im2txt.ops import sampling
 from im2txt.training import cider_reward
 
 # Words at which samples are cut off; the search for captions stops there too.
@@ -64,7 +64,7 @@ class ImageData(caption_data.CaptionData):
       self, *, seed: int, start_step: int, feature_size: int
   ) -> tf.data.Dataset:
     """As `CaptionData`'s, but each image once an epoch: `ImageBatch`es."""
-    order = image_batches.Order(
+    order = image_inputs.Order(
         files=self.files,
         is_first=self.split.is_first,
         batch_size=self.config.batch_size,
@@ -73,10 +73,10 @@ class ImageData(caption_data.CaptionData):
         shuffle_buffer_size=self.config.shuffle_buffer_size,
     )
     if self.are_features:
-      return image_batches.training_feature_batches(
+      return image_inputs.training_feature_batches(
           order, feature_size=feature_size
       )
-    return image_batches.training_image_batches(
+    return image_inputs.training_image_batches(
         order,
         num_preprocess_threads=self.config.num_preprocess_threads,
         **self.image_arguments(),
@@ -190,10 +190,10 @@ def _not_of_the_captions(vocab: vocabulary.Vocabulary) -> str:
 
 
 class SelfCritical:
-  """The objective; see `step_options.Objective`.
+  """The objective; see `trainers.Objective`.
 
   Attributes:
-    name: See `step_options.Objective`.
+    name: See `trainers.Objective`.
     learning_rate: As configured.
   """
 
@@ -227,7 +227,7 @@ class SelfCritical:
   def losses(
       self,
       model: show_and_tell_model.ShowAndTellModel,
-      batch: image_batches.ImageBatch,
+      batch: image_inputs.ImageBatch,
       *,
       seed: tf.Tensor,
   ) -> show_and_tell_model.Losses:
@@ -281,7 +281,7 @@ class SelfCritical:
 
   def _draw(self, model, features, seed):
     """A caption of each row of features, without a gradient."""
-    return caption_sampling.draw_captions(
+    return sampling.draw_captions(
         model.decode_step,
         tf.stop_gradient(model.initial_state(features)),
         start_id=self._vocab.start_id,

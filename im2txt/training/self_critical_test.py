@@ -12,14 +12,13 @@ import tensorflow as tf
 from im2txt import configuration
 from im2txt import show_and_tell_model
 from im2txt.checkpointing import checkpoint_paths
+from im2txt.data import caption_data
 from im2txt.inference_utils import vocabulary
-from im2txt.input_data import caption_data
-from im2txt.ops import image_batches
+from im2txt.ops import image_inputs
 from im2txt.testing import made_up_features
 from im2txt.testing import tiny
 from im2txt.training import cider_reward
 from im2txt.training import self_critical
-from im2txt.training import step_options
 from im2txt.training import trainers
 from im2txt.training import training_loop
 
@@ -143,7 +142,7 @@ class LossesTest(FakeEncoderTestCase):
       asked.append((image_ids.tolist(), captions, lengths))
       return np.array(rewards.pop(0))
 
-    batch = image_batches.ImageBatch(
+    batch = image_inputs.ImageBatch(
         tf.random.stateless_normal([2, tiny.FEATURE_SIZE], [1, 2]),
         tf.constant([4, 2], tf.int64),
     )
@@ -211,7 +210,7 @@ class TrainingTest(FakeEncoderTestCase):
         model_config=tiny.CONFIG,
         training_config=_TRAINING,
         train_dir=folder,
-        options=step_options.StepOptions(objective=objective),
+        options=trainers.StepOptions(objective=objective),
     )
     data = self.data if is_self_critical else self._features()
     loop.run(data, number_of_steps=steps)
@@ -224,7 +223,7 @@ class TrainingTest(FakeEncoderTestCase):
     config = dataclasses.replace(_TRAINING, self_critical_samples=num_samples)
     objective = self._objective(self.data, config)
     trainer = trainers.Trainer(
-        tiny.CONFIG, config, step_options.StepOptions(objective=objective)
+        tiny.CONFIG, config, trainers.StepOptions(objective=objective)
     )
     batches = self.data.training_batches(
         seed=1, start_step=0, feature_size=tiny.FEATURE_SIZE
@@ -258,7 +257,7 @@ class TrainingTest(FakeEncoderTestCase):
     config = dataclasses.replace(_TRAINING, scheduled_sampling="linear")
     for objective in (None, self._objective(self.data)):
       trainer = trainers.Trainer(
-          tiny.CONFIG, config, step_options.StepOptions(objective=objective)
+          tiny.CONFIG, config, trainers.StepOptions(objective=objective)
       )
       probability = trainer.sampling_probability(tf.constant(3))
       self.assertEqual(objective is None, probability is not None)
@@ -268,7 +267,7 @@ class TrainingTest(FakeEncoderTestCase):
     trainer = trainers.Trainer(
         tiny.CONFIG,
         _TRAINING,
-        step_options.StepOptions(objective=self._objective(self.data)),
+        trainers.StepOptions(objective=self._objective(self.data)),
         strategy=strategy,
     )
     batches = iter(
@@ -293,7 +292,7 @@ class ImagesTest(SelfCriticalTestCase):
     trainer = trainers.Trainer(
         tiny.CONFIG,
         _TRAINING,
-        step_options.StepOptions(
+        trainers.StepOptions(
             train_inception=train_inception, objective=objective
         ),
     )

@@ -1,29 +1,109 @@
 """One step of training, under any `tf.distribute` strategy."""
 
 from collections.abc import Callable
+from collections.abc import Mapping
+import dataclasses
+import os
 import time
+import types
 from typing import Any
+from typing import NamedTuple
+from typing import Protocol
 
 from absl import logging
 import tensorflow as tf
 
 from im2txt import configuration
 from im2txt import show_and_tell_model
-from im2txt.distributed import replicas
+from im2txt.distributed import distribution
 from im2txt.ops import caption_decoder
 from im2txt.ops import inputs
 from im2txt.ops import optimizers
 from im2txt.ops import scheduled_sampling
-from im2txt.ops import weight_averages
-from im2txt.training import mixed_precision
-from im2txt.training import step_metrics
-from im2txt.training import step_options
+from im2txt.runtime import precision
 
 # Under which tag steps tell it, if there is scheduled sampling.
 SAMPLING_PROBABILITY = "scheduled_sampling/probability"
 
 # Captions of MSCOCO have 8 to 57 words: XLA meets some four lengths of a batch.
 _LENGTH_MULTIPLE = 16
+
+
+class Objective(Protocol):
+  """What to train for, other than the likelihood of the captions.
+
+  Attributes:
+    name: Under which checkpoints have the optimizer's variables: they start
+      anew with another objective, whose gradients are of another size.
+    learning_rate: A constant.
+  """
+
+  name: str
+  learning_rate: float
+
+  def losses(
+      self,
+      model: show_and_tell_model.ShowAndTellModel,
+      batch: Any,
+      *,
+      seed: tf.Tensor,
+  ) -> show_and_tell_model.Losses:
+    """What a batch costs, by a seed of the step, an integer [2]."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StepOptions:
+  """What may be another in each run of one configuration.
+
+  Attributes:
+    train_inception: Whether to train the encoder as well as the decoder.
+    objective: What to train for; the captions' likelihood if None.
+    scale_loss: Whether gradients are computed in float16; see
+      `mixed_precision.LossScale`.
+    jit_compile: Whether XLA compiles the step, anew for each of a few lengths
+      of captions; not with several replicas.
+    must_compile: Whether it is an error if XLA can't compile the step here;
+      otherwise training does without, with a warning.
+  """
+
+  train_inception: bool = False
+  objective: Objective | None = None
+  scale_loss: bool = False
+  jit_compile: bool = False
+  must_compile: bool = True
+
+
+DEFAULT_OPTIONS = StepOptions()
+
+
+class StepMetrics(NamedTuple):
+  """What a step tells of itself; float32 scalars.
+
+  Attributes:
+    batch_loss: The mean cross-entropy of a word of the batch, in nats, without
+      label smoothing.
+    total_loss: What was minimized.
+    learning_rate: Of this step.
+    gradient_norm: The global norm of the gradients before clipping; 0 if the
+      step was left out because they overflowed in float16.
+    clipped_gradient_norm: The one after it.
+    measures: Others, by TensorBoard tag; those of the objective (see
+      `show_and_tell_model.Losses`) and of scheduled sampling.
+  """
+
+  batch_loss: tf.Tensor
+  total_loss: tf.Tensor
+  learning_rate: tf.Tensor
+  gradient_norm: tf.Tensor
+  clipped_gradient_norm: tf.Tensor
+  measures: Mapping[str, tf.Tensor] = types.MappingProxyType({})
+
+  def measures_text(self) -> str:
+    """The measures for a line of the log, as ", reward = 0.5123"."""
+    return "".join(
+        f", {os.path.basename(tag)} = {float(value):.4f}"
+        for tag, value in self.measures.items()
+    )
 
 
 class Trainer(tf.Module):
@@ -45,7 +125,7 @@ class Trainer(tf.Module):
       self,
       model_config: configuration.ModelConfig,
       training_config: configuration.TrainingConfig,
-      options: step_options.StepOptions = step_options.DEFAULT,
+      options: StepOptions = DEFAULT_OPTIONS,
       *,
       strategy: tf.distribute.Strategy | None = None,
   ):
@@ -92,10 +172,8 @@ class Trainer(tf.Module):
           rate_factors=self._rate_factors(),
           weight_decays=self._weight_decays(),
       )
-      self._loss_scale = (
-          mixed_precision.LossScale() if options.scale_loss else None
-      )
-      self.averages = weight_averages.WeightAverages(
+      self._loss_scale = precision.LossScale() if options.scale_loss else None
+      self.averages = optimizers.WeightAverages(
           self._trained, decay=training_config.ema_decay
       )
 
@@ -126,9 +204,7 @@ class Trainer(tf.Module):
     prefix = f"{self._objective.name}/" if self._objective else ""
     return {f"{prefix}{n}": slot for n, slot in self.optimizer.slots.items()}
 
-  def step_function(
-      self, batch_spec: Any
-  ) -> Callable[[Any], step_metrics.StepMetrics]:
+  def step_function(self, batch_spec: Any) -> Callable[[Any], StepMetrics]:
     """Compiles the step, which trains on a batch and counts the global step.
 
     Args:
@@ -145,7 +221,7 @@ class Trainer(tf.Module):
       return step
     compiled: set[int] = set()
 
-    def compiled_step(batch: inputs.Batch) -> step_metrics.StepMetrics:
+    def compiled_step(batch: inputs.Batch) -> StepMetrics:
       nonlocal step
       length = _padded_length(int(tf.shape(batch.input_seqs)[1]))
       if length in compiled or not self._pads_lengths:
@@ -235,14 +311,14 @@ class Trainer(tf.Module):
       return {}
     return dict.fromkeys(caption_decoder.KERNEL_NAMES, decay)
 
-  def _distributed_step(self, batch: Any) -> step_metrics.StepMetrics:
+  def _distributed_step(self, batch: Any) -> StepMetrics:
     metrics = self.strategy.run(self._replica_step, args=(batch,))
     # All replicas computed the same ones.
     return tf.nest.map_structure(
-        lambda metric: replicas.local(self.strategy, metric), metrics
+        lambda metric: distribution.local(self.strategy, metric), metrics
     )
 
-  def _replica_step(self, batch: Any) -> step_metrics.StepMetrics:
+  def _replica_step(self, batch: Any) -> StepMetrics:
     if self._pads_lengths:
       batch = _with_few_lengths(batch)
     step = self.model.global_step.read_value()
@@ -262,7 +338,7 @@ class Trainer(tf.Module):
 
   def _compute(
       self, batch: Any, step: tf.Tensor, scale: tf.Tensor | None
-  ) -> tuple[step_metrics.StepMetrics, tf.Tensor]:
+  ) -> tuple[StepMetrics, tf.Tensor]:
     """Computes losses and gradients of a batch, and updates the weights.
 
     Args:
@@ -316,7 +392,7 @@ class Trainer(tf.Module):
     }
     if sampling_probability is not None:
       measures[SAMPLING_PROBABILITY] = sampling_probability
-    metrics = step_metrics.StepMetrics(
+    metrics = StepMetrics(
         batch_loss=_sum_over_replicas(replica, batch_loss),
         total_loss=_sum_over_replicas(replica, total_loss),
         learning_rate=learning_rate,

@@ -3,6 +3,7 @@
 import dataclasses
 from unittest import mock
 
+from absl.testing import absltest
 from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
@@ -12,7 +13,6 @@ from im2txt import encoders
 from im2txt.ops import inputs
 from im2txt.testing import shallow_inception
 from im2txt.testing import tiny
-from im2txt.training import step_options
 from im2txt.training import trainers
 
 # Without dropout the losses can be compared.
@@ -219,7 +219,7 @@ class EncoderTest(parameterized.TestCase, tf.test.TestCase):
         trainers.Trainer(
             _CONFIG,
             configuration.TrainingConfig(inception_learning_rate_factor=factor),
-            step_options.StepOptions(train_inception=True),
+            trainers.StepOptions(train_inception=True),
         )
         for factor in (1.0, 0.5)
     ]
@@ -241,7 +241,7 @@ class EncoderTest(parameterized.TestCase, tf.test.TestCase):
     trainer = trainers.Trainer(
         _CONFIG,
         configuration.TrainingConfig(),
-        step_options.StepOptions(train_inception=train_inception),
+        trainers.StepOptions(train_inception=train_inception),
     )
     variables = trainer.model.checkpoint_variables()
     earlier = {name: variable.numpy() for name, variable in variables.items()}
@@ -279,6 +279,27 @@ class MirroredTest(tf.test.TestCase):
       self.assertAllClose(expected.batch_loss, actual.batch_loss, 1e-5)
       self.assertAllClose(expected.gradient_norm, actual.gradient_norm, 1e-4)
     self.assertEqual(3, mirrored.global_step)
+
+
+class StepMetricsTest(absltest.TestCase):
+
+  def _metrics(self, **values):
+    return trainers.StepMetrics(*[tf.constant(1.0)] * 5, **values)
+
+  def test_measures_text(self):
+    metrics = self._metrics(
+        measures={
+            "self_critical/reward": tf.constant(0.51234),
+            "self_critical/entropy": tf.constant(2.0),
+        }
+    )
+
+    self.assertEqual(
+        metrics.measures_text(), ", reward = 0.5123, entropy = 2.0000"
+    )
+
+  def test_without_measures(self):
+    self.assertEqual(self._metrics().measures_text(), "")
 
 
 if __name__ == "__main__":

@@ -11,25 +11,63 @@ import tensorflow as tf
 
 from im2txt import configuration
 from im2txt.checkpointing import best_checkpoint
-from im2txt.checkpointing import checkpoint_saver
 from im2txt.checkpointing import checkpoints
 from im2txt.checkpointing import encoder_weights
-from im2txt.checkpointing import readable_checkpoint
 from im2txt.checkpointing import saved_config
+from im2txt.data import caption_data
+from im2txt.data import feature_metadata
 from im2txt.distributed import distribution as distribution_lib
-from im2txt.distributed import replicas
-from im2txt.input_data import caption_data
-from im2txt.input_data import feature_metadata
 from im2txt.runtime import stop_signals
-from im2txt.training import step_metrics
-from im2txt.training import step_options
 from im2txt.training import trainers
-from im2txt.training import training_pace
 from im2txt.training import training_steps
 from im2txt.training import training_summaries
 
+# Often enough to see that a run goes on and when it will end.
+_RATE_LOG_SECS = 10.0
+
+
 # How often to look whether evaluation found that there is no gain any more.
 _STOP_LOOK_SECS = 10.0
+
+
+class Timer:
+  """Tells when an interval is over, and starts the next."""
+
+  def __init__(self, seconds: float, *, due_at_once: bool = False):
+    self._seconds = seconds
+    self._next = time.monotonic() + (0 if due_at_once else seconds)
+
+  def is_due(self) -> bool:
+    """Whether the interval is over; then the next begins."""
+    if time.monotonic() < self._next:
+      return False
+    self._next = time.monotonic() + self._seconds
+    return True
+
+
+class Pace:
+  """Measures and logs the speed of a run."""
+
+  def __init__(self, step: int):
+    self._since = time.monotonic()
+    self._step = step
+    self.steps_per_second = 0.0
+
+  def log(self, step: int, number_of_steps: int) -> None:
+    """Logs the speed since the last log, if that is long enough ago."""
+    seconds = time.monotonic() - self._since
+    if seconds < _RATE_LOG_SECS:
+      return
+    self.steps_per_second = (step - self._step) / seconds
+    left = round((number_of_steps - step) / self.steps_per_second)
+    logging.info(
+        "global_step/sec: %.4g (%d:%02d:%02d left)",
+        self.steps_per_second,
+        left // 3600,
+        left // 60 % 60,
+        left % 60,
+    )
+    self._since, self._step = time.monotonic(), step
 
 
 class DivergedError(ValueError):
@@ -53,7 +91,7 @@ class TrainingLoop:
       model_config: configuration.ModelConfig,
       training_config: configuration.TrainingConfig,
       train_dir: str,
-      options: step_options.StepOptions = step_options.DEFAULT,
+      options: trainers.StepOptions = trainers.DEFAULT_OPTIONS,
       inception_checkpoint_file: str = "",
       distribution: distribution_lib.Distribution | None = None,
   ):
@@ -83,7 +121,7 @@ class TrainingLoop:
     if distribution.is_chief and not tf.io.gfile.isdir(train_dir):
       logging.info("Creating training directory: %s", train_dir)
       tf.io.gfile.makedirs(train_dir)
-    checkpoint = readable_checkpoint.find(train_dir)
+    checkpoint = checkpoints.find_readable(train_dir)
     self.trainer = trainers.Trainer(
         model_config, training_config, options, strategy=strategy
     )
@@ -92,11 +130,11 @@ class TrainingLoop:
     elif inception_checkpoint_file:
       self._start_encoder(inception_checkpoint_file)
     variables = self.trainer.checkpoint_variables()
-    self._average = replicas.averaging(strategy, variables.values())
+    self._average = distribution_lib.averaging(strategy, variables.values())
     self._saver = None
     if distribution.is_chief:
-      self._saver = checkpoint_saver.Saver(
-          replicas.local_variables(strategy, variables),
+      self._saver = checkpoints.Saver(
+          distribution_lib.local_variables(strategy, variables),
           train_dir,
           max_to_keep=training_config.max_checkpoints_to_keep,
       )
@@ -220,12 +258,10 @@ class TrainingLoop:
     if writer:
       text = configuration.to_markdown(data.config, self._config)
       writer.write_text("config", text, step=step)
-    pace = training_pace.Pace(step)
-    checkpoint_timer = training_pace.Timer(self._config.save_checkpoint_secs)
-    summary_timer = training_pace.Timer(
-        self._config.save_summaries_secs, due_at_once=True
-    )
-    stop_timer = training_pace.Timer(_STOP_LOOK_SECS, due_at_once=True)
+    pace = Pace(step)
+    checkpoint_timer = Timer(self._config.save_checkpoint_secs)
+    summary_timer = Timer(self._config.save_summaries_secs, due_at_once=True)
+    stop_timer = Timer(_STOP_LOOK_SECS, due_at_once=True)
     self._steps = training_steps.make_steps(
         self.trainer,
         dataclasses.replace(data, shard=self._distribution.shard),
@@ -265,9 +301,7 @@ class TrainingLoop:
       logging.info("%s", reason)
     return bool(reason)
 
-  def _check_finite(
-      self, metrics: step_metrics.StepMetrics, step: int
-  ) -> float:
+  def _check_finite(self, metrics: trainers.StepMetrics, step: int) -> float:
     loss, norm = float(metrics.total_loss), float(metrics.gradient_norm)
     if not math.isfinite(loss + norm):
       raise DivergedError(

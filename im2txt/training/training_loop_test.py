@@ -5,19 +5,20 @@ import os
 import signal
 from unittest import mock
 
+from absl.testing import absltest
 from absl.testing import parameterized
 import tensorflow as tf
 
 from im2txt import configuration
 from im2txt.checkpointing import best_checkpoint
 from im2txt.checkpointing import checkpoint_paths
-from im2txt.checkpointing import checkpoint_saver
+from im2txt.checkpointing import checkpoints
 from im2txt.checkpointing import saved_config
-from im2txt.input_data import caption_data
-from im2txt.input_data import dataset_facts
+from im2txt.data import caption_data
+from im2txt.data import dataset_facts
 from im2txt.testing import made_up_features
 from im2txt.testing import tiny
-from im2txt.training import step_options
+from im2txt.training import trainers
 from im2txt.training import training_loop
 
 _TRAINING = configuration.TrainingConfig(
@@ -115,7 +116,7 @@ class TrainingLoopTest(parameterized.TestCase, tf.test.TestCase):
     name = "InceptionV3/Conv2d_1a_3x3/weights"
     encoder.variables_by_name[name].assign([7.0])
     folder = self.create_tempdir().full_path
-    path = checkpoint_saver.Saver(
+    path = checkpoints.Saver(
         encoder.variables_by_name, folder, max_to_keep=1
     ).save(1)
     loop = self._loop(inception_checkpoint_file=path)
@@ -307,7 +308,7 @@ class TrainingOnImagesTest(tf.test.TestCase):
           model_config=tiny.CONFIG,
           training_config=configuration.TrainingConfig(),
           train_dir=train_dir,
-          options=step_options.StepOptions(train_inception=train_inception),
+          options=trainers.StepOptions(train_inception=train_inception),
       )
       steps = loop.trainer.global_step + 2
       loop.run(data, number_of_steps=steps)
@@ -315,6 +316,38 @@ class TrainingOnImagesTest(tf.test.TestCase):
     self.assertEqual(4, reader.get_tensor("global_step"))
     # SGD has no slots: the variables are those of the released checkpoints.
     self.assertLen(reader.get_variable_to_shape_map(), 383)
+
+
+class TrainingPaceTest(absltest.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self.now = 100.0
+    self.enter_context(
+        mock.patch.object(training_loop.time, "monotonic", lambda: self.now)
+    )
+
+  def test_timer_is_due_once_an_interval(self):
+    timer = training_loop.Timer(10.0)
+    self.assertFalse(timer.is_due())
+    self.now = 110.0
+    self.assertTrue(timer.is_due())
+    self.assertFalse(timer.is_due())
+
+  def test_timer_that_is_due_at_once(self):
+    self.assertTrue(training_loop.Timer(10.0, due_at_once=True).is_due())
+
+  def test_speed_and_what_is_left(self):
+    pace = training_loop.Pace(step=50)
+    self.now = 105.0
+    with self.assertNoLogs("absl"):
+      pace.log(55, 1000)
+    self.now = 120.0
+    with self.assertLogs("absl", "INFO") as logs:
+      pace.log(60, 1000)
+    # 10 steps in 20 s; 940 are left.
+    self.assertIn("global_step/sec: 0.5 (0:31:20 left)", logs.output[0])
+    self.assertEqual(0.5, pace.steps_per_second)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,21 @@
-"""A run of training as `train` is told of it, from its parts.
+"""Runs training as configured by the flags of `train`.
 
-configuration, files -> phases -> `TrainingLoop`s, one a phase
+configuration, files -> phases -> one `TrainingLoop` per phase
 cluster              -> distribution
+
+The encoder must not be trained before the decoder has settled (arXiv
+1609.06647, section 5): the noise of the first gradients would spoil its
+features. So a run may have two phases: the decoder alone, then the encoder as
+well. Each resumes from the newest checkpoint, as separate runs would, with its
+global step and the optimizer's slots.
 """
 
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
 import contextlib
 import dataclasses
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,21 +23,171 @@ from absl import logging
 import tensorflow as tf
 
 from im2txt import configuration
+from im2txt.checkpointing import checkpoint_names
 from im2txt.checkpointing import checkpoint_paths
+from im2txt.checkpointing import checkpoints
+from im2txt.checkpointing import saved_config
+from im2txt.config import presets
+from im2txt.data import caption_data
+from im2txt.data import dataset_facts
 from im2txt.distributed import clusters
 from im2txt.distributed import distribution as distribution_lib
 from im2txt.inference_utils import vocabulary
-from im2txt.input_data import caption_data
-from im2txt.input_data import dataset_facts
 from im2txt.ops import inputs
 from im2txt.runtime import folder_lock
+from im2txt.runtime import precision as precision_lib
 from im2txt.runtime import stop_signals
-from im2txt.training import mixed_precision as precision_lib
-from im2txt.training import run_configuration
 from im2txt.training import self_critical
-from im2txt.training import step_options
+from im2txt.training import trainers
 from im2txt.training import training_loop
-from im2txt.training import training_phases
+
+_Configs = tuple[configuration.ModelConfig, configuration.TrainingConfig]
+
+
+def load_configuration(
+    train_dir: str,
+    *,
+    preset: str = "",
+    overrides: str = "",
+    data_fields: Mapping[str, int] | None = None,
+) -> _Configs:
+  """Returns the folder's configuration, or a preset's, with the overrides.
+
+  Args:
+    train_dir: The folder of the run, which need not exist.
+    preset: The name of a preset for a new run; the default configuration if
+      empty. A run that goes on has its own: a preset may then be given if it
+      says the same, so that the same command goes on.
+    overrides: As for `configuration.apply_overrides`.
+    data_fields: Fields that a new run takes from its data set, unless the
+      preset or the overrides set them; see `dataset_facts.config_fields`.
+
+  Returns:
+    The model's and the training configuration.
+
+  Raises:
+    ValueError: If the folder's configuration can't be used or contradicts the
+      preset, or the overrides are not right.
+  """
+  saved = saved_config.load(train_dir)
+  is_new = _is_new(train_dir)
+  if is_new and data_fields:
+    given = {part.partition("=")[0].strip() for part in overrides.split(",")}
+    given.update(presets.PRESETS[preset]() if preset else ())
+    taken = {f: v for f, v in data_fields.items() if f not in given}
+    if taken:
+      text = ",".join(f"{field}={value}" for field, value in taken.items())
+      logging.info("The data set says: %s", text)
+      saved = configuration.apply_overrides(*saved, text)
+  if not preset:
+    return configuration.apply_overrides(*saved, overrides)
+  preset_overrides = presets.overrides(preset)
+  if not is_new:
+    configs = configuration.apply_overrides(*saved, overrides)
+    expected = configuration.apply_overrides(
+        *saved, f"{preset_overrides},{overrides}"
+    )
+    _check_same(configs, expected, preset=preset, train_dir=train_dir)
+    return configs
+  return configuration.apply_overrides(
+      *saved, f"{preset_overrides},{overrides}"
+  )
+
+
+def _is_new(folder: str) -> bool:
+  """Whether a folder has neither a configuration nor a checkpoint."""
+  config_file = os.path.join(folder, saved_config.CONFIG_FILE)
+  if tf.io.gfile.exists(config_file):
+    return False
+  return checkpoint_paths.find_latest(folder) is None
+
+
+def _check_same(
+    configs: _Configs, expected: _Configs, *, preset: str, train_dir: str
+) -> None:
+  ours, theirs = map(_values, (configs, expected))
+  differences = [
+      f"{name}={ours[name]}, not {theirs[name]}"
+      for name in ours
+      if ours[name] != theirs[name]
+  ]
+  if differences:
+    raise ValueError(
+        f"The run in {train_dir} was begun with"
+        f" {'; '.join(differences)} as of --preset={preset}. Leave the preset"
+        " out to go on with it, or choose another --train_dir."
+    )
+
+
+def _values(configs: _Configs) -> dict[str, object]:
+  return {
+      name: value
+      for config in configs
+      for name, value in dataclasses.asdict(config).items()
+  }
+
+
+class Phase(NamedTuple):
+  """A part of a run.
+
+  Attributes:
+    number_of_steps: The global step that it ends with.
+    train_inception: Whether it trains the encoder too.
+    data: What it trains on.
+  """
+
+  number_of_steps: int
+  train_inception: bool
+  data: caption_data.CaptionData
+
+
+def run_phases(
+    phases: Sequence[Phase],
+    make_loop: Callable[[bool], training_loop.TrainingLoop],
+    *,
+    train_dir: str,
+    log_every_n_steps: int = 1,
+) -> stop_signals.StopRequest:
+  """Trains until the last phase is over, or the run is to stop.
+
+  Args:
+    phases: The phases in their order; those that are over are left out, but
+      for the last one.
+    make_loop: Makes the `TrainingLoop` of `train_dir`, given whether it trains
+      the encoder too.
+    train_dir: The folder of the run.
+    log_every_n_steps: How often to log the loss.
+
+  Returns:
+    As `TrainingLoop.run` does.
+
+  Raises:
+    ValueError: As of `TrainingLoop.run`.
+  """
+  step = _newest_step(train_dir)
+  left = [phase for phase in phases[:-1] if phase.number_of_steps > step]
+  for phase in (*left, phases[-1]):
+    if phase.train_inception:
+      logging.info("From step %d on, the encoder is trained too.", step)
+    loop = make_loop(phase.train_inception)
+    request = loop.run(
+        phase.data,
+        number_of_steps=phase.number_of_steps,
+        log_every_n_steps=log_every_n_steps,
+    )
+    step = loop.trainer.global_step
+    if request.signal or step < phase.number_of_steps:
+      break
+  return request
+
+
+def _newest_step(train_dir: str) -> int:
+  """The global step of the newest checkpoint; 0 if there is none."""
+  checkpoint = checkpoints.find_readable(train_dir)
+  if checkpoint is None:
+    return 0
+  reader = checkpoints.Reader(checkpoint)
+  return int(checkpoints.read_value(reader, checkpoint_names.GLOBAL_STEP, []))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -86,7 +246,7 @@ def _train(
 ) -> stop_signals.StopRequest:
   parts = _parts(run)
   first = parts[0]
-  model_config, training_config = run_configuration.load(
+  model_config, training_config = load_configuration(
       run.train_dir,
       preset=run.preset or "",
       overrides=run.config_overrides,
@@ -95,7 +255,7 @@ def _train(
       ),
   )
   phases = [
-      training_phases.Phase(
+      Phase(
           part.number_of_steps,
           part.train_inception,
           caption_data.CaptionData(
@@ -122,7 +282,7 @@ def _train(
         model_config=model_config,
         training_config=training_config,
         train_dir=run.train_dir,
-        options=step_options.StepOptions(
+        options=trainers.StepOptions(
             train_inception=train_inception,
             objective=objective,
             scale_loss=run.mixed_precision == "float16",
@@ -133,7 +293,7 @@ def _train(
         distribution=distribution,
     )
 
-  return training_phases.run(
+  return run_phases(
       phases,
       make_loop,
       train_dir=run.train_dir,
@@ -156,7 +316,7 @@ def _uses_xla(run: Run) -> bool:
 def _settings(run: Run, model_config, training_config, phases) -> dict:
   """What must be the same in all processes, wherever they have their files."""
 
-  def describe(phase: training_phases.Phase) -> list:
+  def describe(phase: Phase) -> list:
     names = [Path(file).name for file in phase.data.files]
     of_files = [phase.data.are_features, len(names), names[0], names[-1]]
     return [phase.number_of_steps, phase.train_inception, *of_files]
@@ -203,9 +363,9 @@ def _parts(run: Run) -> list[_Part]:
 
 def _self_critical(
     run: Run,
-    phase: training_phases.Phase,
+    phase: Phase,
     training_config: configuration.TrainingConfig,
-) -> tuple[list[training_phases.Phase], step_options.Objective]:
+) -> tuple[list[Phase], trainers.Objective]:
   """The phase with its images alone, as the only one, and the objective."""
   checkpoint_paths.find(run.train_dir)  # Or else an error.
   if training_config.optimizer.lower() != "adam":

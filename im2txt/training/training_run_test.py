@@ -12,12 +12,14 @@ import tensorflow as tf
 from im2txt import configuration
 from im2txt.checkpointing import checkpoint_paths
 from im2txt.checkpointing import saved_config
+from im2txt.data import caption_data
 from im2txt.distributed import distribution
 from im2txt.runtime import folder_lock
 from im2txt.runtime import stop_signals
+from im2txt.testing import shallow_inception
 from im2txt.testing import tiny
+from im2txt.training import trainers
 from im2txt.training import training_loop
-from im2txt.training import training_phases
 from im2txt.training import training_run
 
 
@@ -36,7 +38,7 @@ class TrainingRunTestCase(parameterized.TestCase, tf.test.TestCase):
     self.phases = []
     self.make_loop = None
     self.enter_context(
-        mock.patch.object(training_phases, "run", self._run_phases)
+        mock.patch.object(training_run, "run_phases", self._run_phases)
     )
 
   def _run_phases(self, phases, make_loop, *, train_dir, log_every_n_steps):
@@ -266,6 +268,209 @@ class ClusterTest(TrainingRunTestCase):
     self.assertEqual({"timeout_secs": 9.0}, serve.call_args.kwargs)
     self.assertEqual(0, status)
     self.connect.assert_not_called()
+
+
+_KERNEL = f"{shallow_inception.LAYER}/weights"
+_TRAINING = configuration.TrainingConfig(
+    optimizer="momentum",
+    initial_learning_rate=0.1,
+    train_inception_learning_rate=0.2,
+    max_checkpoints_to_keep=10,
+    save_summaries_secs=1e9,
+)
+
+
+class TrainingPhasesTest(tf.test.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    shallow_inception.set_up(self)
+    self.dir = self.create_tempdir().full_path
+    self.data = caption_data.CaptionData(
+        files=[tiny.write_pairs(self.dir, "train-00000-of-00001", 5)],
+        config=tiny.CONFIG,
+    )
+
+  def _run(self, train_dir, first, last):
+    made = []
+
+    def make_loop(train_inception):
+      made.append(train_inception)
+      return training_loop.TrainingLoop(
+          model_config=tiny.CONFIG,
+          training_config=_TRAINING,
+          train_dir=train_dir,
+          options=trainers.StepOptions(train_inception=train_inception),
+      )
+
+    phases = [
+        training_run.Phase(first, False, self.data),
+        training_run.Phase(last, True, self.data),
+    ]
+    training_run.run_phases(phases, make_loop, train_dir=train_dir)
+    return made
+
+  def _values(self, train_dir, step):
+    path = os.path.join(train_dir, f"model.ckpt-{step}")
+    reader = tf.train.load_checkpoint(path)
+    names = reader.get_variable_to_shape_map()
+    return {name: reader.get_tensor(name) for name in names}
+
+  def test_whole_equals_resumed_in_either_phase(self):
+    whole = os.path.join(self.dir, "whole")
+    self.assertEqual([False, True], self._run(whole, 2, 4))
+    start, first, last = (self._values(whole, step) for step in (0, 2, 4))
+    # The first phase leaves the encoder alone, and has no slots for it.
+    self.assertAllEqual(start[_KERNEL], first[_KERNEL])
+    self.assertNotIn(f"{_KERNEL}/Momentum", first)
+    self.assertNotAllClose(first[_KERNEL], last[_KERNEL])
+    self.assertEqual(4, last["global_step"])
+
+    parts = os.path.join(self.dir, "parts")
+    one = training_run.Phase(1, False, self.data)
+    loop = training_loop.TrainingLoop(
+        model_config=tiny.CONFIG,
+        training_config=_TRAINING,
+        train_dir=parts,
+    )
+    training_run.run_phases([one], lambda _: loop, train_dir=parts)
+    self.assertEqual([False, True], self._run(parts, 2, 3))
+    self.assertEqual([True], self._run(parts, 2, 4))
+    actual = self._values(parts, 4)
+    self.assertEqual(last.keys(), actual.keys())
+    for name, value in last.items():
+      self.assertAllClose(value, actual[name], 1e-5, 1e-6, msg=name)
+
+
+class FakeLoop:
+  """Counts steps and stops early if it is told to."""
+
+  def __init__(self, log, step, *, stop_at=None, number=None):
+    self.trainer = self
+    self.global_step = step
+    self._log, self._stop_at, self._number = log, stop_at, number
+
+  def run(self, data, *, number_of_steps, log_every_n_steps):
+    self._log.append((data, number_of_steps, log_every_n_steps))
+    self.global_step = self._stop_at or number_of_steps
+    request = stop_signals.StopRequest()
+    request.signal = self._number
+    return request
+
+
+class StopTest(tf.test.TestCase):
+
+  def _run(self, **stop):
+    log = []
+    request = training_run.run_phases(
+        [
+            training_run.Phase(10, False, "features"),
+            training_run.Phase(20, True, "images"),
+        ],
+        lambda train_inception: FakeLoop(log, 10 * train_inception, **stop),
+        train_dir=self.create_tempdir().full_path,
+        log_every_n_steps=3,
+    )
+    return log, request
+
+  def test_both(self):
+    log, request = self._run()
+    self.assertEqual([("features", 10, 3), ("images", 20, 3)], log)
+    self.assertEqual(0, request.exit_status)
+
+  def test_evaluation_stops_the_first(self):
+    log, _ = self._run(stop_at=7)
+    self.assertEqual([("features", 10, 3)], log)
+
+  def test_signal_in_the_last_step_of_the_first(self):
+    log, request = self._run(number=signal.SIGTERM)
+    self.assertLen(log, 1)
+    self.assertEqual(143, request.exit_status)
+
+
+class RunConfigurationTest(parameterized.TestCase, tf.test.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self.dir = os.path.join(self.create_tempdir().full_path, "train")
+
+  def _begin(self, **arguments):
+    configs = training_run.load_configuration(self.dir, **arguments)
+    os.makedirs(self.dir, exist_ok=True)
+    saved_config.save(self.dir, *configs)
+    return configs
+
+  def test_default(self):
+    self.assertEqual(
+        (configuration.ModelConfig(), configuration.TrainingConfig()),
+        training_run.load_configuration(self.dir),
+    )
+
+  @parameterized.named_parameters(
+      ("default", "", "", (9, 30)),
+      ("other_overrides", "", "batch_size=7", (9, 30)),
+      ("own_size", "", "vocab_size=11", (11, 30)),
+      ("own_number", "", "seed=1, num_examples_per_epoch=5", (9, 5)),
+      ("preset", "cpu_small", "", (9, 30)),
+      ("preset_with_a_size", "quickstart", "", (32, 30)),
+  )
+  def test_new_run_takes_fields_of_the_data_set(self, preset, given, expected):
+    fields = {"vocab_size": 9, "num_examples_per_epoch": 30}
+    arguments = {"preset": preset, "overrides": given, "data_fields": fields}
+    with self.assertLogs("absl", "INFO") as logs:
+      model, training = self._begin(**arguments)
+    self.assertIn("The data set says:", logs.output[0])
+    self.assertEqual(
+        expected, (model.vocab_size, training.num_examples_per_epoch)
+    )
+    # A run that resumes has its own.
+    arguments["data_fields"] = {"vocab_size": 8, "num_examples_per_epoch": 3}
+    self.assertEqual(
+        (model, training),
+        training_run.load_configuration(self.dir, **arguments),
+    )
+
+  def test_overrides_go_above_the_preset(self):
+    model, training = self._begin(
+        preset="cpu_small", overrides="batch_size=7,seed=3"
+    )
+    self.assertEqual((7, 256), (model.batch_size, model.num_lstm_units))
+    self.assertEqual(("adam", 3), (training.optimizer, training.seed))
+
+  @parameterized.named_parameters(
+      ("the_same", "cpu_small", "batch_size=7"),
+      ("without_preset", "", ""),
+      ("with_another_rate", "cpu_small", "batch_size=7,seed=4"),
+  )
+  def test_goes_on_with(self, preset, overrides):
+    self._begin(preset="cpu_small", overrides="batch_size=7")
+    model, training = training_run.load_configuration(
+        self.dir, preset=preset, overrides=overrides
+    )
+    self.assertEqual((7, 256), (model.batch_size, model.num_lstm_units))
+    self.assertEqual("adam", training.optimizer)
+
+  @parameterized.named_parameters(
+      ("other", "quickstart", "", "vocab_size=12000, not 32; "),
+      ("overridden", "cpu_small", "", "with batch_size=7, not 64 as of"),
+  )
+  def test_contradicts(self, preset, overrides, message):
+    self._begin(preset="cpu_small", overrides="batch_size=7")
+    with self.assertRaisesRegex(ValueError, message):
+      training_run.load_configuration(
+          self.dir, preset=preset, overrides=overrides
+      )
+
+  def test_folder_that_has_only_a_checkpoint_is_not_new(self):
+    os.makedirs(self.dir)
+    tf.raw_ops.SaveV2(
+        prefix=os.path.join(self.dir, "model.ckpt-5"),
+        tensor_names=["global_step"],
+        shape_and_slices=[""],
+        tensors=[tf.constant(5)],
+    )
+    with self.assertRaisesRegex(ValueError, "was begun with"):
+      training_run.load_configuration(self.dir, preset="cpu_small")
 
 
 if __name__ == "__main__":

@@ -11,11 +11,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from im2txt.data import caption_data
 from im2txt.distributed import distribution as distribution_lib
-from im2txt.distributed import replicas
-from im2txt.input_data import caption_data
 from im2txt.ops import inputs
-from im2txt.training import step_metrics
 from im2txt.training import trainers
 
 
@@ -46,9 +44,7 @@ class Steps:
     self._batches = iter(self._dataset())
     self._run_step = trainer.step_function(self._batches.element_spec)
 
-  def run(
-      self, remaining: int
-  ) -> tuple[inputs.Batch, step_metrics.StepMetrics]:
+  def run(self, remaining: int) -> tuple[inputs.Batch, trainers.StepMetrics]:
     """Runs a step.
 
     Args:
@@ -92,15 +88,13 @@ class Steps:
 class SynchronousSteps(Steps):
   """Steps in which all replicas take part."""
 
-  def run(
-      self, remaining: int
-  ) -> tuple[inputs.Batch, step_metrics.StepMetrics]:
+  def run(self, remaining: int) -> tuple[inputs.Batch, trainers.StepMetrics]:
     """See `Steps.run`."""
     del remaining
     strategy = self._distribution.strategy
     batch = self._next_batch()
     own_batch = tf.nest.map_structure(
-        lambda part: replicas.local(strategy, part), batch
+        lambda part: distribution_lib.local(strategy, part), batch
     )
     try:
       return own_batch, self._run_step(batch)
@@ -134,9 +128,7 @@ class AsynchronousSteps(Steps):
     # By a thread: TensorFlow would wait for ever for a worker that is lost.
     threading.Thread(target=self._fetch, daemon=True).start()
 
-  def run(
-      self, remaining: int
-  ) -> tuple[inputs.Batch, step_metrics.StepMetrics]:
+  def run(self, remaining: int) -> tuple[inputs.Batch, trainers.StepMetrics]:
     """See `Steps.run`."""
     width = min(remaining, self._distribution.num_workers)
     while len(self._batches_under_way) < width:

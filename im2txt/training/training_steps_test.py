@@ -8,8 +8,8 @@ from unittest import mock
 
 import tensorflow as tf
 
+from im2txt.data import caption_data
 from im2txt.distributed import distribution
-from im2txt.input_data import caption_data
 from im2txt.testing import tiny
 from im2txt.training import training_steps
 

@@ -8,13 +8,13 @@ from tensorboard.plugins.histogram import summary_v2 as histogram_summary
 import tensorflow as tf
 
 from im2txt import show_and_tell_model
-from im2txt.distributed import replicas
-from im2txt.input_data import caption_data
-from im2txt.ops import image_batches
+from im2txt.data import caption_data
+from im2txt.distributed import distribution
+from im2txt.ops import image_inputs
 from im2txt.ops import image_processing
 from im2txt.ops import inputs
-from im2txt.runtime import whole_file
-from im2txt.training import step_metrics
+from im2txt.runtime import atomic_files
+from im2txt.training import trainers
 
 # Of the kinds of layers whose share of zeros is of interest.
 _CONVOLUTION = "Conv2d_"
@@ -34,7 +34,7 @@ class SummaryWriter:
       model: The model that is trained or evaluated.
     """
     self._folder = folder
-    with whole_file.errors_name(folder):
+    with atomic_files.errors_name(folder):
       self._writer = tf.summary.create_file_writer(folder)
     self._model = model
     # On this process' first replica, so that no other has to take part.
@@ -45,7 +45,7 @@ class SummaryWriter:
           model.encoder.features_and_end_points, args=(images,)
       )
       return {
-          name: replicas.local(strategy, result)
+          name: distribution.local(strategy, result)
           for name, result in results.items()
       }
 
@@ -53,13 +53,13 @@ class SummaryWriter:
 
   def close(self) -> None:
     """Writes what is still in memory."""
-    with whole_file.errors_name(self._folder):
+    with atomic_files.errors_name(self._folder):
       self._writer.close()
 
   @contextlib.contextmanager
   def _writing(self, step: int) -> Iterator[None]:
     """In the block, summaries of a step are written; errors name the folder."""
-    with whole_file.errors_name(self._folder):
+    with atomic_files.errors_name(self._folder):
       with self._writer.as_default(step):
         yield
       self._writer.flush()
@@ -82,7 +82,7 @@ class SummaryWriter:
 
   def write_metrics(
       self,
-      metrics: step_metrics.StepMetrics,
+      metrics: trainers.StepMetrics,
       *,
       steps_per_second: float,
       step: int,
@@ -105,7 +105,7 @@ class SummaryWriter:
     self.write_scalars(scalars, step=step)
 
   def write_batch(
-      self, batch: inputs.Batch | image_batches.ImageBatch, *, step: int
+      self, batch: inputs.Batch | image_inputs.ImageBatch, *, step: int
   ) -> None:
     """Writes what a batch holds and what the encoder makes of it."""
     with self._writing(step):

@@ -6,9 +6,9 @@ import types
 import tensorflow as tf
 
 from im2txt import show_and_tell_model
-from im2txt.input_data import caption_data
+from im2txt.data import caption_data
 from im2txt.testing import tiny
-from im2txt.training import step_metrics
+from im2txt.training import trainers
 from im2txt.training import training_summaries
 
 
@@ -32,7 +32,7 @@ class SummaryWriterTest(tf.test.TestCase):
         files=[tiny.write_pairs(folder, "records", 4)], config=tiny.CONFIG
     )
     batch = next(iter(data.evaluation_batches(feature_size=108)))
-    metrics = step_metrics.StepMetrics(
+    metrics = trainers.StepMetrics(
         *map(tf.constant, (1.5, 2.5, 0.25, 8.0, 5.0)),
         measures={"self_critical/reward": tf.constant(0.5)},
     )

@@ -1,0 +1,238 @@
+"""The image-caption pairs of a run: from files and configuration to batches."""
+
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Sequence
+import dataclasses
+import functools
+from typing import Any
+from typing import TypeVar
+
+from absl import logging
+import tensorflow as tf
+
+from im2txt import configuration
+from im2txt.data import dataset_facts
+from im2txt.ops import cached_features
+from im2txt.ops import example_order
+from im2txt.ops import feature_records
+from im2txt.ops import image_processing
+from im2txt.ops import inputs
+from im2txt.ops import tfrecords
+
+# The pipeline works ahead of the step that fails by fewer batches than this.
+_SUSPECT_BATCHES = 16
+
+_T = TypeVar("_T")
+
+
+def process_image(config: configuration.ModelConfig) -> inputs.ProcessImage:
+  """`image_processing.process_image` with the sizes and format of `config`."""
+  return functools.partial(
+      image_processing.process_image,
+      image_format=config.image_format,
+      **image_sizes(config),
+  )
+
+
+def image_sizes(config: configuration.ModelConfig) -> dict[str, Any]:
+  """The sizes that `image_processing`'s functions take, by argument."""
+  return {
+      "height": config.image_height,
+      "width": config.image_width,
+      "resize_height": config.resize_height,
+      "resize_width": config.resize_width,
+  }
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CaptionData:
+  """Files with image-caption pairs, of encoded images or cached features.
+
+  Attributes:
+    files: Names of TFRecord files.
+    config: The model's configuration.
+    are_features: Whether the files hold the encoder's features, as
+      `cache_image_features` writes them, instead of images.
+    shard: Which part of each training batch this process makes.
+  """
+
+  files: Sequence[str]
+  config: configuration.ModelConfig
+  are_features: bool = False
+  shard: example_order.Shard = example_order.WHOLE
+
+  def training_batches(
+      self, *, seed: int, start_step: int, feature_size: int
+  ) -> tf.data.Dataset:
+    """Shuffled batches, for ever, as a run from step 0 on would have them.
+
+    The configuration's batch size is that of all processes together.
+
+    Args:
+      seed: Of the order and the distortions.
+      start_step: How many steps of the run to leave out.
+      feature_size: The number of features that the decoder takes.
+
+    Returns:
+      A Dataset of `inputs.Batch`.
+    """
+    order = self._order(seed, start_step)
+    if self.are_features:
+      return cached_features.training_feature_batches(
+          self.files, order, feature_size=feature_size
+      )
+    return inputs.training_batches(
+        self.files,
+        order,
+        num_preprocess_threads=self.config.num_preprocess_threads,
+        **self.image_arguments(),
+    )
+
+  def evaluation_batches(self, *, feature_size: int) -> tf.data.Dataset:
+    """Every pair once, in order.
+
+    Args:
+      feature_size: The number of features that the decoder takes.
+
+    Returns:
+      A finite Dataset of `inputs.Batch`.
+    """
+    config = self.config
+    if self.are_features:
+      return cached_features.evaluation_feature_batches(
+          self.files,
+          feature_size=feature_size,
+          batch_size=config.batch_size,
+      )
+    return inputs.evaluation_batches(
+        self.files,
+        batch_size=config.batch_size,
+        **self.image_arguments(),
+    )
+
+  @functools.cached_property
+  def num_pairs(self) -> int:
+    """How many pairs there are.
+
+    Files of features, and those in a cloud, are read once for it.
+
+    Raises:
+      ValueError: If a file can't be used; the message says which.
+    """
+    if self.are_features:
+      layout = feature_records.read_layout(self.files)
+      return cached_features.count_pairs(self.files, layout)
+    return tfrecords.count_records(self.files)
+
+  def explained(self, elements: Iterable[_T]) -> Iterator[_T]:
+    """Passes on elements, in order, that are read from the files.
+
+    Args:
+      elements: A Dataset, or what is made of one.
+
+    Yields:
+      Each element.
+
+    Raises:
+      ValueError: If reading fails; the message says which file is the cause.
+    """
+    try:
+      yield from elements
+    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+      raise self.explain(error) from error
+
+  def explain(
+      self,
+      error: tf.errors.OpError,
+      *,
+      batch: inputs.Batch | None = None,
+      seed: int = 0,
+      start_step: int | None = None,
+  ) -> Exception:
+    """Finds what in the files made reading or using them fail.
+
+    Args:
+      error: What TensorFlow raised; it names no file.
+      batch: The batch that could be read but not used, if so it was.
+      seed: As given to `training_batches`.
+      start_step: The step of training that failed; None in evaluation.
+
+    Returns:
+      An error that names the cause, or `error` itself if none is found.
+    """
+    if batch is not None:
+      largest = max(
+          int(tf.reduce_max(batch.input_seqs)),
+          int(tf.reduce_max(batch.target_seqs)),
+      )
+      return self.unknown_word(largest) or error
+    logging.info("Looking for the cause in the input: %s", error.message)
+    if self.are_features:
+      return cached_features.find_corrupt_record(self.files) or error
+    if feature_records.are_features(self.files):
+      return ValueError(
+          f"{self.files[0]} holds cached features instead of images; such files"
+          " are given as --input_feature_pattern."
+      )
+    suspects = None
+    if start_step is not None:
+      suspects = inputs.training_records(
+          self.files,
+          self._order(seed, start_step),
+          caption_feature=self.config.caption_feature_name,
+      ).take(_SUSPECT_BATCHES * self.config.batch_size)
+    return (
+        inputs.find_corrupt_record(
+            self.files, suspects=suspects, **self.image_arguments()
+        )
+        or error
+    )
+
+  def unknown_word(self, largest: int) -> ValueError | None:
+    """What is wrong with captions by the largest of their word ids, if any."""
+    if largest < self.config.vocab_size:
+      return None
+    # The data set has the unknown word, which these files may not have.
+    fields = dataset_facts.config_fields(
+        self.files, are_features=self.are_features
+    )
+    needed = max(largest + 1, fields.get("vocab_size", 0))
+    return ValueError(
+        f"The captions hold word id {largest}, but the model has a vocab_size"
+        f" of {self.config.vocab_size}. Begin a new run with"
+        f" --config_overrides=vocab_size={needed}."
+    )
+
+  def check_captions(self) -> None:
+    """Raises a ValueError if the captions can't be those to train with.
+
+    That is if cached features have none, or if the data set says that it has
+    more words than the model; see `dataset_facts`. Next to nothing is read.
+    """
+    if self.are_features:
+      cached_features.check_captions(self.files)
+    largest = dataset_facts.largest_word_id(
+        self.files, are_features=self.are_features
+    )
+    if largest is not None and (error := self.unknown_word(largest)):
+      raise error
+
+  def image_arguments(self) -> dict[str, Any]:
+    """How records of pairs are read, by the arguments of `ops.inputs`."""
+    return {
+        "process": process_image(self.config),
+        "image_feature": self.config.image_feature_name,
+        "caption_feature": self.config.caption_feature_name,
+    }
+
+  def _order(self, seed: int, start_step: int) -> example_order.TrainingOrder:
+    """The order of the pairs in training from a step on."""
+    return example_order.TrainingOrder(
+        batch_size=self.config.batch_size,
+        seed=seed,
+        start_example=start_step * self.config.batch_size,
+        shuffle_buffer_size=self.config.shuffle_buffer_size,
+        bucket_batches=self.config.bucket_batches,
+        shard=self.shard,
+    )

@@ -1,0 +1,293 @@
+"""The distinct images of a split, each once, and what people say of them.
+
+A record of the builder is a pair, so an image is in as many records as it has
+captions; a record of cached features has an image with all its captions. Either
+way an image is encoded or captioned once, and all its captions are its
+references.
+"""
+
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
+import itertools
+import os
+import re
+from typing import Any
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from im2txt.data import caption_data
+from im2txt.inference_utils import vocabulary
+from im2txt.ops import cached_features
+from im2txt.ops import feature_records
+from im2txt.ops import inputs
+from im2txt.ops import tfrecords
+
+_IMAGE_ID = "image/image_id"
+_WORDS = "image/caption"
+_NO_ID = tf.int64.min
+_NUM_FINGERPRINTS = tf.int64.max
+
+_RECORDS_AT_ONCE = 64
+_SHARD = re.compile(r"(.+)-\d+-of-\d+")
+
+
+class Split(NamedTuple):
+  """The images of a split, in the order of their first record.
+
+  Attributes:
+    references: By image id, what people say of the image.
+    word_ids: By image id, the same captions as the model reads them, with
+      start and end word.
+    is_first: Of each record, whether it is the first of its image.
+  """
+
+  references: dict[int, list[str]]
+  word_ids: dict[int, list[list[int]]]
+  is_first: list[bool]
+
+  @property
+  def image_ids(self) -> list[int]:
+    """The ids of the images."""
+    return list(self.references)
+
+
+def split_name(files: Sequence[str]) -> str:
+  """The split that file names tell, as in val-00000-of-00004; or "val".
+
+  Those of files of several splits are joined, as in "test_val".
+  """
+  matches = map(_SHARD.fullmatch, map(os.path.basename, files))
+  names = sorted({match[1] for match in matches if match})
+  return "_".join(names) or "val"
+
+
+def scan(
+    data: caption_data.CaptionData,
+    vocab: vocabulary.Vocabulary | None = None,
+    *,
+    progress: Callable[[int], object] = lambda count: None,
+) -> Split:
+  """Reads the ids and captions of all records, and decodes no image.
+
+  Args:
+    data: The records.
+    vocab: Gives the words of captions of which the records hold the ids only;
+      if None, they are left out of the references.
+    progress: Called with the number of records that were read meanwhile.
+
+  Returns:
+    The split.
+
+  Raises:
+    ValueError: If a record can't be used, or there is none, or two images have
+      the same id.
+  """
+  captions_of = _captions_of_features if data.are_features else _captions
+  split = Split({}, {}, [])
+  fingerprint_of: dict[int, int] = {}
+  batches = (
+      tf.data.TFRecordDataset(list(data.files))
+      .batch(_RECORDS_AT_ONCE)
+      .map(_parser(data))
+      .prefetch(tf.data.AUTOTUNE)
+  )
+  for columns in data.explained(batches):
+    image_ids, fingerprints = (c.numpy().tolist() for c in columns[:2])
+    if _NO_ID in image_ids:
+      raise ValueError(
+          f"A record has no {_IMAGE_ID}, which tells the images apart."
+      )
+    for image_id, fingerprint, (words, word_ids) in zip(
+        image_ids, fingerprints, captions_of(*columns[2:]), strict=True
+    ):
+      if fingerprint_of.setdefault(image_id, fingerprint) != fingerprint:
+        raise _two_images(data, split, image_id)
+      split.is_first.append(image_id not in split.references)
+      said = split.references.setdefault(image_id, [])
+      if vocab and not words:
+        words = [list(map(vocab.id_to_word, ids)) for ids in word_ids]
+      said.extend(" ".join(caption[1:-1]) for caption in words)
+      split.word_ids.setdefault(image_id, []).extend(word_ids)
+    progress(len(image_ids))
+  if not split.is_first:
+    raise ValueError(f"The input holds no caption: {', '.join(data.files)}.")
+  return split
+
+
+def image_batches(
+    data: caption_data.CaptionData, split: Split, *, feature_size: int
+) -> tf.data.Dataset:
+  """Each image once, as the model takes it.
+
+  Args:
+    data: The records.
+    split: What `scan` found in them.
+    feature_size: The number of features that the decoder takes.
+
+  Returns:
+    A Dataset of float32 Tensors of shape [batch_size, height, width, 3], or
+    [batch_size, feature_size] if the records hold features.
+  """
+  config = data.config
+  first = first_records(data, split)
+  if data.are_features:
+    decode = cached_features.first_view_decoder(data.files, feature_size)
+    images = first.map(lambda _, record: decode(record))
+  else:
+    process = caption_data.process_image(config)
+    images = first.map(
+        lambda _, record: process(
+            encoded_image(record, data), is_training=False
+        ),
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+  return images.batch(config.batch_size).prefetch(1)
+
+
+def encoded_images(
+    data: caption_data.CaptionData, split: Split
+) -> Iterator[bytes]:
+  """Each image's file, as the records hold it, in the order of the split."""
+  for _, record in first_records(data, split):
+    yield encoded_image(record, data).numpy()
+
+
+def first_records(
+    data: caption_data.CaptionData,
+    split: Split,
+    numbers: Sequence[int] | None = None,
+) -> tf.data.Dataset:
+  """The first record of each image, in the order of the split.
+
+  Args:
+    data: The records.
+    split: What `scan` found in them.
+    numbers: Which images, counted from 0, in ascending order; all if None.
+
+  Returns:
+    A Dataset of pairs of scalar Tensors: the record's number among all records,
+    an int64, and the serialized record, a string.
+  """
+  is_wanted = np.array(split.is_first)
+  if numbers is not None:
+    is_wanted[:] = False
+    is_wanted[np.flatnonzero(split.is_first)[numbers]] = True
+  return (
+      tf.data.TFRecordDataset(list(data.files))
+      .enumerate()
+      .filter(lambda index, _: tf.constant(is_wanted)[index])
+  )
+
+
+def encoded_image(
+    record: tf.Tensor, data: caption_data.CaptionData
+) -> tf.Tensor:
+  """The image's file that a serialized pair holds; both scalar strings."""
+  image, _ = inputs.parse_sequence_example(
+      record,
+      image_feature=data.config.image_feature_name,
+      caption_feature=data.config.caption_feature_name,
+  )
+  return image
+
+
+def _parser(
+    data: caption_data.CaptionData,
+) -> Callable[[tf.Tensor], tuple[Any, ...]]:
+  """What reads of serialized records ids, fingerprints of images, captions."""
+  features = {_IMAGE_ID: tf.io.FixedLenFeature([], tf.int64, _NO_ID)}
+  name = data.config.caption_feature_name
+  image_name = data.config.image_feature_name
+  image = {image_name: tf.io.FixedLenFeature([], tf.string, "")}
+
+  @tf.autograph.experimental.do_not_convert
+  def parse_pairs(serialized: tf.Tensor) -> tuple[Any, ...]:
+    context, captions, lengths = tf.io.parse_sequence_example(
+        serialized,
+        context_features=features | image,
+        # The builder keeps each word in a list of its own.
+        sequence_features={
+            _WORDS: tf.io.FixedLenSequenceFeature(
+                [], tf.string, allow_missing=True
+            ),
+            name: tf.io.FixedLenSequenceFeature([], tf.int64),
+        },
+    )
+    words = captions[_WORDS], lengths[_WORDS]
+    fingerprints = _fingerprints(context[image_name])
+    said = captions[name], lengths[name]
+    return context[_IMAGE_ID], fingerprints, *words, *said
+
+  if not data.are_features:
+    return parse_pairs
+  layout = feature_records.read_layout(data.files)
+
+  @tf.autograph.experimental.do_not_convert
+  def parse_features(serialized: tf.Tensor) -> tuple[Any, ...]:
+    context, _, _ = tf.io.parse_sequence_example(
+        serialized, context_features=features
+    )
+    views, captions = feature_records.parse_feature_examples(serialized, layout)
+    return context[_IMAGE_ID], _fingerprints(views[:, 0]), captions
+
+  return parse_features
+
+
+def _fingerprints(images: tf.Tensor) -> tf.Tensor:
+  """Numbers that tell images apart; an int64 Tensor of the same shape.
+
+  Args:
+    images: A string Tensor of any shape, of files or features.
+  """
+  return tf.strings.to_hash_bucket_fast(images, _NUM_FINGERPRINTS)
+
+
+def _two_images(
+    data: caption_data.CaptionData, split: Split, image_id: int
+) -> ValueError:
+  """What is wrong if the record after `split` is another image of that id."""
+  first = np.flatnonzero(split.is_first)[split.image_ids.index(image_id)]
+  ends = np.cumsum([tfrecords.count_records([file]) for file in data.files])
+  files = [
+      data.files[number]
+      for number in np.searchsorted(ends, [first, len(split.is_first)], "right")
+  ]
+  return ValueError(
+      f"Two images have the number {image_id}, one in {files[0]}, one in"
+      f" {files[1]}. Build one of the data sets again with numbers of its own;"
+      " its captions may give them, as image_id or as MSCOCO's id."
+  )
+
+
+def _captions(
+    *columns: tf.Tensor,
+) -> Iterator[tuple[list[list[str]], list[list[int]]]]:
+  """Of each pair its caption's words, if it has them, and word ids."""
+  rows = zip(*(column.numpy().tolist() for column in columns), strict=True)
+  for words, num_words, word_ids, num_ids in rows:
+    words = [
+        vocabulary.without_bytes_literal(word.decode(errors="replace"))
+        for word in words[:num_words]
+    ]
+    yield [words] if words else [], [word_ids[:num_ids]]
+
+
+def _captions_of_features(
+    captions: tf.RaggedTensor,
+) -> Iterator[tuple[list[list[str]], list[list[int]]]]:
+  """Of each image no words, and the word ids of all its captions."""
+
+  # A hundred times faster than `to_list`.
+  def rows(values: list[Any], splits: tf.Tensor) -> list[Any]:
+    bounds = itertools.pairwise(splits.numpy().tolist())
+    return [values[start:stop] for start, stop in bounds]
+
+  word_ids = captions.flat_values.numpy().tolist()
+  for row in rows(
+      rows(word_ids, captions.values.row_splits), captions.row_splits
+  ):
+    yield [], row

@@ -1,0 +1,237 @@
+"""Computes the features of each distinct image once, and keeps them in files.
+
+While the encoder is frozen, all that training needs of an image is what the
+encoder sees in it. The builder writes an image once for each of its captions;
+here it is encoded once, and its record holds all its captions:
+
+    train-00000-of-00256 ... --> encoder --> OUTPUT_DIR/train-00000-of-00008 ...
+                                             OUTPUT_DIR/features.json
+
+Features are of use only with the encoder that made them; `features.json` says
+which one that was. A run that was stopped goes on with the files that are
+missing. No batch has images of two files, so that it ends with the same bytes.
+"""
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Sequence
+import hashlib
+import itertools
+import json
+import os
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from im2txt import configuration
+from im2txt.data import caption_data
+from im2txt.data import dataset_facts
+from im2txt.data import distinct_images
+from im2txt.data import feature_metadata
+from im2txt.ops import feature_records
+from im2txt.ops import image_embedding
+from im2txt.runtime import atomic_files
+
+_VIEWS_AHEAD = 64
+
+
+class Options(NamedTuple):
+  """How the features of a set of images are made and stored.
+
+  Attributes:
+    num_views: How often an image is encoded: once in its central crop, and
+      otherwise as training distorts it.
+    num_shards: The number of files to write.
+    seed: Of the distortions.
+    dtype: "float16", which ends at 65504, or "float32".
+  """
+
+  num_views: int = 1
+  num_shards: int = 8
+  seed: int = 12345
+  dtype: str = "float16"
+
+
+def write(
+    data: caption_data.CaptionData,
+    images: distinct_images.Split,
+    encoder: image_embedding.ImageEncoder,
+    *,
+    output_dir: str,
+    prefix: str,
+    options: Options,
+    progress: Callable[[int], object],
+) -> None:
+  """Encodes the images and writes their features and captions.
+
+  Files of that prefix are replaced, but those of an earlier run of the same
+  call, if it did not get to its end, are kept.
+
+  Args:
+    data: The image-caption pairs.
+    images: What `distinct_images.scan` found in them.
+    encoder: The encoder, with the weights to use.
+    output_dir: The folder to write to; made if it is missing.
+    prefix: The first part of the files' names, such as "train".
+    options: How the features are made and stored.
+    progress: Called with the number of images that were encoded, or found so.
+
+  Raises:
+    ValueError: If the folder holds features of another encoder under another
+      prefix, or a feature is too large for its type.
+    CorruptRecordError: If a record can't be used.
+  """
+  tf.io.gfile.makedirs(output_dir)
+  is_resumed = feature_metadata.begin_set(
+      output_dir,
+      prefix,
+      encoder,
+      data.config,
+      description={
+          "images": len(images.image_ids),
+          "captions": len(images.is_first),
+          "source": _digest(images),
+          **_describe_words(data, images),
+          **options._asdict(),
+      },
+  )
+  path = os.path.join(output_dir, prefix)
+  shards = _shards(path, len(images.image_ids), options.num_shards)
+  for file in _present_shards(path, set(shards) if is_resumed else set()):
+    progress(len(shards.pop(file)))
+  numbers = [number for shard in shards.values() for number in shard]
+  views = data.explained(_views(data, images, numbers, options))
+  for file, shard in shards.items():
+    features = _encode(
+        itertools.islice(views, len(shard)),
+        encoder,
+        data.config,
+        options,
+        progress,
+    )
+    image_ids = images.image_ids[shard.start : shard.stop]
+    captions = [images.word_ids[image_id] for image_id in image_ids]
+    _write_shard(file, zip(image_ids, features, captions, strict=True))
+  feature_metadata.end_set(output_dir, prefix)
+
+
+def _describe_words(
+    data: caption_data.CaptionData, images: distinct_images.Split
+) -> dict[str, int]:
+  """Returns the largest word id and, if the records say, the vocab_size."""
+  fields = dataset_facts.config_fields(data.files)
+  captions = itertools.chain.from_iterable(images.word_ids.values())
+  largest = max(map(max, filter(None, captions)), default=0)
+  return {
+      "largest_word_id": largest,
+      **{name: fields[name] for name in ("vocab_size",) if name in fields},
+  }
+
+
+def _shards(path: str, num_images: int, num_shards: int) -> dict[str, range]:
+  """The names of files and which images are to be in each."""
+  bounds = [num_images * i // num_shards for i in range(num_shards + 1)]
+  return {
+      f"{path}-{i:05d}-of-{num_shards:05d}": range(*bounds[i : i + 2])
+      for i in range(num_shards)
+  }
+
+
+def _present_shards(path: str, wanted: set[str]) -> set[str]:
+  """The wanted files that are there; removes all others."""
+  present = set(tf.io.gfile.glob(f"{path}-?????-of-?????*"))
+  for file in present - wanted:
+    tf.io.gfile.remove(file)
+  return present & wanted
+
+
+def _digest(images: distinct_images.Split) -> str:
+  """Identifies the images, by their ids, and their captions."""
+  captions = list(images.word_ids.values())
+  text = json.dumps([images.image_ids, captions, images.is_first])
+  return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _views(
+    data: caption_data.CaptionData,
+    images: distinct_images.Split,
+    numbers: Sequence[int],
+    options: Options,
+) -> tf.data.Dataset:
+  """All views of each of some images.
+
+  Args:
+    data: The image-caption pairs.
+    images: What `distinct_images.scan` found in them.
+    numbers: Which of the images, in ascending order.
+    options: How many views, and their seed.
+
+  Returns:
+    A Dataset of float32 Tensors, [num_views, height, width, 3].
+  """
+  process = caption_data.process_image(data.config)
+
+  @tf.autograph.experimental.do_not_convert
+  def image_views(index: tf.Tensor, serialized: tf.Tensor) -> tf.Tensor:
+    encoded_image = distinct_images.encoded_image(serialized, data)
+    views = [process(encoded_image, is_training=False)]
+    for view in range(1, options.num_views):
+      seed = tf.random.experimental.stateless_fold_in(
+          tf.stack([tf.cast(options.seed, tf.int64), index]), view
+      )
+      # The two orders of the colour distortions by turns.
+      views.append(
+          process(encoded_image, is_training=True, thread_id=view, seed=seed)
+      )
+    return tf.stack(views)
+
+  return (
+      distinct_images.first_records(data, images, numbers)
+      .map(
+          image_views,
+          num_parallel_calls=tf.data.AUTOTUNE,
+          deterministic=True,
+      )
+      .prefetch(max(1, _VIEWS_AHEAD // options.num_views))
+  )
+
+
+def _encode(
+    views: Iterator[tf.Tensor],
+    encoder: image_embedding.ImageEncoder,
+    config: configuration.ModelConfig,
+    options: Options,
+    progress: Callable[[int], object],
+) -> Iterator[np.ndarray]:
+  """The features of each image; arrays of shape [num_views, feature_size]."""
+  batch_size = max(1, config.batch_size // options.num_views)
+  while batch := list(itertools.islice(views, batch_size)):
+    features = encoder(tf.concat(batch, axis=0)).numpy()
+    with np.errstate(over="ignore"):
+      stored = features.astype(options.dtype)
+    if not np.isfinite(stored).all():
+      raise ValueError(
+          f"The encoder gives features up to {features.max()}, which"
+          f" {options.dtype} can't hold. Is it a trained one?"
+      )
+    progress(len(batch))
+    yield from stored.reshape([len(batch), *batch[0].shape[:1], -1])
+
+
+def _write_shard(
+    path: str, rows: Iterable[tuple[int, np.ndarray, list[list[int]]]]
+) -> None:
+  temporary = path + ".tmp"
+  try:
+    with tf.io.TFRecordWriter(temporary) as writer:
+      for row in rows:
+        with atomic_files.errors_name(path):
+          writer.write(feature_records.serialize_feature_example(*row))
+      with atomic_files.errors_name(path):
+        writer.close()
+    tf.io.gfile.rename(temporary, path, overwrite=True)
+  finally:
+    if tf.io.gfile.exists(temporary):
+      tf.io.gfile.remove(temporary)

@@ -1,1 +1,0 @@
-"""What training and evaluation read: pairs, images, features."""
