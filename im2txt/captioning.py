@@ -145,7 +145,10 @@ class Captioner:
       file = os.fspath(vocab) or model_loader.words_file(paths)
       vocab = vocabulary.Vocabulary(file)
     model = model_loader.load(
-        paths, vocab, config_overrides, precision=precision
+        model_loader.resolve(paths),
+        vocab,
+        config_overrides,
+        precision=precision,
     )
     return cls(model, vocab)
 

@@ -175,7 +175,7 @@ def main(argv: list[str]) -> int:
       len(files),
       _INPUT_FILES.value,
   )
-  paths = model_loader.find_all(_CHECKPOINT_PATH.value)
+  paths = model_loader.resolve(_CHECKPOINT_PATH.value)
   failed = list(problems)
   caption = functools.partial(
       _caption, paths=paths, vocab=vocab, failed=failed, num_files=len(files)

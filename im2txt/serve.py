@@ -186,7 +186,7 @@ def main(argv: list[str]) -> None:
   # Before the model is loaded, which takes a while.
   with server.bind(_HOST.value, _PORT.value) as bound:
     captioner = captioning.Captioner.load(
-        model_loader.find_all(_CHECKPOINT_PATH.value),
+        model_loader.resolve(_CHECKPOINT_PATH.value),
         _VOCAB_FILE.value,
         _CONFIG_OVERRIDES.value,
         precision=_PRECISION.value,

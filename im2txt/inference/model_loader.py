@@ -23,20 +23,20 @@ class CaptionModel(Protocol):
 
   @property
   def vocab_size(self) -> int:
-    """The number of words that the model knows."""
+    """Number of words in the vocabulary of the model."""
 
   def prepare_image(self, encoded_image: tf.Tensor) -> tf.Tensor:
-    """Does what is done with each image alone; called in threads.
+    """Prepares one image; called in threads.
 
     Args:
-      encoded_image: A scalar string Tensor, a whole JPEG or PNG file.
+      encoded_image: A scalar string Tensor: the content of a JPEG or PNG file.
 
     Returns:
-      What `image_states` takes of the image, of always the same shape.
+      A Tensor for `image_states`, whose shape is the same for all images.
     """
 
   def image_states(self, images: tf.Tensor) -> tf.Tensor:
-    """The states of captions before the start word.
+    """Computes the decoder states before the start word.
 
     Args:
       images: Prepared images, in a Tensor of shape [batch_size, ...].
@@ -51,49 +51,37 @@ class CaptionModel(Protocol):
     """See `CaptionDecoder.decode_step`."""
 
 
-def find(path: str) -> str:
-  """The model at a path that a user gave.
-
-  Args:
-    path: A frozen graph, a file whose name ends in ".pb", the folder of a
-      SavedModel, or what `checkpoint_paths.find` takes.
-
-  Returns:
-    The path of what was exported, or the checkpoint's, without suffix.
-
-  Raises:
-    FileNotFoundError: If there is no such checkpoint.
-  """
-  return path if _is_exported(path) else checkpoint_paths.find(path)
-
-
 def words_file(paths: Sequence[str]) -> str:
-  """The vocabulary's file in a SavedModel, the only path; else ""."""
+  """Returns the vocabulary file of a SavedModel, if it is the only path."""
   if len(paths) == 1 and saved_model.is_saved_model(paths[0]):
     return saved_model.words_file(paths[0])
   return ""
 
 
-def find_all(paths: str) -> list[str]:
-  """The models of an ensemble that a user lists.
+def resolve(paths: str | Sequence[str]) -> list[str]:
+  """Finds the models that a user names.
 
   Args:
-    paths: What `find` takes; several are separated by commas. A name that holds
-      a comma stands alone.
+    paths: A list of paths, or paths separated by commas; a name that contains a
+      comma stands alone. A path is a frozen graph, whose name ends in ".pb",
+      the folder of a SavedModel, or a checkpoint or folder as
+      `checkpoint_paths.find` takes it.
 
   Returns:
-    The models' paths.
+    The path of each exported model or checkpoint, without suffix, for `load`.
 
   Raises:
-    FileNotFoundError: If there is no model, or not one of them.
+    FileNotFoundError: If a checkpoint does not exist, or none is named.
   """
+  if not isinstance(paths, str):
+    return [_find(path) for path in paths]
   if (
       "," not in paths
       or tf.io.gfile.exists(paths)
       or checkpoint_paths.exists(paths)
   ):
-    return [find(paths)]
-  separate = [find(p.strip()) for p in paths.split(",") if p.strip()]
+    return [_find(paths)]
+  separate = [_find(p.strip()) for p in paths.split(",") if p.strip()]
   if not separate:
     raise FileNotFoundError(f"No checkpoint found at: {paths}")
   return separate
@@ -109,36 +97,41 @@ def load(
   """Loads a model, or several as an ensemble.
 
   Args:
-    paths: What `find` takes.
-    vocab: The vocabulary that all were trained with.
-    config_overrides: As of `captioning.Captioner.load`, for each of them.
-    precision: As of `captioning.Captioner.load`.
+    paths: The paths that `resolve` returned.
+    vocab: The vocabulary that the models were trained with.
+    config_overrides: Changes to the configuration of each model, in the form
+      "field=value,field=value".
+    precision: Data type in which the encoder computes: "float32" or "bfloat16".
 
   Returns:
     The model.
 
   Raises:
-    FileNotFoundError: If one of them is not there.
-    ValueError: If these don't fit each other or the configuration.
+    FileNotFoundError: If a model does not exist.
+    ValueError: If the models, the vocabulary and the configuration do not fit
+      each other.
   """
   if not paths:
-    raise ValueError("A checkpoint is needed, or several. Got none.")
-  found = [find(path) for path in paths]
-  exported = [path for path in found if _is_exported(path)]
-  if exported and len(found) > 1:
+    raise ValueError("At least one checkpoint is needed. Got none.")
+  exported = [path for path in paths if _is_exported(path)]
+  if exported and len(paths) > 1:
     raise ValueError(
         f"An ensemble is made of checkpoints, but {exported[0]} is a model that"
-        " was exported. Give the checkpoint that it was made of."
+        " was exported. Use the checkpoint that it was exported from."
     )
   if exported:
     return _load_exported(exported[0], config_overrides, precision)
-  configs = [saved_config.load(path, config_overrides)[0] for path in found]
-  # Before a model is made, which takes a while.
+  configs = [saved_config.load(path, config_overrides)[0] for path in paths]
+  # Checked first, because building a model takes a while.
   for config in configs:
     vocab.check_fits(config.vocab_size)
-  if len(found) > 1:
-    return ensemble.load(configs, found, precision)
-  return inference_model.InferenceModel(configs[0], found[0], precision)
+  if len(paths) > 1:
+    return ensemble.load(configs, paths, precision)
+  return inference_model.InferenceModel(configs[0], paths[0], precision)
+
+
+def _find(path: str) -> str:
+  return path if _is_exported(path) else checkpoint_paths.find(path)
 
 
 def _is_exported(path: str) -> bool:
@@ -150,8 +143,8 @@ def _load_exported(
 ) -> CaptionModel:
   if config_overrides or precision != "float32":
     raise ValueError(
-        "An exported model can't be configured any more: leave"
-        " --config_overrides and --precision out. Got:"
+        "An exported model can't be configured any more: omit"
+        " --config_overrides and --precision. Got:"
         f" {config_overrides!r} and {precision!r}."
     )
   if saved_model.is_saved_model(path):

@@ -30,23 +30,23 @@ class CaptionModelTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_finds_one_model(self):
     for path in (self.path, f"{self.folder}/a,b", f"{self.path}.index"):
-      self.assertEqual(model_loader.find(path), self.path)
-      self.assertEqual(model_loader.find_all(path), [self.path])
-    self.assertEqual(model_loader.find("x.pb"), "x.pb")
+      self.assertEqual(model_loader.resolve([path]), [self.path])
+      self.assertEqual(model_loader.resolve(path), [self.path])
+    self.assertEqual(model_loader.resolve(["x.pb"]), ["x.pb"])
 
   def test_finds_several(self):
     without_comma = f"{self.create_tempdir().full_path}/link"
     os.symlink(f"{self.folder}/a,b", without_comma)
     name = os.path.basename(self.path)
     self.assertEqual(
-        model_loader.find_all(f"{without_comma}, {without_comma}/{name},x.pb,"),
+        model_loader.resolve(f"{without_comma}, {without_comma}/{name},x.pb,"),
         [f"{without_comma}/{name}"] * 2 + ["x.pb"],
     )
 
   @parameterized.parameters("", ",", "/no/x", "/no/x,/no/y")
   def test_finds_none(self, paths):
     with self.assertRaisesRegex(FileNotFoundError, "No checkpoint found at"):
-      model_loader.find_all(paths)
+      model_loader.resolve(paths)
 
   def test_loads_a_checkpoint_or_several(self):
     alone = model_loader.load([self.path], self.vocab)

@@ -22,37 +22,36 @@ import numpy as np
 import tensorflow as tf
 
 from im2txt import configuration
-from im2txt.checkpointing import checkpoint_paths
-from im2txt.checkpointing import checkpoints
-from im2txt.inference import frozen_graph
 from im2txt.runtime import home_folder
 
 
-class Model(Protocol):
-  """A model with variables that a checkpoint holds."""
+class RestorableModel(Protocol):
+  """A model whose variables are restored from a checkpoint."""
 
   def checkpoint_variables(self) -> Mapping[str, tf.Variable]:
-    """The variables by their names in a checkpoint."""
+    """Returns the variables by their names in a checkpoint."""
 
 
 class InferenceWrapperBase(abc.ABC):
   """A model that feeds an image, then advances captions by a word a step."""
 
   @abc.abstractmethod
-  def build_model(self, model_config: configuration.ModelConfig) -> Model:
+  def build_model(
+      self, model_config: configuration.ModelConfig
+  ) -> RestorableModel:
     """Builds the model, with initial values."""
 
-  def use_graph(self, graph: frozen_graph.FrozenGraph) -> None:
-    """Takes a graph for the model, in place of `build_model`."""
+  def use_graph(self, graph: Any) -> None:
+    """Uses a `FrozenGraph` as the model, in place of `build_model`."""
     raise NotImplementedError(f"{type(self).__name__} takes no graphs.")
 
   @abc.abstractmethod
   def feed_image(self, sess: Any, encoded_image: bytes) -> np.ndarray:
-    """The state after an image.
+    """Computes the decoder state after an image.
 
     Args:
       sess: Not used.
-      encoded_image: An image file.
+      encoded_image: The content of an image file.
 
     Returns:
       An array of shape [1, state_size].
@@ -88,8 +87,12 @@ class InferenceWrapperBase(abc.ABC):
       A function of `sess` that restores the model from the checkpoint.
 
     Raises:
-      FileNotFoundError: If there is no checkpoint.
+      FileNotFoundError: If the checkpoint does not exist.
     """
+    # Imported here, as in `build_graph_from_proto` and `restore`: this class is
+    # the original's interface, on top of the packages that implement it.
+    from im2txt.checkpointing import checkpoint_paths
+
     path = checkpoint_paths.find(home_folder.expand(checkpoint_path))
     logging.info("Building model.")
     model = self.build_model(model_config)
@@ -102,23 +105,26 @@ class InferenceWrapperBase(abc.ABC):
       saver_def_file: str | None = None,
       checkpoint_path: str = "",
   ) -> Callable[[Any], None]:
-    """Takes the model from a graph in a file.
+    """Loads the model from a graph in a file.
 
     Args:
-      graph_def_file: A binary GraphDef with the tensors of `frozen_graph`, that
-        is the original's inference graph.
-      saver_def_file: Not used: how to read a checkpoint is known.
-      checkpoint_path: A checkpoint, or a folder, whose newest one is taken. A
-        frozen graph needs none.
+      graph_def_file: The path of a binary GraphDef: the original's inference
+        graph, with the tensors that `frozen_graph` lists.
+      saver_def_file: Not used.
+      checkpoint_path: The path of a checkpoint, or of a folder, for its newest
+        checkpoint. Not needed for a frozen graph.
 
     Returns:
-      A function of `sess` that reads the graph and gives it the checkpoint's
-      values. It raises a FileNotFoundError or a ValueError if the files are not
-      there or not those of a model.
+      A function of `sess` that reads the graph and restores the checkpoint. It
+      raises a FileNotFoundError if a file does not exist, and a ValueError if
+      it is not a model.
 
     Raises:
-      FileNotFoundError: If there is no checkpoint.
+      FileNotFoundError: If the checkpoint does not exist.
     """
+    from im2txt.checkpointing import checkpoint_paths
+    from im2txt.inference import frozen_graph
+
     del saver_def_file
     graph_def_file = home_folder.expand(graph_def_file)
     checkpoint_path = home_folder.expand(checkpoint_path)
@@ -128,14 +134,18 @@ class InferenceWrapperBase(abc.ABC):
     )
 
 
-def restore(model: Model, checkpoint: str, *, averaged: bool = False) -> None:
-  """Restores a model, saying so in the log; see `checkpoints.restore`.
+def restore(
+    model: RestorableModel, checkpoint: str, *, averaged: bool = False
+) -> None:
+  """Restores a model, with lines in the log; see `checkpoints.restore`.
 
   Args:
-    model: The model.
-    checkpoint: The checkpoint's path, without suffix.
-    averaged: Whether to take the averages of the variables that have one.
+    model: The model to restore.
+    checkpoint: The path of the checkpoint, without suffix.
+    averaged: Whether to restore moving averages where the checkpoint has them.
   """
+  from im2txt.checkpointing import checkpoints
+
   logging.info("Loading model from checkpoint: %s", checkpoint)
   checkpoints.restore(
       model.checkpoint_variables(),
