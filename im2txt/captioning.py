@@ -43,7 +43,7 @@ _MAX_SEARCHES = 16
 
 
 class ImageError(ValueError):
-  """An image can't be read or decoded; says why."""
+  """The reason why an image cannot be read or decoded."""
 
 
 class SearchOptions(TypedDict, total=False):
@@ -63,7 +63,7 @@ class CaptionOptions(SearchOptions, total=False):
 
 
 def _content(image_file: Any) -> bytes:
-  """What `Captioner.caption_each` is given, if it is a file's content."""
+  """Checks that a source of `Captioner.caption_each` is bytes."""
   if not isinstance(image_file, bytes | bytearray | memoryview):
     raise TypeError(
         "Give a list of image files' contents, each as bytes, such as"
@@ -135,8 +135,9 @@ class Captioner:
       The captioner.
 
     Raises:
-      FileNotFoundError: If there is no such checkpoint or vocabulary.
-      ValueError: If these don't fit each other or the configuration.
+      FileNotFoundError: If a checkpoint or the vocabulary does not exist.
+      ValueError: If the checkpoint, the vocabulary and the configuration do
+        not fit each other.
     """
     if isinstance(checkpoint, str | os.PathLike):
       checkpoint = [checkpoint]
@@ -193,9 +194,9 @@ class Captioner:
     Args:
       sources: JPEG, PNG, WebP, GIF or BMP files' contents, or what `read`
         takes.
-      read: Gives an image file's content, or raises an OSError or an error of
-        TensorFlow; it is called in threads.
-      batch_size: How many images to caption at once. The next batch is decoded
+      read: Function that returns the content of an image file, or raises an
+        OSError or a TensorFlow error; called in threads.
+      batch_size: Number of images per batch. The next batch is decoded
         meanwhile, so two are in memory.
       max_pixels: The most pixels that an image may have; None for any number.
         An image with more gets an `ImageError` and is not decoded.
@@ -208,7 +209,7 @@ class Captioner:
       or why there are none.
 
     Raises:
-      TypeError: If a source is no bytes, without a `read`.
+      TypeError: If a source is not bytes and `read` is not given.
       ValueError: If `batch_size` or a search option is too small.
     """
     if batch_size < 1:
@@ -270,7 +271,7 @@ def _map_ahead(
     items: Iterable[Any],
     batch_size: int,
 ) -> Iterator[list[Any]]:
-  """Batches of a function's values, computed in threads one batch ahead."""
+  """Yields batches of a function's values, computed in threads ahead."""
   remaining = iter(items)
   pending: deque[list[futures.Future]] = deque()
   while True:

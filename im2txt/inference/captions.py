@@ -1,4 +1,4 @@
-"""A caption as people use it, made from what the search found."""
+"""Converts beam search output to captions."""
 
 from collections.abc import Iterator
 import dataclasses
@@ -23,8 +23,8 @@ class Caption:
     word_probabilities: The probability of each word, given those before it.
     end_probability: The probability of the end word after the words; None if
       the caption did not come to the end word within the greatest length.
-    score: What captions are ranked by: the log-probability, over the length to
-      the power of the normalization factor if that is positive.
+    score: The value by which captions are ranked: the log-probability, divided
+      by length ** normalization factor if the factor is positive.
   """
 
   words: tuple[str, ...]
@@ -35,7 +35,7 @@ class Caption:
 
   @property
   def sentence(self) -> str:
-    """The words, with a space between each two."""
+    """The words, separated by spaces."""
     return " ".join(self.words)
 
   @property
@@ -49,20 +49,20 @@ class Caption:
 
   @property
   def is_complete(self) -> bool:
-    """Whether it came to the end word."""
+    """Whether the caption ends with the end word."""
     return self.end_probability is not None
 
 
 def from_search(
     result: beam_search.BeamSearchResult, vocab: vocabulary.Vocabulary
 ) -> Iterator[list[Caption]]:
-  """Puts the captions of a batch into words.
+  """Converts the captions of a batch from word ids to words.
 
-  Only the end word that completes a caption is left out; a caption without one
+  Only the end word of a complete caption is removed; an incomplete caption
   keeps its last word, which the original dropped.
 
   Args:
-    result: What the search found, as eager tensors.
+    result: The output of the beam search, as eager tensors.
     vocab: The vocabulary; ids beyond it become the unknown word, with a
       warning in the log.
 
@@ -93,7 +93,7 @@ def from_search(
 
 
 def _check_known(word_ids: np.ndarray, vocab: vocabulary.Vocabulary) -> None:
-  """Warns, once, of a vocabulary with fewer words than the model's own."""
+  """Warns, once, if the vocabulary has fewer words than the model."""
   num_words = len(vocab.reverse_vocab)
   if max(word_ids, default=0) >= num_words:
     logging.log_first_n(

@@ -1,4 +1,4 @@
-"""Several models that caption together: an ensemble.
+"""An ensemble: several models that caption together.
 
 The next word's distribution is the mean of the members' distributions, as for
 the captions that Vinyals et al. sent to the MSCOCO challenge (arXiv 1609.06647,
@@ -31,19 +31,19 @@ class Ensemble:
   """A `CaptionModel` that averages the probabilities of several models.
 
   Attributes:
-    vocab_size: The number of words that each member knows.
+    vocab_size: Number of words in the vocabulary of each member.
     members: The models.
   """
 
   def __init__(self, members: Sequence[inference_model.InferenceModel]):
-    """Takes models that are ready for use; `load` reads some.
+    """Creates an ensemble of loaded models; see also `load`.
 
     Args:
-      members: At least one. They were trained with the same vocabulary, and
-        prepare images in the same way.
+      members: One or more models, trained with the same vocabulary and the
+        same image preprocessing.
 
     Raises:
-      ValueError: If they don't fit each other, or there is none.
+      ValueError: If the models do not fit each other, or the list is empty.
     """
     if not members:
       raise ValueError("An ensemble has at least one member. Got none.")
@@ -58,7 +58,7 @@ class Ensemble:
     return self.members[0].prepare_image(encoded_image)
 
   def image_states(self, images: tf.Tensor) -> tf.Tensor:
-    """The members' states after images.
+    """Computes the decoder states of all members after images.
 
     Args:
       images: A float32 Tensor of shape [batch_size, height, width, 3].
@@ -106,14 +106,14 @@ def load(
 
   Args:
     configs: The members' configurations.
-    checkpoints: Their paths, without suffix.
-    precision: What the encoders compute in: "float32" or "bfloat16".
+    checkpoints: The paths of the members' checkpoints, without suffix.
+    precision: Data type in which the encoders compute: "float32" or "bfloat16".
 
   Returns:
     The ensemble.
 
   Raises:
-    FileNotFoundError: If there is no such checkpoint.
+    FileNotFoundError: If a checkpoint does not exist.
     ValueError: If one is damaged or doesn't fit its configuration, or the
       members don't fit each other.
   """
@@ -140,7 +140,7 @@ def load(
 
 
 def _digest(checkpoint: str) -> str:
-  """Identifies the encoder's values in a checkpoint."""
+  """Returns a digest of the encoder's values in a checkpoint."""
   reader = checkpoints.Reader(checkpoint)
   digest = hashlib.sha256()
   for name in sorted(reader.shapes):

@@ -1,8 +1,8 @@
 """A trained model that captions images and does nothing else.
 
-It finds what a `ShowAndTellModel` of the same checkpoint finds, but is ready in
-half the time and with less memory: its encoder has no variables, and values are
-read one by one instead of all made, all read and all replaced.
+It captions as a `ShowAndTellModel` with the same checkpoint does, but loads
+in half the time and with less memory: its encoder has no variables, and values
+are read one by one instead of all created, all read and all replaced.
 
 With the precision "bfloat16" most of the encoder, which does nine tenths of the
 work, computes in that type; its first layers and the decoder stay in float32.
@@ -42,17 +42,17 @@ class InferenceModel:
       as_variables: bool = False,
       encoder: folded_encoder.FoldedEncoder | None = None,
   ):
-    """Makes the model, saying in the log what it reads.
+    """Builds the model from a checkpoint, with lines in the log.
 
     Args:
       config: The model's configuration.
       checkpoint: The checkpoint's path, without suffix.
-      precision: What the encoder computes in: "float32" or "bfloat16".
+      precision: Data type of the encoder: "float32" or "bfloat16".
       as_variables: Whether the encoder has variables too, for export.
-      encoder: Another model's, if the checkpoint has the same one.
+      encoder: The encoder of another model, to share if the values are equal.
 
     Raises:
-      FileNotFoundError: If there is no such checkpoint.
+      FileNotFoundError: If the checkpoint does not exist.
       ValueError: If it is damaged or doesn't fit the configuration, or the
         precision is none of the two.
     """
@@ -67,7 +67,7 @@ class InferenceModel:
           checkpoints.read_value(reader, name, shape, averaged=config.use_ema)
       )
 
-    # First, as what lacks one is no im2txt model, which is then said.
+    # Built first, so a checkpoint without a decoder is reported clearly.
     feature_size = (reader.shapes.get(_IMAGE_MAP) or [0])[0]
     self._decoder = decoders.make_decoder(config, feature_size, value=value)
     self.encoder = encoder or encoders.make_inference_encoder(
@@ -79,7 +79,7 @@ class InferenceModel:
 
   @property
   def vocab_size(self) -> int:
-    """The number of words that the model knows."""
+    """Number of words in the vocabulary of the model."""
     return self.config.vocab_size
 
   @property
