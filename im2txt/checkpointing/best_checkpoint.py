@@ -24,6 +24,7 @@ import tensorflow as tf
 
 from im2txt.checkpointing import checkpoint_paths
 from im2txt.runtime import atomic_files
+from im2txt.runtime import cloud_file
 
 # By what is kept, whether less of it is better.
 METRICS = {"perplexity": True, "CIDEr": False}
@@ -172,9 +173,7 @@ class BestCheckpoint:
           f"model_checkpoint_path: {quoted}\n"
           f"all_model_checkpoint_paths: {quoted}\n"
       )
-      atomic_files.write(
-          state.encode(), os.path.join(self._folder, "checkpoint")
-      )
+      cloud_file.write(state.encode(), os.path.join(self._folder, "checkpoint"))
 
 
 def request_stop(train_dir: str, reason: str) -> None:
@@ -238,4 +237,4 @@ def _is_of(file: str, checkpoint: str) -> bool:
 
 
 def _write_json(path: str, content: Mapping[str, Any]) -> None:
-  atomic_files.write((json.dumps(content, indent=2) + "\n").encode(), path)
+  cloud_file.write((json.dumps(content, indent=2) + "\n").encode(), path)

@@ -11,7 +11,7 @@ from im2txt import configuration
 from im2txt.checkpointing import checkpoint_names
 from im2txt.checkpointing import checkpoint_paths
 from im2txt.checkpointing import checkpoints
-from im2txt.runtime import atomic_files
+from im2txt.runtime import cloud_file
 
 CONFIG_FILE = "config.json"
 
@@ -23,7 +23,7 @@ def save(
 ) -> None:
   """Writes `config.json` of a folder, whole or not at all."""
   path = os.path.join(folder, CONFIG_FILE)
-  atomic_files.write(configuration.to_json(model, training).encode(), path)
+  cloud_file.write(configuration.to_json(model, training).encode(), path)
 
 
 def exists(folder: str) -> bool:

@@ -22,7 +22,7 @@ import tensorflow as tf
 from im2txt import configuration
 from im2txt import encoders
 from im2txt.ops import image_embedding
-from im2txt.runtime import atomic_files
+from im2txt.runtime import cloud_file
 
 FILE_NAME = "features.json"
 
@@ -138,4 +138,4 @@ def _read(folder: str) -> dict[str, Any] | None:
 def _write(folder: str, metadata: dict[str, Any]) -> None:
   """Writes the metadata of a folder, whole or not at all."""
   path = os.path.join(folder, FILE_NAME)
-  atomic_files.write((json.dumps(metadata, indent=2) + "\n").encode(), path)
+  cloud_file.write((json.dumps(metadata, indent=2) + "\n").encode(), path)

@@ -12,7 +12,7 @@ import tensorflow as tf
 from im2txt import show_and_tell_model
 from im2txt.inference import frozen_graph
 from im2txt.inference import graph_freezing
-from im2txt.runtime import atomic_files
+from im2txt.runtime import cloud_file
 
 _EMBEDDING_SIZE = "embedding_size"
 _GLOBAL_STEP = "global_step"
@@ -77,7 +77,7 @@ def write(graph_def: tf.compat.v1.GraphDef, path: str) -> None:
   Raises:
     IsADirectoryError: If `path` is a folder.
   """
-  atomic_files.write(graph_def.SerializeToString(), path)
+  cloud_file.write(graph_def.SerializeToString(), path)
 
 
 def _placeholder(name: str, dtype: tf.DType, shape: list) -> tf.Tensor:

@@ -26,6 +26,7 @@ from im2txt.inference_utils import vocabulary
 from im2txt.ops import beam_search
 from im2txt.ops import image_processing
 from im2txt.runtime import atomic_files
+from im2txt.runtime import cloud_file
 
 QUANTIZATIONS = ("none", "float16", "dynamic")
 
@@ -71,7 +72,7 @@ def write(
   content = io.BytesIO(_convert(module, quantization))
   with zipfile.ZipFile(content, "a", zipfile.ZIP_DEFLATED) as archive:
     archive.writestr(saved_model.WORDS_FILE, exported_captions.text(vocab))
-  atomic_files.write(content.getvalue(), path)
+  cloud_file.write(content.getvalue(), path)
 
 
 def _caption_function(

@@ -15,38 +15,9 @@ import sys
 from typing import Any
 from typing import BinaryIO
 
-import tensorflow as tf
-
 # The errors of a disk that is full or broken. Of those of writing, Python knows
 # no file name.
 DISK_ERRORS = (errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC)
-
-
-def write(content: bytes, path: str) -> None:
-  """Writes a file under another name, which then becomes its own.
-
-  Args:
-    content: What the file is to hold.
-    path: The file to make or to replace. Its folder is made if need be.
-
-  Raises:
-    IsADirectoryError: If `path` is a folder.
-    ValueError: If it is a device or a pipe.
-    WriteError: If it can't be written.
-  """
-  if tf.io.gfile.isdir(path):
-    raise IsADirectoryError(errno.EISDIR, "The file to write is a folder", path)
-  check(path)
-  temporary = path + ".tmp"
-  with errors_name(path):
-    tf.io.gfile.makedirs(os.path.dirname(path) or ".")
-    try:
-      with tf.io.gfile.GFile(temporary, "wb") as file:
-        file.write(content)
-      tf.io.gfile.rename(temporary, path, overwrite=True)
-    finally:
-      if tf.io.gfile.exists(temporary):
-        tf.io.gfile.remove(temporary)
 
 
 class WriteError(OSError):
