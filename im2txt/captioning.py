@@ -229,6 +229,33 @@ class Captioner:
       for image in batch:
         yield image if isinstance(image, ImageError) else next(found)
 
+  def caption_files(
+      self,
+      files: Sequence[str],
+      *,
+      read: Callable[[str], bytes],
+      num_captions: int | None = None,
+      **options: Unpack[CaptionOptions],
+  ) -> Iterator[captions.FileCaptions]:
+    """Captions files, yielding results as batches are done.
+
+    Args:
+      files: The paths of image files.
+      read: Returns the content of a file; see `caption_each`.
+      num_captions: Number of captions to keep per file; None for all beam
+        search results.
+      **options: See `caption_each`.
+
+    Yields:
+      For each file in turn, its captions or the reason why it has none.
+    """
+    results = self.caption_each(files, read=read, **options)
+    for file, result in zip(files, results, strict=True):
+      if isinstance(result, ImageError):
+        yield captions.FileCaptions(file, [], str(result))
+      else:
+        yield captions.FileCaptions(file, result[:num_captions])
+
   def _load(
       self,
       source: Any,

@@ -185,6 +185,27 @@ class CaptioningTest(parameterized.TestCase, tf.test.TestCase):
       ):
         list(caption(given))
 
+  def test_captions_files_and_says_why_not(self):
+    contents = {"a.jpg": tiny_captioning.jpeg(1), "b.jpg": b"", "c.jpg": b"c"}
+    good, *bad = self.captioner.caption_files(
+        list(contents),
+        read=lambda file: contents[file],
+        num_captions=2,
+        batch_size=2,
+    )
+    (expected,) = self.captioner.caption([contents["a.jpg"]])
+    self.assertEqual(good.file, "a.jpg")
+    self.assertEqual(
+        [caption.words for caption in good.captions],
+        [caption.words for caption in expected[:2]],
+    )
+    self.assertEqual(good.error, "")
+    self.assertEqual(
+        [(result.file, result.captions) for result in bad],
+        [("b.jpg", []), ("c.jpg", [])],
+    )
+    self.assertContainsSubsequence(bad[1].error, "Not a valid JPEG")
+
   def test_no_images(self):
     self.assertEmpty(self.captioner.caption([]))
 

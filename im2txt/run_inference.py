@@ -11,34 +11,33 @@ prints, for each image, its most likely captions and their probabilities:
       0) a dog running on the beach . (p=0.001417)
       1) a dog that is running on the beach . (p=0.000309)
 
-What is missing, can't be read or is no image gets a line on stderr; the others
-are captioned, and the exit status is 1.
+A file that is missing, cannot be read or is not an image is reported on stderr.
+The others are captioned, and the exit status is 1.
 
 --input_files=photos captions the images in a folder, --input_files=@list.txt
-those that a file names. Several checkpoints separated by commas caption
-together, as an ensemble, which averages their words' probabilities.
+the images listed in a file. Several checkpoints, separated by commas, form an
+ensemble, which averages the word probabilities of its members.
 
     run_inference ... --output_format=jsonl --output_file=captions.jsonl
 
-writes a file instead, which appears when it is whole. Meanwhile the captions
-are kept in captions.jsonl.partial: when the program was interrupted, or killed,
-the same command with --resume goes on there. From then on they are kept in
-captions.jsonl.journal: with --resume and more --input_files, only those are
-captioned that were not before, by their names, in any format. The file then
-has what --input_files names now, in that order. The formats are
+writes a file instead, which appears only when it is complete. Until then the
+captions are kept in captions.jsonl.partial. If the program was interrupted or
+killed, the same command with --resume continues from there. Afterwards the
+captions are kept in captions.jsonl.journal: with --resume and more
+--input_files, only files that have no captions yet are captioned, whatever the
+format. The output then has the files of the current --input_files, in that
+order. The formats are
 
-    text          what is printed above
-    jsonl         a line of JSON an image: captions, probabilities of all words
-    csv           a row for each caption
+    text          the lines shown above
+    jsonl         a line of JSON per image: captions and word probabilities
+    csv           a row per caption
     coco_results  for the COCO tools and server: image ids and best captions
     html          a folder with a page to open in a browser, index.html
 """
 
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Iterator
+from collections.abc import Generator
 from collections.abc import Sequence
-import functools
+import contextlib
 import os
 import sys
 from typing import Any
@@ -59,73 +58,75 @@ _COCO = "coco_results"
 _CHECKPOINT_PATH = flags.DEFINE_string(
     "checkpoint_path",
     "",
-    "A checkpoint (.../model.ckpt-2000000), or a folder, whose newest one is"
-    " taken; several, separated by commas, are an ensemble. A config.json"
-    " beside it says how the model is made; without one it is the released"
-    " model, with the checkpoint's sizes. Or a frozen graph (.../model.pb), or"
-    " an exported SavedModel's folder.",
+    "A checkpoint (.../model.ckpt-2000000), or a folder, for its newest"
+    " checkpoint. Several, separated by commas, form an ensemble. The model is"
+    " configured by the config.json in the same folder; without one it is the"
+    " released model, with the checkpoint's sizes. Or a frozen graph"
+    " (.../model.pb), or the folder of an exported SavedModel.",
 )
 _VOCAB_FILE = flags.DEFINE_string(
     "vocab_file",
     "",
-    "The word_counts.txt that the model was trained with; a SavedModel has it.",
+    "The word_counts.txt that the model was trained with. Not needed for a"
+    " SavedModel, which contains it.",
 )
 _INPUT_FILES = flags.DEFINE_string(
     "input_files",
     "",
-    "JPEG, PNG, WebP, GIF or BMP files, or patterns of such, separated by"
-    " commas. Or folders, for the images directly in them; or @list.txt, for"
-    " the files named there, one a line, and @/dev/stdin for those of a pipe."
-    " Captioned in the order given, a pattern's or folder's files by name, and"
-    " each file once.",
+    "JPEG, PNG, WebP, GIF or BMP files, or patterns, separated by commas. A"
+    " folder stands for the images directly in it, @list.txt for the files"
+    " listed in that file, one per line, and @/dev/stdin for those listed on"
+    " standard input. Files are captioned in the given order, those of a"
+    " pattern or folder by name, and each file once.",
 )
 _BATCH_SIZE = flags.DEFINE_integer(
-    "batch_size", 32, "How many images to caption at once.", lower_bound=1
+    "batch_size", 32, "Number of images per batch.", lower_bound=1
 )
 _NUM_CAPTIONS = flags.DEFINE_integer(
     "num_captions",
     None,
-    "How many captions to write an image; by default all that were found.",
+    "Number of captions per image. Defaults to all beam search results.",
     lower_bound=1,
 )
 _RESPECT_EXIF_ORIENTATION = flags.DEFINE_flag(
     common_flags.respect_exif_orientation()
 )
-# How many files left out a message names.
+# Number of skipped files that a message names.
 _MAX_NAMED = 5
 
 _OUTPUT_FORMAT = flags.DEFINE_enum(
     "output_format",
     "text",
     ["text", "jsonl", "csv", _COCO, "html"],
-    "What to write; see above.",
+    "Output format; see above.",
 )
 _OUTPUT_FILE = flags.DEFINE_string(
     "output_file",
     "",
-    "The file to make or to replace, or for html the folder; by default"
-    " captions are printed.",
+    "The file to create or replace, or the folder for html. By default captions"
+    " are printed.",
 )
 _RESUME = flags.DEFINE_boolean(
     "resume",
     False,
-    "Whether to go on where an earlier run with this --output_file stopped or"
-    " ended, instead of captioning all files anew. Those that could not be"
-    " captioned are tried again. Needs the .partial or .journal beside it.",
+    "Whether to continue an earlier run with this --output_file instead of"
+    " captioning all files again. Files that failed are tried again. Needs the"
+    " .partial or .journal file next to the output.",
 )
 _CAPTIONS_FILE = flags.DEFINE_string(
     "captions_file",
     "",
-    "For coco_results, JSON of MSCOCO's form that lists image ids by file_name."
-    " By default MSCOCO's names, such as 000000224477.jpg, give them.",
+    "For coco_results, a JSON file in MSCOCO's format that lists image ids by"
+    " file_name. By default the ids are taken from MSCOCO's file names, such as"
+    " 000000224477.jpg.",
 )
 _PRECISION = flags.DEFINE_enum(
     "precision",
     "float32",
     ["float32", "bfloat16"],
-    "What the encoder computes in. bfloat16 captions half as many images"
-    " again in the same time where the processor has it (avx512_bf16 or AMX);"
-    " captions differ now and then.",
+    "Data type in which the encoder computes. bfloat16 is about 1.5 times as"
+    " fast on processors that support it (avx512_bf16 or AMX); a few captions"
+    " differ.",
 )
 _CONFIG_OVERRIDES = flags.DEFINE_string(
     "config_overrides",
@@ -134,7 +135,7 @@ _CONFIG_OVERRIDES = flags.DEFINE_string(
     " vocab_size=9000,embedding_size=256.",
 )
 
-# What the captions depend on, besides the checkpoints and the files.
+# The flags that captions depend on, besides the checkpoints and the files.
 _SETTINGS = (
     _VOCAB_FILE,
     *search_flags.HOLDERS,
@@ -164,11 +165,13 @@ def main(argv: list[str]) -> int:
   vocab = vocabulary.Vocabulary(_VOCAB_FILE.value or words_file)
   files, problems = input_files.find(_INPUT_FILES.value)
   for pattern, problem in problems.items():
-    _complain(pattern, problem)
-  _tell_left_out(input_files.left_out(_INPUT_FILES.value, files))
+    _report_error(pattern, problem)
+  _report_skipped(input_files.left_out(_INPUT_FILES.value, files))
   form = _OUTPUT_FORMAT.value
-  ids = (
-      input_files.find_ids(files, _CAPTIONS_FILE.value) if form == _COCO else {}
+  image_ids = (
+      input_files.image_ids(files, _CAPTIONS_FILE.value)
+      if form == _COCO
+      else {}
   )
   logging.info(
       "Running caption generation on %d files matching %s",
@@ -177,15 +180,15 @@ def main(argv: list[str]) -> int:
   )
   paths = model_loader.resolve(_CHECKPOINT_PATH.value)
   failed = list(problems)
-  caption = functools.partial(
-      _caption, paths=paths, vocab=vocab, failed=failed, num_files=len(files)
-  )
   if _OUTPUT_FILE.value:
-    _write(files, caption, ids, paths)
+    _write(files, paths, vocab, image_ids=image_ids, failed=failed)
   else:
-    for piece in caption_writer.render(form, caption(files), ids):
-      sys.stdout.write(piece)
-      sys.stdout.flush()
+    results = _caption(files, paths, vocab, num_done=0, failed=failed)
+    # Closed, so that the progress ends before an error is reported.
+    with contextlib.closing(results):
+      for piece in caption_writer.render(form, results, image_ids):
+        sys.stdout.write(piece)
+        sys.stdout.flush()
   return 1 if failed else 0
 
 
@@ -195,51 +198,64 @@ def _check_flags() -> None:
   if _CAPTIONS_FILE.value and form != _COCO:
     raise app.UsageError(f"--captions_file is for --output_format={_COCO}.")
   if form == "html" and not _OUTPUT_FILE.value:
-    raise app.UsageError("--output_format=html needs --output_file, a folder.")
+    raise app.UsageError(
+        "--output_format=html needs --output_file, the folder to write."
+    )
   if _RESUME.value and not _OUTPUT_FILE.value:
-    raise app.UsageError("--resume needs the --output_file to go on with.")
+    raise app.UsageError(
+        "--resume needs --output_file, the output to continue."
+    )
 
 
 def _caption(
     files: Sequence[str],
-    *,
-    paths: list[str],
+    paths: Sequence[str],
     vocab: Any,
+    *,
+    num_done: int,
     failed: list[str],
-    num_files: int,
-) -> Iterator[Any]:
-  """Captions files, showing that; adds to `failed` those that can't be."""
+) -> Generator[Any, None, None]:
+  """Captions files, with a progress bar.
+
+  Args:
+    files: The paths of the files to caption. If there are none, the model is
+      not loaded.
+    paths: The paths of the checkpoints or of an exported model.
+    vocab: The `Vocabulary`.
+    num_done: Number of files that an earlier run captioned.
+    failed: List to which the files are added that cannot be captioned.
+
+  Yields:
+    A `FileCaptions` for each file in turn, without those that failed.
+  """
   from im2txt import captioning
-  from im2txt.batch_captioning import file_captioning
+  from im2txt.batch_captioning import input_files
 
-  def on_error(file: str, reason: str) -> None:
-    _complain(file, reason)
-    failed.append(file)
-    bar.update()
-
-  with _progress_bar("Captioning", num_files) as bar:
-    bar.update(num_files - len(files))
-    for found in file_captioning.caption_files(
+  with _progress_bar("Captioning", num_done + len(files)) as bar:
+    bar.update(num_done)
+    if not files:
+      return
+    captioner = captioning.Captioner.load(
+        paths, vocab, _CONFIG_OVERRIDES.value, precision=_PRECISION.value
+    )
+    for result in captioner.caption_files(
         files,
-        functools.partial(
-            captioning.Captioner.load,
-            paths,
-            vocab,
-            _CONFIG_OVERRIDES.value,
-            precision=_PRECISION.value,
-        ),
-        on_error=on_error,
+        read=input_files.read,
         num_captions=_NUM_CAPTIONS.value,
         batch_size=_BATCH_SIZE.value,
         respect_exif_orientation=_RESPECT_EXIF_ORIENTATION.value,
         **search_flags.options(),
     ):
       bar.update()
-      yield found
+      if result.error:
+        _report_error(result.file, result.error)
+        failed.append(result.file)
+      else:
+        yield result
 
 
-def _tell_left_out(paths: Sequence[str]) -> None:
-  """Prints how many files of folders are not captioned, and which."""
+def _report_skipped(paths: Sequence[str]) -> None:
+  """Reports how many files in folders are not captioned, and some names."""
   if not paths:
     return
   named = ", ".join(map(os.path.basename, paths[:_MAX_NAMED]))
@@ -254,48 +270,66 @@ def _tell_left_out(paths: Sequence[str]) -> None:
 
 def _write(
     files: Sequence[str],
-    caption: Callable[[Sequence[str]], Iterator[Any]],
-    ids: dict[str, int],
     paths: list[str],
+    vocab: Any,
+    *,
+    image_ids: dict[str, int],
+    failed: list[str],
 ) -> None:
-  """Captions files by way of a journal, and writes --output_file."""
+  """Captions the files missing in the journal, then writes --output_file.
+
+  Args:
+    files: The paths of all files.
+    paths: The paths of the checkpoints or of an exported model.
+    vocab: The `Vocabulary`.
+    image_ids: The image id of each file, for the format coco_results.
+    failed: List to which the files are added that cannot be captioned.
+  """
   from im2txt.batch_captioning import caption_writer
-  from im2txt.batch_captioning import file_captioning
+  from im2txt.batch_captioning import resume_journal
 
   output = os.path.normpath(_OUTPUT_FILE.value)
   caption_writer.check(output, _OUTPUT_FORMAT.value)
-
-  def save(found: Iterable[Any]) -> None:
+  settings = {
+      "checkpoint_path": paths,
+      **{flag.name: flag.value for flag in _SETTINGS},
+  }
+  with resume_journal.Journal(
+      output, settings, resume=_RESUME.value
+  ) as journal:
+    missing = journal.missing(files)
+    num_done = len(files) - len(missing)
+    if files and not missing:
+      logging.info("Nothing to do: all %d files were captioned.", len(files))
+    elif num_done:
+      logging.info(
+          "Resuming: %d of %d files were captioned before.",
+          num_done,
+          len(files),
+      )
+    for result in _caption(
+        missing, paths, vocab, num_done=num_done, failed=failed
+    ):
+      journal.add(result)
     caption_writer.write(
         output,
         _OUTPUT_FORMAT.value,
-        _progress_bar("Writing", len(files), found),
-        image_ids=ids,
+        _progress_bar("Writing", len(files), journal.read(files)),
+        image_ids=image_ids,
         summary=f"By {', '.join(map(os.path.basename, paths))}.",
     )
-
-  file_captioning.caption_to_file(
-      files,
-      caption,
-      save,
-      output=output,
-      settings={
-          "checkpoint_path": paths,
-          **{f.name: f.value for f in _SETTINGS},
-      },
-      resume=_RESUME.value,
-  )
+    journal.finish()
   logging.info("Wrote %s", output)
 
 
 def _progress_bar(title: str, total: int, items: Any = ()) -> Any:
-  """A bar on a terminal that doesn't get the captions themselves."""
+  """Returns a progress bar, hidden if captions are printed on a terminal."""
   is_shown = bool(_OUTPUT_FILE.value) or not sys.stdout.isatty()
   return progress.bar(title, total, items=items, is_shown=is_shown)
 
 
-def _complain(file: str, reason: str) -> None:
-  # On one line: what clouds say has several.
+def _report_error(file: str, reason: str) -> None:
+  # On one line: errors of cloud file systems have several.
   progress.write(f"run_inference: {file}: {' '.join(reason.split())}")
 
 

@@ -144,6 +144,38 @@ class RunInferenceOutputTest(parameterized.TestCase, tf.test.TestCase):
     number = re.compile(r"-?\d\.\d{6}[\de-]*")
     self.assertEqual(number.sub("", found), number.sub("", output.read_text()))
 
+  def test_without_missing_files_no_model_is_loaded(self):
+    flags = self._flags(output_file=str(self.path))
+    self._run(output_file=str(self.path))
+    with mock.patch.object(captioning.Captioner, "load") as load:
+      programs.run_here(run_inference, **flags, resume=True)
+    load.assert_not_called()
+
+  def test_a_failed_file_is_tried_again_and_keeps_its_place(self):
+    bad = self.path.with_name("bad.jpg")
+    bad.write_bytes(b"bad")
+    flags = {
+        "input_files": f"{bad},{self.images}",
+        "output_file": str(self.path),
+        "output_format": "jsonl",
+    }
+    self.assertEqual(self._run(**flags).returncode, 1)
+    bad.write_bytes(tiny_captioning.jpeg(1))
+    self.assertEqual(self._run(**flags, resume=True).returncode, 0)
+    lines = self.path.read_text().splitlines()
+    self.assertLen(lines, _NUM_IMAGES + 1)
+    self.assertEqual(json.loads(lines[0])["file"], str(bad))
+
+  def test_files_that_are_no_longer_named_are_left_out(self):
+    flags = {"output_file": str(self.path), "output_format": "jsonl"}
+    self._run(**flags)
+    named = [str(self.images / f"{i:012d}.jpg") for i in (5, 0)]
+    self._run(**flags, input_files=",".join(named), resume=True)
+    files = [
+        json.loads(line)["file"] for line in self.path.read_text().splitlines()
+    ]
+    self.assertEqual(files, named)
+
   def test_resumed_nothing_is_lost_and_nothing_is_twice(self):
     expected = self._write("jsonl")
     self.path.unlink()
@@ -152,7 +184,7 @@ class RunInferenceOutputTest(parameterized.TestCase, tf.test.TestCase):
     self.assertFalse(self.path.exists())
     with self.journal.open("a") as journal:
       journal.write(expected[:100])  # A line that was cut short.
-    with self.assertRaisesRegex(ValueError, "Go on with it by --resume"):
+    with self.assertRaisesRegex(ValueError, "interrupted"):
       self._run(output_file=str(self.path), output_format="jsonl")
     with self.assertRaisesRegex(ValueError, "beam_size=3, not 4"):
       self._run(output_file=str(self.path), resume=True, beam_size=4)

@@ -1,4 +1,15 @@
-"""What `run_inference` writes: a file of captions, or a folder with a page."""
+"""Writes captions of files: as text, to a file, or as a page in a folder.
+
+    caption_writer.write(path, "jsonl", results, image_ids={}, summary="")
+
+`render` returns the same text in pieces, one file after the other, so that a
+caption can be printed before the next one is known:
+
+    for piece in caption_writer.render("jsonl", results):
+      output.write(piece)
+
+`from_json` reads a line of "jsonl" again.
+"""
 
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -10,73 +21,119 @@ import io
 import json
 import os
 import pathlib
-from typing import NamedTuple
 
 from im2txt.evaluation import coco_results
 from im2txt.inference import captions
 from im2txt.report import html_report
 from im2txt.runtime import atomic_files
 
+# The format that is a folder: a page and copies of the pictures.
+HTML = "html"
 _CSV_HEADER = ("file", "rank", "caption", "probability", "log_probability")
 
 
-# The form that is a folder: a page and copies of the pictures.
-HTML = "html"
+def check(path: str, form: str) -> None:
+  """Checks, before hours of captioning, that `write` can write to a path.
 
+  Args:
+    path: The path to pass to `write`.
+    form: The output format to pass to `write`.
 
-class FileCaptions(NamedTuple):
-  """What was said of an image file.
-
-  Attributes:
-    file: The file's path.
-    captions: Its captions, the best first.
+  Raises:
+    FileNotFoundError: If the folder to write in does not exist.
+    ValueError: If `path` exists and cannot be replaced.
   """
+  if form == HTML:
+    html_report.check(pathlib.Path(path))
+  else:
+    atomic_files.check(path)
+  if not pathlib.Path(path).parent.is_dir():
+    raise FileNotFoundError(
+        f"There is no folder for the file {path!r}. Create it first."
+    )
 
-  file: str
-  captions: Sequence[captions.Caption]
+
+def write(
+    path: str,
+    form: str,
+    results: Iterable[captions.FileCaptions],
+    *,
+    image_ids: Mapping[str, int],
+    summary: str,
+) -> None:
+  """Writes captions to a file or folder atomically.
+
+  Args:
+    path: The file to create or replace. For "html" the folder to create, or an
+      empty folder or an earlier page to replace.
+    form: The output format: "html" or one of the formats of `render`.
+    results: The captions of each file; read one by one, so few are in memory.
+    image_ids: The image id of each file, for "coco_results".
+    summary: A sentence or two to show below the heading of a page.
+  """
+  if form == HTML:
+    html_report.write(
+        pathlib.Path(path),
+        title="Captions",
+        summary=summary,
+        figures={},
+        pictures=map(_picture, results),
+    )
+    return
+  folder, name = os.path.split(path)
+  with (
+      atomic_files.temporaries_removed(folder or ".", glob.escape(name)),
+      atomic_files.create(path) as file,
+  ):
+    for piece in render(form, results, image_ids):
+      # A file name that is not UTF-8 is written as it is.
+      file.write(piece.encode(errors="surrogateescape"))
 
 
 def render(
     name: str,
-    found: Iterable[FileCaptions],
+    results: Iterable[captions.FileCaptions],
     image_ids: Mapping[str, int] | None = None,
 ) -> Iterator[str]:
-  """Writes captions in the form of a name.
+  """Formats captions as pieces of text.
 
   Args:
-    name: "text", "jsonl", "csv" or "coco_results".
-    found: The captions.
-    image_ids: The ids by file, for "coco_results".
+    name: The format: "text", "jsonl", "csv" or "coco_results".
+    results: The captions of each file.
+    image_ids: The image id of each file, for "coco_results".
 
   Returns:
-    The pieces of text.
+    An iterator of pieces of text, which takes results only as needed.
   """
   if name == "coco_results":
-    return coco(found, image_ids or {})
-  return {"text": text, "jsonl": jsonl, "csv": csv_rows}[name](found)
+    return coco(results, image_ids or {})
+  return {"text": text, "jsonl": jsonl, "csv": csv_rows}[name](results)
 
 
-def text(found: Iterable[FileCaptions]) -> Iterator[str]:
-  """What the original prints: a line for an image and one for each caption."""
-  for file, said in found:
+def text(results: Iterable[captions.FileCaptions]) -> Iterator[str]:
+  """Yields the lines that the original prints: one per image and caption."""
+  for file, file_captions, _ in results:
     lines = [f"Captions for image {os.path.basename(file)}:"]
-    for i, caption in enumerate(said):
+    for i, caption in enumerate(file_captions):
       lines.append(f"  {i}) {caption.sentence} (p={caption.probability:f})")
     yield "\n".join(lines) + "\n"
 
 
-def jsonl(found: Iterable[FileCaptions]) -> Iterator[str]:
-  """A JSON object on a line for each image, with all that is known."""
-  for file, said in found:
-    entry = {"file": file, "captions": [_fields(caption) for caption in said]}
+def jsonl(results: Iterable[captions.FileCaptions]) -> Iterator[str]:
+  """Yields a line of JSON per image, with all fields of its captions."""
+  for file, file_captions, _ in results:
+    entry = {
+        "file": file,
+        "captions": [_fields(caption) for caption in file_captions],
+    }
     yield json.dumps(entry) + "\n"
 
 
-def csv_rows(found: Iterable[FileCaptions]) -> Iterator[str]:
-  """A header, and a row for each caption; ranks start at 1."""
+def csv_rows(results: Iterable[captions.FileCaptions]) -> Iterator[str]:
+  """Yields a header, then a row per caption; ranks start at 1."""
   yield _csv_row(_CSV_HEADER)
-  for file, said in found:
-    for rank, caption in enumerate(said, 1):
+  for file, file_captions, _ in results:
+    for rank, caption in enumerate(file_captions, 1):
       yield _csv_row(
           (
               file,
@@ -89,41 +146,41 @@ def csv_rows(found: Iterable[FileCaptions]) -> Iterator[str]:
 
 
 def coco(
-    found: Iterable[FileCaptions], image_ids: Mapping[str, int]
+    results: Iterable[captions.FileCaptions], image_ids: Mapping[str, int]
 ) -> Iterator[str]:
-  """A results file for the COCO tools, with the best caption of each image.
+  """Formats the best caption of each image as results for the COCO tools.
 
   Args:
-    found: The captions.
-    image_ids: The ids by file.
+    results: The captions of each file.
+    image_ids: The image id of each file.
 
   Returns:
-    The pieces of text.
+    An iterator of pieces of text.
   """
   return coco_results.pieces(
-      (image_ids[file], said[0].sentence if said else "")
-      for file, said in found
+      (image_ids[file], file_captions[0].sentence if file_captions else "")
+      for file, file_captions, _ in results
   )
 
 
-def from_json(line: str | bytes) -> FileCaptions:
-  """Reads a line that `jsonl` gave.
+def from_json(line: str | bytes) -> captions.FileCaptions:
+  """Parses a line that `jsonl` wrote.
 
   Args:
     line: The line.
 
   Returns:
-    What was said of its image.
+    The file and its captions.
 
   Raises:
-    ValueError: If it is no such line.
+    ValueError: If the line is damaged or was not written by `jsonl`.
   """
   try:
     entry = json.loads(line)
-    said = [_caption(**fields) for fields in entry["captions"]]
-    return FileCaptions(entry["file"], said)
+    file_captions = [_caption(**fields) for fields in entry["captions"]]
+    return captions.FileCaptions(entry["file"], file_captions)
   except (KeyError, TypeError) as error:
-    raise ValueError(f"It holds no captions: {line!r}.") from error
+    raise ValueError(f"Not a line of captions: {line!r}.") from error
 
 
 def _fields(caption: captions.Caption) -> dict:
@@ -154,65 +211,9 @@ def _csv_row(values: Sequence) -> str:
   return row.getvalue()
 
 
-def check(path: str, form: str) -> None:
-  """Finds what `write` would find wrong after hours of captioning.
-
-  Args:
-    path: As of `write`.
-    form: As of `write`.
-
-  Raises:
-    FileNotFoundError: If there is no folder to write in.
-    ValueError: If `path` is something that can't be replaced.
-  """
-  if form == HTML:
-    html_report.check(pathlib.Path(path))
-  else:
-    atomic_files.check(path)
-  if not pathlib.Path(path).parent.is_dir():
-    raise FileNotFoundError(f"There is no folder for the file {path!r}.")
-
-
-def write(
-    path: str,
-    form: str,
-    found: Iterable[FileCaptions],
-    *,
-    image_ids: Mapping[str, int],
-    summary: str,
-) -> None:
-  """Writes captions, whole or not at all.
-
-  Args:
-    path: The file to make or to replace; or the folder of a page: missing,
-      empty, or an earlier page's, which is replaced.
-    form: "html" for a page, or what `caption_formats.render` takes.
-    found: The captions. Few are in memory at once.
-    image_ids: As of `caption_formats.render`.
-    summary: A sentence or two below the page's heading.
-  """
-  if form == HTML:
-    html_report.write(
-        pathlib.Path(path),
-        title="Captions",
-        summary=summary,
-        figures={},
-        pictures=map(_picture, found),
-    )
-    return
-  folder, name = os.path.split(path)
-  with (
-      atomic_files.temporaries_removed(folder or ".", glob.escape(name)),
-      atomic_files.create(path) as file,
-  ):
-    for piece in render(form, found, image_ids):
-      # A file's name that is no UTF-8 stays as it is.
-      file.write(piece.encode(errors="surrogateescape"))
-
-
-def _picture(found: FileCaptions) -> html_report.Picture:
+def _picture(result: captions.FileCaptions) -> html_report.Picture:
   captions = [
       html_report.Caption(caption.sentence, caption.probability)
-      for caption in found.captions
+      for caption in result.captions
   ]
-  return html_report.Picture(pathlib.Path(found.file), captions, [])
+  return html_report.Picture(pathlib.Path(result.file), captions, [])

@@ -1,4 +1,4 @@
-"""Tests of caption_files."""
+"""Tests of caption_writer."""
 
 import csv
 import json
@@ -14,80 +14,15 @@ from im2txt.batch_captioning import caption_writer
 from im2txt.inference import captions
 
 
-def _found(file, sentence):
-  said = captions.Caption(
+def _result(file, sentence):
+  caption = captions.Caption(
       words=tuple(sentence.split()),
       log_probability=-1.5,
       word_probabilities=(),
       end_probability=None,
       score=-1.5,
   )
-  return caption_writer.FileCaptions(str(file), [said])
-
-
-class CaptionFilesTest(parameterized.TestCase):
-
-  def setUp(self):
-    super().setUp()
-    self.folder = Path(self.create_tempdir().full_path)
-
-  def _write(self, name, form, found):
-    caption_writer.write(
-        str(self.folder / name), form, found, image_ids={}, summary="By me."
-    )
-
-  def test_a_file(self):
-    self._write("out.txt", "text", [_found("a\udcff.jpg", "a caf\u00e9")])
-    self.assertEqual(
-        (self.folder / "out.txt").read_bytes(),
-        b"Captions for image a\xff.jpg:\n  0) a caf\xc3\xa9 (p=0.223130)\n",
-    )
-
-  def test_a_file_is_replaced_whole_or_not_at_all(self):
-    path = self.folder / "out[1].txt"
-    path.write_text("before")
-    # What a process left that was killed while it wrote the file.
-    (self.folder / ".out[1].txt.123.tmp").write_text("half")
-
-    def found():
-      yield _found("a.jpg", "a dog")
-      self.assertEqual(path.read_text(), "before")
-      raise KeyboardInterrupt
-
-    with self.assertRaises(KeyboardInterrupt):
-      self._write(path.name, "text", found())
-    self.assertEqual(path.read_text(), "before")
-    self._write(path.name, "text", [])
-    self.assertEqual(path.read_text(), "")
-    self.assertEqual(os.listdir(self.folder), [path.name])
-
-  def test_a_page(self):
-    Image.new("RGB", (8, 6), "red").save(self.folder / "a.png")
-    self._write("page", "html", [_found(self.folder / "a.png", "a <red> one")])
-    page = (self.folder / "page" / "index.html").read_text()
-    self.assertIn("By me.", page)
-    self.assertIn(r"a \u003cred> one", page)
-    self.assertTrue((self.folder / "page/thumbnails/000000.jpg").exists())
-
-  @parameterized.parameters(
-      ("text", "no/out.txt", FileNotFoundError, "There is no folder for"),
-      ("html", "no/page", FileNotFoundError, "There is no folder for"),
-      ("text", "full", ValueError, "but .*full is a folder"),
-      ("text", "/dev/null", ValueError, "/dev/null is no file"),
-      ("html", "full", ValueError, "holds notes.txt"),
-      ("html", "full/notes.txt", ValueError, "is a file"),
-  )
-  def test_what_can_not_be_written(self, form, name, error, message):
-    (self.folder / "full").mkdir()
-    (self.folder / "full" / "notes.txt").touch()
-    with self.assertRaisesRegex(error, message):
-      caption_writer.check(str(self.folder / name), form)
-
-  @parameterized.parameters("text", "html")
-  def test_what_can_be_written(self, form):
-    caption_writer.check(str(self.folder / "new"), form)
-    os.chdir(self.folder)
-    caption_writer.check("new", form)
+  return captions.FileCaptions(str(file), [caption])
 
 
 def _caption(words, *word_probabilities, end_probability=None):
@@ -103,22 +38,22 @@ def _caption(words, *word_probabilities, end_probability=None):
   )
 
 
-_FOUND = (
-    caption_writer.FileCaptions(
+_RESULTS = (
+    captions.FileCaptions(
         "photos/dog.jpg",
         [
             _caption("a dog", 0.5, 0.25, end_probability=0.5),
             _caption('a "dog", running', 0.5, 0.25, 0.125),
         ],
     ),
-    caption_writer.FileCaptions("caf\u00e9\udcff.jpg", [_caption("")]),
+    captions.FileCaptions("caf\u00e9\udcff.jpg", [_caption("")]),
 )
 
 
-class CaptionFormatsTest(parameterized.TestCase):
+class RenderTest(parameterized.TestCase):
 
   def _render(self, name, **kwargs):
-    return "".join(caption_writer.render(name, iter(_FOUND), **kwargs))
+    return "".join(caption_writer.render(name, iter(_RESULTS), **kwargs))
 
   def test_text(self):
     self.assertEqual(
@@ -149,12 +84,12 @@ class CaptionFormatsTest(parameterized.TestCase):
 
   def test_jsonl_is_read_again(self):
     lines = self._render("jsonl").splitlines()
-    self.assertEqual([caption_writer.from_json(x) for x in lines], [*_FOUND])
+    self.assertEqual([caption_writer.from_json(x) for x in lines], [*_RESULTS])
 
   def test_words_may_hold_spaces_that_are_not_ascii(self):
-    found = caption_writer.FileCaptions("x", [_caption("a 10\xa0m", 0.5, 0.5)])
-    (line,) = caption_writer.jsonl([found])
-    self.assertEqual(caption_writer.from_json(line), found)
+    result = captions.FileCaptions("x", [_caption("a 10\xa0m", 0.5, 0.5)])
+    (line,) = caption_writer.jsonl([result])
+    self.assertEqual(caption_writer.from_json(line), result)
 
   @parameterized.parameters("", "{", "[]", "5", '{"file": "x"}', '{"x": [1]}')
   def test_what_is_no_such_line(self, line):
@@ -194,16 +129,81 @@ class CaptionFormatsTest(parameterized.TestCase):
     taken = []
 
     def found():
-      for each in _FOUND:
+      for each in _RESULTS:
         taken.append(each.file)
         yield each
 
-    ids = {each.file: i for i, each in enumerate(_FOUND)}
+    ids = {each.file: i for i, each in enumerate(_RESULTS)}
     pieces = caption_writer.render(name, found(), ids)
     while not taken:
       piece = next(pieces)
     self.assertIn("a dog", piece)
     self.assertLen(taken, 1)
+
+
+class WriteTest(parameterized.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self.folder = Path(self.create_tempdir().full_path)
+
+  def _write(self, name, form, found):
+    caption_writer.write(
+        str(self.folder / name), form, found, image_ids={}, summary="By me."
+    )
+
+  def test_a_file(self):
+    self._write("out.txt", "text", [_result("a\udcff.jpg", "a caf\u00e9")])
+    self.assertEqual(
+        (self.folder / "out.txt").read_bytes(),
+        b"Captions for image a\xff.jpg:\n  0) a caf\xc3\xa9 (p=0.223130)\n",
+    )
+
+  def test_a_file_is_replaced_whole_or_not_at_all(self):
+    path = self.folder / "out[1].txt"
+    path.write_text("before")
+    # What a process left that was killed while it wrote the file.
+    (self.folder / ".out[1].txt.123.tmp").write_text("half")
+
+    def found():
+      yield _result("a.jpg", "a dog")
+      self.assertEqual(path.read_text(), "before")
+      raise KeyboardInterrupt
+
+    with self.assertRaises(KeyboardInterrupt):
+      self._write(path.name, "text", found())
+    self.assertEqual(path.read_text(), "before")
+    self._write(path.name, "text", [])
+    self.assertEqual(path.read_text(), "")
+    self.assertEqual(os.listdir(self.folder), [path.name])
+
+  def test_a_page(self):
+    Image.new("RGB", (8, 6), "red").save(self.folder / "a.png")
+    self._write("page", "html", [_result(self.folder / "a.png", "a <red> one")])
+    page = (self.folder / "page" / "index.html").read_text()
+    self.assertIn("By me.", page)
+    self.assertIn(r"a \u003cred> one", page)
+    self.assertTrue((self.folder / "page/thumbnails/000000.jpg").exists())
+
+  @parameterized.parameters(
+      ("text", "no/out.txt", FileNotFoundError, "There is no folder for"),
+      ("html", "no/page", FileNotFoundError, "There is no folder for"),
+      ("text", "full", ValueError, "but .*full is a folder"),
+      ("text", "/dev/null", ValueError, "/dev/null is no file"),
+      ("html", "full", ValueError, "holds notes.txt"),
+      ("html", "full/notes.txt", ValueError, "is a file"),
+  )
+  def test_what_can_not_be_written(self, form, name, error, message):
+    (self.folder / "full").mkdir()
+    (self.folder / "full" / "notes.txt").touch()
+    with self.assertRaisesRegex(error, message):
+      caption_writer.check(str(self.folder / name), form)
+
+  @parameterized.parameters("text", "html")
+  def test_what_can_be_written(self, form):
+    caption_writer.check(str(self.folder / "new"), form)
+    os.chdir(self.folder)
+    caption_writer.check("new", form)
 
 
 if __name__ == "__main__":

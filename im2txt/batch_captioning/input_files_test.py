@@ -99,7 +99,7 @@ class InputFilesTest(parameterized.TestCase, tf.test.TestCase):
         problems,
         {
             marked[1]: "There is no name in this list.",
-            marked[2]: "This list is no UTF-8 text.",
+            marked[2]: "This list is not a UTF-8 text.",
             marked[3]: "There is no such list.",
         },
     )
@@ -206,13 +206,13 @@ class ImageIdsTest(parameterized.TestCase):
   def test_names_of_mscoco(self):
     files = ["x/COCO_val2014_000000224477.jpg", "000000000139.png"]
     self.assertEqual(
-        input_files.find_ids(files), {files[0]: 224477, files[1]: 139}
+        input_files.image_ids(files), {files[0]: 224477, files[1]: 139}
     )
 
   @parameterized.parameters("IMG_1234.jpg", "dog.jpg", "1234567890123.jpg")
   def test_other_names(self, name):
     with self.assertRaisesRegex(ValueError, f"'{name}' has no image id"):
-      input_files.find_ids([f"folder/{name}"])
+      input_files.image_ids([f"folder/{name}"])
 
   def test_a_captions_file(self):
     path = self._write(
@@ -223,10 +223,10 @@ class ImageIdsTest(parameterized.TestCase):
     )
     files = ["a/000000000139.jpg", "b/dog.jpg"]
     self.assertEqual(
-        input_files.find_ids(files, path), {files[0]: 8, files[1]: 7}
+        input_files.image_ids(files, path), {files[0]: 8, files[1]: 7}
     )
     with self.assertRaisesRegex(ValueError, "lists no image 'cat.jpg'"):
-      input_files.find_ids(["cat.jpg"], path)
+      input_files.image_ids(["cat.jpg"], path)
 
   @parameterized.parameters(
       "b/1.jpg", "/pics/b/1.jpg", r"b\\1.jpg", "pics/b/1.jpg"
@@ -241,17 +241,17 @@ class ImageIdsTest(parameterized.TestCase):
     )
     files = ["/pics/b/1.jpg", "/pics/a/1.jpg", "/moved/2.jpg"]
     self.assertEqual(
-        [8, 7, 9], list(input_files.find_ids(files, path).values())
+        [8, 7, 9], list(input_files.image_ids(files, path).values())
     )
     with self.assertRaisesRegex(ValueError, "lists several images called '1.j"):
-      input_files.find_ids(["/pics/c/1.jpg"], path)
+      input_files.image_ids(["/pics/c/1.jpg"], path)
 
   def test_the_same_image_twice(self):
     files = ["a/000000000139.jpg", "b/000000000139.jpg"]
     with self.assertRaisesRegex(
         ValueError, f"{files[0]} and {files[1]} .* 139"
     ):
-      input_files.find_ids(files)
+      input_files.image_ids(files)
 
 
 if __name__ == "__main__":

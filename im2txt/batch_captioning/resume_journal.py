@@ -1,19 +1,19 @@
-"""Captions on their way to a file, safe from the end of the program.
+"""A journal of captions, which outlives an interrupted program.
 
-    with caption_journal.Journal(output, settings, resume=True) as journal:
-      for found in captions_of(f for f in files if f not in journal):
-        journal.add(found)
-      for found in journal.read(files):
-        ...  # Make the output of it.
+    with resume_journal.Journal(output, settings, resume=True) as journal:
+      for result in captioner.caption_files(journal.missing(files), ...):
+        journal.add(result)
+      for result in journal.read(files):
+        ...  # Write the output.
       journal.finish()
 
-The journal is a file of JSON lines: how the captions are made, then what was
-said of each image, appended as soon as it is known. Whenever the program is
-killed, a line is there, or it is not, or the last one is cut short; so a run
-that resumes loses nothing but that last one and has nothing twice.
+The journal is a file of JSON lines: first the settings, then the captions of
+each image, appended as soon as they are known. When the program is killed, only
+the last line can be incomplete; a run that resumes drops that line, so no
+caption is lost and none is repeated.
 
-It is <output>.partial until the output is whole, and <output>.journal from then
-on, for a later run that has more files to add.
+The journal is <output>.partial until the output is complete, and then
+<output>.journal, for a later run with more files.
 """
 
 from collections.abc import Iterable
@@ -27,37 +27,38 @@ from typing import Any
 from typing import BinaryIO
 
 from im2txt.batch_captioning import caption_writer
+from im2txt.inference import captions
 from im2txt.runtime import atomic_files
 
 _SETTINGS = "im2txt captions made with"
 
 
 class Journal:
-  """What was said of some files, on disk; in memory are only places there."""
+  """Captions of files on disk; only their offsets are in memory."""
 
   def __init__(self, output: str, settings: Mapping[str, Any], *, resume: bool):
-    """Opens or makes a journal.
+    """Opens or creates a journal.
 
     Args:
-      output: The path of what is to become of it; its folder must exist.
-      settings: All that captions depend on, as JSON takes it, by name.
-      resume: Whether to go on with a journal that is there, of a run that was
-        interrupted or of one that was not. Otherwise the latter's is replaced.
+      output: The path of the output that will be written from the journal; its
+        folder must exist.
+      settings: The settings that captions depend on, by name; JSON values.
+      resume: Whether to continue an existing journal, of an interrupted or a
+        finished run. Otherwise the journal of a finished run is replaced.
 
     Raises:
-      ValueError: If there is one and it can't be gone on with: it is of a run
-        that was interrupted and `resume` is false, it was made with other
-        settings or is none, or another process is writing it. Or if there is
-        none, but an output to add to.
+      ValueError: If an existing journal cannot be resumed: it was interrupted
+        and `resume` is false, has other settings, is not a journal, or is in
+        use. With `resume`, also if the output exists without a journal.
     """
     self._path = f"{output}.partial"
     self._finished_path = f"{output}.journal"
-    self._places: dict[str, int] = {}
+    self._offsets: dict[str, int] = {}
     self._file = self._open(output, settings, resume)
     try:
       self._lock()
       self._check_settings(settings)
-      self._end = self._find_places(self._file.tell())
+      self._end = self._read_offsets(self._file.tell())
       os.replace(self._file.name, self._path)
     except BaseException:
       self._file.close()
@@ -69,57 +70,61 @@ class Journal:
   def __exit__(self, *exception: object) -> None:
     with atomic_files.errors_name(self._path):
       self._file.close()
-    if not self._places:
-      # There is nothing to go on with.
+    if not self._offsets:
+      # An empty journal has nothing to resume.
       Path(self._path).unlink(missing_ok=True)
 
   def __contains__(self, file: str) -> bool:
-    return file in self._places
+    return file in self._offsets
 
-  def add(self, found: caption_writer.FileCaptions) -> None:
-    """Appends what was said of a file that is not there yet."""
-    (line,) = caption_writer.jsonl([found])
+  def missing(self, files: Iterable[str]) -> list[str]:
+    """Returns the files that are not in the journal, in the same order."""
+    return [file for file in files if file not in self]
+
+  def add(self, result: captions.FileCaptions) -> None:
+    """Appends the captions of a file that is not in the journal yet."""
+    (line,) = caption_writer.jsonl([result])
     with atomic_files.errors_name(self._path):
       self._file.seek(self._end)
       self._file.write(line.encode("ascii"))
-      self._file.flush()  # To the system, which outlives the program.
-    self._places[found.file] = self._end
+      self._file.flush()  # The operating system outlives the program.
+    self._offsets[result.file] = self._end
     self._end = self._file.tell()
 
-  def read(self, files: Iterable[str]) -> Iterator[caption_writer.FileCaptions]:
-    """What was said of files, without those of which nothing was.
+  def read(self, files: Iterable[str]) -> Iterator[captions.FileCaptions]:
+    """Reads the captions of those files that are in the journal.
 
     Args:
-      files: The files.
+      files: The paths of the files.
 
     Yields:
-      For each file that is in the journal what was said of it.
+      The captions of each file in turn; files that are missing are skipped.
     """
     for file in files:
-      if file in self._places:
-        self._file.seek(self._places[file])
+      if file in self._offsets:
+        self._file.seek(self._offsets[file])
         yield caption_writer.from_json(self._file.readline())
 
   def finish(self) -> None:
-    """Puts the journal aside, when the output is made of it."""
+    """Renames the journal after the output was written."""
     os.replace(self._path, self._finished_path)
 
   def _open(
       self, output: str, settings: Mapping[str, Any], resume: bool
   ) -> BinaryIO:
-    """Opens the journal to go on with, or a new one."""
+    """Opens the journal to resume, or a new one."""
     if os.path.exists(self._path):
       if not resume:
         raise ValueError(
-            f"{self._path} is of a run that was interrupted. Go on with it by"
+            f"{self._path} is of a run that was interrupted. Continue it with"
             " --resume, or delete it."
         )
     elif resume and os.path.exists(self._finished_path):
       return open(self._finished_path, "r+b")
-    elif resume and _is_there(output):
+    elif resume and _is_nonempty(output):
       raise ValueError(
-          f"{output} is there, but not {self._finished_path}, which --resume"
-          " needs to add to it. Without --resume it is made anew."
+          f"{output} exists, but {self._finished_path} is missing, which"
+          " --resume needs. Without --resume the output is replaced."
       )
     else:
       with atomic_files.create(self._path) as file:
@@ -136,35 +141,35 @@ class Journal:
 
   def _check_settings(self, settings: Mapping[str, Any]) -> None:
     try:
-      found = json.loads(self._file.readline())[_SETTINGS]
+      saved = json.loads(self._file.readline())[_SETTINGS]
     except (ValueError, LookupError, TypeError):
       raise ValueError(
           f"{self._file.name} was not written by run_inference. Move it away."
       ) from None
     for name, value in json.loads(json.dumps(settings)).items():
-      if found.get(name) != value:
+      if saved.get(name) != value:
         raise ValueError(
-            f"{self._file.name} was made with {name}={found.get(name)}, not"
-            f" {value}. Resume with the same, or delete it."
+            f"{self._file.name} was made with {name}={saved.get(name)}, not"
+            f" {value}. Resume with the same value, or delete the file."
         )
 
-  def _find_places(self, end: int) -> int:
-    """Finds the lines of images; returns where the whole ones end."""
+  def _read_offsets(self, end: int) -> int:
+    """Reads the offsets of complete lines; returns their end."""
     for line in self._file:
       try:
         file = caption_writer.from_json(line).file
-      except ValueError:  # Of a line that is cut short.
+      except ValueError:  # The line is incomplete.
         break
       if not line.endswith(b"\n"):
         break
-      self._places[file] = end
+      self._offsets[file] = end
       end += len(line)
     self._file.truncate(end)
     return end
 
 
-def _is_there(output: str) -> bool:
-  """Whether there is a file, or a folder that holds something."""
+def _is_nonempty(output: str) -> bool:
+  """Returns whether a path is a file or a folder that is not empty."""
   return os.path.isfile(output) or (
       os.path.isdir(output) and bool(os.listdir(output))
   )

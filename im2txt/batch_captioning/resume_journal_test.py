@@ -1,32 +1,35 @@
-"""Tests of caption_journal: a journal may end at any byte."""
+"""Tests of resume_journal: a journal may end at any byte."""
 
 from pathlib import Path
 
 from absl.testing import absltest
 from absl.testing import parameterized
 
-from im2txt.batch_captioning import caption_writer
 from im2txt.batch_captioning import resume_journal
 from im2txt.inference import captions
 
 _SETTINGS = {"beam_size": 3, "checkpoint_path": ("a", "b"), "factor": 0.5}
 
 
-def _found(file, words):
-  said = captions.Caption(
+def _result(file, words):
+  caption = captions.Caption(
       words=tuple(words.split()),
       log_probability=-1.5,
       word_probabilities=tuple(0.5 for _ in words.split()),
       end_probability=0.5,
       score=-1.5,
   )
-  return caption_writer.FileCaptions(file, [said])
+  return captions.FileCaptions(file, [caption])
 
 
-_ALL = (_found("a.jpg", "a dog"), _found("b.jpg", "two"), _found("c.jpg", ""))
+_ALL = (
+    _result("a.jpg", "a dog"),
+    _result("b.jpg", "two"),
+    _result("c.jpg", ""),
+)
 
 
-class CaptionJournalTest(parameterized.TestCase):
+class ResumeJournalTest(parameterized.TestCase):
 
   def setUp(self):
     super().setUp()
@@ -53,7 +56,7 @@ class CaptionJournalTest(parameterized.TestCase):
       files = ["c.jpg", "no.jpg", "a.jpg"]
       self.assertEqual([*journal.read(files)], [_ALL[2], _ALL[0]])
       # Reading leaves where to append alone.
-      journal.add(_found("d.jpg", "more"))
+      journal.add(_result("d.jpg", "more"))
       self.assertEqual([*journal.read(["b.jpg"])], [_ALL[1]])
       journal.finish()
     self.assertFalse(self.path.exists())
@@ -74,14 +77,22 @@ class CaptionJournalTest(parameterized.TestCase):
           journal.add(each)
       self.assertEqual(self.path.read_bytes(), content)
 
-  def test_what_was_said_is_on_disk_at_once(self):
+  def test_missing_files_keep_their_order(self):
+    with self._journal() as journal:
+      self.assertEqual(["c", "b"], journal.missing(["c", "b"]))
+      journal.add(_ALL[1])
+      self.assertEqual(
+          ["c.jpg", "a.jpg"], journal.missing(["c.jpg", "b.jpg", "a.jpg"])
+      )
+
+  def test_captions_are_on_disk_at_once(self):
     with self._journal() as journal:
       journal.add(_ALL[0])
       self.assertIn(b"a dog", self.path.read_bytes())
 
   def test_an_interrupted_run_is_not_written_over(self):
     self._write()
-    with self.assertRaisesRegex(ValueError, "interrupted. Go on .*--resume"):
+    with self.assertRaisesRegex(ValueError, "interrupted. .*--resume"):
       self._journal()
     self.assertIn(b"a dog", self.path.read_bytes())
 
@@ -121,7 +132,7 @@ class CaptionJournalTest(parameterized.TestCase):
 
   def test_an_output_without_a_journal(self):
     self.output.write_text("whole")
-    with self.assertRaisesRegex(ValueError, "out is there, .*out.journal"):
+    with self.assertRaisesRegex(ValueError, "out exists, .*out.journal"):
       self._journal(resume=True)
     with self._journal():
       pass

@@ -1,8 +1,10 @@
 """Converts beam search output to captions."""
 
 from collections.abc import Iterator
+from collections.abc import Sequence
 import dataclasses
 import math
+from typing import NamedTuple
 
 from absl import logging
 import numpy as np
@@ -51,6 +53,20 @@ class Caption:
   def is_complete(self) -> bool:
     """Whether the caption ends with the end word."""
     return self.end_probability is not None
+
+
+class FileCaptions(NamedTuple):
+  """The captions of an image file, or the reason why it has none.
+
+  Attributes:
+    file: The path of the file.
+    captions: The captions, the best first; empty if `error` is set.
+    error: Why the file could not be captioned; empty if it was.
+  """
+
+  file: str
+  captions: Sequence[Caption]
+  error: str = ""
 
 
 def from_search(
