@@ -33,7 +33,7 @@ class _Steps:
     self._decode_step = decode_step
 
   def feed_image(self, sess: Any, state: Any) -> np.ndarray:
-    """The state that stands for the image, as the search takes it."""
+    """Returns the state that stands for the image, as the search takes it."""
     del sess
     return state[np.newaxis]
 
@@ -47,7 +47,7 @@ class _Steps:
 
 
 def make_plain(inputs: stand_ins.Inputs, beam_size: int) -> measure.Run:
-  """The search on the host, an image at a time."""
+  """Returns the search on the host, an image at a time."""
   import tensorflow as tf
 
   from im2txt.inference_utils import caption_generator
@@ -76,7 +76,7 @@ def make_plain(inputs: stand_ins.Inputs, beam_size: int) -> measure.Run:
 def make_in_graph(
     inputs: stand_ins.Inputs, beam_size: int, batch_size: int
 ) -> measure.Run:
-  """The search in the graph, a batch of images at a time."""
+  """Returns the search in the graph, a batch of images at a time."""
   import tensorflow as tf
 
   from im2txt.ops import beam_search

@@ -163,7 +163,7 @@ def _write_captions(folder: pathlib.Path, images, annotations) -> None:
 def _variant(
     name: str, folder: pathlib.Path, num_images: int
 ) -> measure.Variant:
-  """A program that builds the first photographs of a folder."""
+  """Returns a program that builds the first photographs of a folder."""
   make_run = functools.partial(_make_run, name, str(folder), num_images)
   return measure.Variant(f"{name}, {num_images} photographs", make_run)
 

@@ -28,7 +28,7 @@ _PRECISIONS = ("float32", "bfloat16")
 
 
 def make_plain(inputs: stand_ins.Inputs) -> measure.Run:
-  """One image at a time, step by step."""
+  """Returns one image at a time, step by step."""
   from im2txt import inference_wrapper
   from im2txt.batch_captioning import input_files
   from im2txt.checkpointing import checkpoint_paths
@@ -54,7 +54,7 @@ def make_plain(inputs: stand_ins.Inputs) -> measure.Run:
 def make_encoder(
     inputs: stand_ins.Inputs, precision: str, batch_size: int
 ) -> measure.Run:
-  """The encoder alone, on images that are decoded already."""
+  """Returns the encoder alone, on images that are decoded already."""
   import tensorflow as tf
 
   from im2txt.batch_captioning import input_files
@@ -115,7 +115,7 @@ def make_captions_in_batches(
 def variants(
     inputs: stand_ins.Inputs, batch_size: int
 ) -> Sequence[measure.Variant]:
-  """What is compared."""
+  """Returns what is compared."""
   made = [measure.Variant("plain", functools.partial(make_plain, inputs))]
   for precision in _PRECISIONS:
     for name, make in (

@@ -165,7 +165,7 @@ def make_batches(config, count: int) -> list:
 
 
 def our_losses(decoder, batch, seed, keep_prob):
-  """The losses of the words of a batch, as the model computes them."""
+  """Returns the losses of the words of a batch, as the model computes them."""
   del keep_prob  # The decoder knows it.
   import tensorflow as tf
 
@@ -178,7 +178,7 @@ def our_losses(decoder, batch, seed, keep_prob):
 
 
 def plain_losses(decoder, batch, seed, keep_prob):
-  """The same losses, time step by time step and with logits for padding."""
+  """Returns the same losses, one time step at a time, padding included."""
   import tensorflow as tf
 
   from im2txt.ops import lstm

@@ -28,14 +28,14 @@ _TOLERANCE = 1e-3
 
 
 def make_ours(inputs: stand_ins.Inputs, precision: str) -> measure.Run:
-  """The folded encoder."""
+  """Returns the folded encoder."""
   model = _model(inputs, precision)
   images = _images(inputs, model)
   return _running(lambda: model.encoder(images), len(images))
 
 
 def make_with_variables(inputs: stand_ins.Inputs) -> measure.Run:
-  """The encoder as it is trained."""
+  """Returns the encoder as it is trained."""
   from im2txt import encoders
   from im2txt.checkpointing import checkpoint_paths
   from im2txt.checkpointing import checkpoints
@@ -102,7 +102,7 @@ def _onnx(model: Any) -> bytes:
 
 
 def _checked(encode: Any, model: Any, images: Any) -> measure.Run:
-  """A run of another runtime, once it is seen to give the same features."""
+  """Returns a run of another runtime, after checking its features."""
   batch = np.ascontiguousarray(images.numpy().transpose([0, 3, 1, 2]))
   expected = model.encoder(images[:2]).numpy()
   distance = np.linalg.norm(encode(batch[:2]) - expected)
@@ -120,7 +120,7 @@ def _running(encode: Any, num_images: int) -> measure.Run:
 
 
 def variants(inputs: stand_ins.Inputs) -> Sequence[measure.Variant]:
-  """What is compared, as far as it is installed."""
+  """Returns what is compared, as far as it is installed."""
   made: dict[str, Callable[..., measure.Run]] = {
       "with variables": make_with_variables,
       "folded": functools.partial(make_ours, precision="float32"),

@@ -33,7 +33,7 @@ _Caption = Callable[[], list[list[str]]]
 
 
 def make_checkpoint(inputs: stand_ins.Inputs) -> _Caption:
-  """The model as `run_inference` has it."""
+  """Returns the model as `run_inference` has it."""
   from im2txt import captioning
   from im2txt.batch_captioning import input_files
 
@@ -49,7 +49,7 @@ def make_checkpoint(inputs: stand_ins.Inputs) -> _Caption:
 
 
 def make_saved_model(files: Sequence[str], path: str) -> _Caption:
-  """The SavedModel, as a client calls it."""
+  """Returns the SavedModel, as a client calls it."""
   import tensorflow as tf
 
   model = tf.saved_model.load(path)
@@ -70,7 +70,7 @@ def make_saved_model(files: Sequence[str], path: str) -> _Caption:
 
 
 def make_tflite(files: Sequence[str], path: str) -> _Caption:
-  """The file for TensorFlow Lite, by TensorFlow's own interpreter."""
+  """Returns the file for TensorFlow Lite, by TensorFlow's own interpreter."""
   import tensorflow as tf
 
   with warnings.catch_warnings():
@@ -94,7 +94,7 @@ def make_tflite(files: Sequence[str], path: str) -> _Caption:
 
 
 def make_counted(make: Callable[[], _Caption]) -> measure.Run:
-  """What is timed: captions, of which only the number is told."""
+  """Returns what is timed: captions, of which only the number is told."""
   caption = make()
   return lambda: len(caption())
 
@@ -125,7 +125,7 @@ def export(inputs: stand_ins.Inputs, folder: str) -> Mapping[str, str]:
 def makers(
     inputs: stand_ins.Inputs, exported: Mapping[str, str]
 ) -> Mapping[str, Callable[[], _Caption]]:
-  """What is compared, by name; the checkpoint first."""
+  """Returns what is compared, by name; the checkpoint first."""
   made = {"checkpoint": functools.partial(make_checkpoint, inputs)}
   for name, path in exported.items():
     make = make_saved_model if name == "saved_model" else make_tflite
@@ -136,7 +136,7 @@ def makers(
 def agreement(
     made: Mapping[str, Callable[[], _Caption]], exported: Mapping[str, str]
 ) -> list[str]:
-  """The rows of a table: sizes, and images of which the same is said."""
+  """Returns the rows of a table: sizes, and images with equal captions."""
   expected = made["checkpoint"]()()
   rows = []
   for name, path in exported.items():
@@ -150,7 +150,7 @@ def agreement(
 
 
 def _size(path: str) -> int:
-  """The bytes of a file, or of all files of a folder."""
+  """Returns the bytes of a file, or of all files of a folder."""
   if os.path.isfile(path):
     return os.path.getsize(path)
   return sum(

@@ -16,7 +16,7 @@ _FEATURE_SIZE = 2048  # Of the encoder at its full width.
 
 
 def caption(rng: np.random.Generator, vocab_size: int) -> list[int]:
-  """A made-up caption's word ids, frequent words first as in a vocabulary."""
+  """Returns random word ids; frequent words have small ids."""
   num_words = 6 + rng.poisson(4.5)
   words = np.minimum(rng.zipf(1.3, size=num_words), vocab_size - 1)
   return [_START_ID, *words.tolist(), _END_ID]

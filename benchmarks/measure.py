@@ -164,7 +164,7 @@ def time_round(run: Run) -> Round:
 
 
 def peak_mib() -> float:
-  """The most memory that this process, or a child of it, has held so far."""
+  """Returns the peak memory of this process or of a child process."""
   # ru_maxrss of a process counts what its parent held; VmHWM does not.
   with open("/proc/self/status", encoding="utf-8") as file:
     match = re.search(r"VmHWM:\s*(\d+) kB", file.read())
@@ -174,7 +174,7 @@ def peak_mib() -> float:
 
 
 def machine() -> str:
-  """The machine, and what Python runs on it, in a line."""
+  """Returns the machine, and what Python runs on it, in a line."""
   processor = platform.processor() or platform.machine()
   try:
     with open("/proc/cpuinfo", encoding="utf-8") as file:

@@ -21,7 +21,7 @@ _OPSET = 17
 
 
 def convert(encoder: folded_encoder.FoldedEncoder) -> onnx.ModelProto:
-  """The encoder as a model.
+  """Returns the encoder as a model.
 
   Args:
     encoder: An encoder in float32.
@@ -69,7 +69,7 @@ def convert(encoder: folded_encoder.FoldedEncoder) -> onnx.ModelProto:
 def _nodes(
     operation: Any, inputs: list[str], outputs: list[str]
 ) -> list[onnx.NodeProto]:
-  """The nodes that do what an operation of TensorFlow does."""
+  """Returns the nodes that do what an operation of TensorFlow does."""
 
   def node(kind: str, *inputs: str, **attributes: Any) -> onnx.NodeProto:
     return helper.make_node(kind, inputs, outputs, **attributes)

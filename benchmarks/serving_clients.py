@@ -57,14 +57,14 @@ class Server(NamedTuple):
   process: subprocess.Popen
 
   def memory_mib(self) -> float:
-    """What it holds in memory now, in MiB."""
+    """Returns what it holds in memory now, in MiB."""
     path = f"/proc/{self.process.pid}/status"
     with open(path, encoding="utf-8") as file:
       match = re.search(r"VmRSS:\s*(\d+) kB", file.read())
     return int(match[1]) / 1024 if match else 0.0
 
   def figure(self, name: str) -> float:
-    """One of the figures that it has for Prometheus."""
+    """Returns one of the figures that it has for Prometheus."""
     connection = _connect(self.port)
     connection.request("GET", "/metrics")
     text = connection.getresponse().read().decode()
@@ -104,7 +104,7 @@ def serve(*arguments: str) -> Iterator[Server]:
 
 
 def request_body(image: bytes) -> bytes:
-  """An image as a form's field."""
+  """Returns an image as a form's field."""
   head = (
       f"--{_BOUNDARY}\r\nContent-Disposition: form-data;"
       ' name="image"; filename="x.jpg"\r\n\r\n'
@@ -121,7 +121,7 @@ def ask(connection: http.client.HTTPConnection, body: bytes) -> Answer:
 
 
 def connect_and_ask(port: int, body: bytes) -> Answer:
-  """The same on a connection of its own."""
+  """Returns the same on a connection of its own."""
   with contextlib.closing(_connect(port)) as connection:
     return ask(connection, body)
 
@@ -163,7 +163,7 @@ def leave(port: int, body: bytes, *, share: float) -> Answer:
 
 
 def percentiles(secs: Sequence[float], shares: Sequence[float]) -> list[float]:
-  """The values that these shares of all don't exceed."""
+  """Returns the values that these shares of all don't exceed."""
   ordered = sorted(secs)
   return [
       ordered[min(int(share * len(ordered)), len(ordered) - 1)]

@@ -67,7 +67,7 @@ class Kind(NamedTuple):
 
 
 def kinds() -> dict[str, Kind]:
-  """All kinds, by name."""
+  """Returns all kinds, by name."""
   body = serving_clients.request_body
   ask = serving_clients.connect_and_ask
   leave = serving_clients.leave
@@ -94,7 +94,7 @@ def kinds() -> dict[str, Kind]:
 
 
 def bomb(jpeg: bytes) -> bytes:
-  """A JPEG whose header says that it has 65,500 x 65,500 pixels."""
+  """Returns a JPEG whose header says that it has 65,500 x 65,500 pixels."""
   frame = max(jpeg.find(b"\xff\xc0"), jpeg.find(b"\xff\xc2"))
   size = (65500).to_bytes(2, "big")
   return jpeg[: frame + 5] + 2 * size + jpeg[frame + 9 :]

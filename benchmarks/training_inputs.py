@@ -20,13 +20,13 @@ _NUM_PAIRS = 128
 
 
 def overrides(**more: object) -> str:
-  """The user's changes to the configuration and others, as one text."""
+  """Returns the user's changes to the configuration and others, as one text."""
   assignments = [f"{name}={value}" for name, value in more.items()]
   return ",".join(filter(None, (_CONFIG_OVERRIDES.value, *assignments)))
 
 
 def files(folder: str, *, are_features: bool) -> Sequence[str]:
-  """The names of the files to read.
+  """Returns the names of the files to read.
 
   Args:
     folder: Where they are written if the flags name none.

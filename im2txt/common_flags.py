@@ -6,6 +6,13 @@ A program defines those that it wants:
         common_flags.allow_missing_shards()
     )
 
+An `automatic_flag` is on, off, or decided by the program; it keeps the
+spellings of a flag that was on or off once:
+
+    --jit_compile --jit_compile=true      on
+    --nojit_compile --jit_compile=false   off
+    --jit_compile=auto                    decided by the program, by default
+
 The flags of the search and of metrics are in `search_flags` and `metric_flags`.
 """
 
@@ -39,7 +46,7 @@ class _Parser(flags.ArgumentParser):
     return "auto|true|false"
 
 
-def make(name: str, text: str) -> flags.Flag[str]:
+def automatic_flag(name: str, text: str) -> flags.Flag[str]:
   """Makes a flag, for `flags.DEFINE_flag`.
 
   Args:

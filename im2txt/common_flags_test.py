@@ -22,7 +22,7 @@ class CommonFlagsTest(parameterized.TestCase):
 
 
 _FLAG = flags.DEFINE_flag(
-    common_flags.make("switch_for_the_test", "Whether it is on.")
+    common_flags.automatic_flag("switch_for_the_test", "Whether it is on.")
 )
 
 

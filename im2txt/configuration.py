@@ -65,7 +65,7 @@ def apply_overrides(
 
 
 def to_json(model: ModelConfig, training: TrainingConfig) -> str:
-  """The two configurations as a JSON text that `from_json` reads."""
+  """Returns the two configurations as a JSON text that `from_json` reads."""
   values = {
       "model": dataclasses.asdict(model),
       "training": dataclasses.asdict(training),
@@ -74,7 +74,7 @@ def to_json(model: ModelConfig, training: TrainingConfig) -> str:
 
 
 def to_markdown(model: ModelConfig, training: TrainingConfig) -> str:
-  """The two configurations as a table, for TensorBoard."""
+  """Returns the two configurations as a table, for TensorBoard."""
   rows = [
       f"| {config} | {name} | {value} |"
       for config, fields in (("model", model), ("training", training))
@@ -84,7 +84,7 @@ def to_markdown(model: ModelConfig, training: TrainingConfig) -> str:
 
 
 def from_json(text: str) -> tuple[ModelConfig, TrainingConfig]:
-  """The two configurations of a text that `to_json` made.
+  """Returns the two configurations of a text that `to_json` made.
 
   Fields that the text lacks keep their defaults, so configurations saved by
   earlier versions go on working.

@@ -79,7 +79,7 @@ def make_inference_encoder(
 
 
 def preprocessing(config: configuration.ModelConfig) -> dict[str, Any]:
-  """The fields of the configuration that decide what an encoder sees."""
+  """Returns the fields of the configuration that define the encoder."""
   values = dataclasses.asdict(config)
   return {name: values[name] for name in _PREPROCESSING_FIELDS}
 

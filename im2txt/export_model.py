@@ -195,7 +195,7 @@ def _write_captioner(config, path: str) -> None:
 
 
 def _size(path: str) -> int:
-  """The bytes of a file, or of all files of a folder."""
+  """Returns the bytes of a file, or of all files of a folder."""
   import tensorflow as tf
 
   if not tf.io.gfile.isdir(path):

@@ -94,7 +94,7 @@ def main(argv: list[str]) -> None:
 
 
 def _output_dir() -> pathlib.Path:
-  """The flag's folder; relative to where the user called `bazel run`."""
+  """Returns the flag's folder, relative to where `bazel run` was called."""
   start = os.environ.get("BUILD_WORKING_DIRECTORY", "")
   return pathlib.Path(start, _OUTPUT_DIR.value).absolute()
 

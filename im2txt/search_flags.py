@@ -29,5 +29,5 @@ HOLDERS = (
 
 
 def options() -> Any:
-  """What the flags say, as `captioning.SearchOptions`."""
+  """Returns what the flags say, as `captioning.SearchOptions`."""
   return {holder.name: holder.value for holder in HOLDERS}

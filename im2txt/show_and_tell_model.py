@@ -123,7 +123,7 @@ class ShowAndTellModel(tf.Module):
     return self.config.vocab_size
 
   def checkpoint_variables(self) -> dict[str, tf.Variable]:
-    """All 383 variables by the names of the released checkpoints."""
+    """Returns all 383 variables by the names of the released checkpoints."""
     return {
         **self.encoder.variables_by_name,
         **self.decoder.variables_by_name,
@@ -131,7 +131,7 @@ class ShowAndTellModel(tf.Module):
     }
 
   def trainable_variables_by_name(self) -> dict[str, tf.Variable]:
-    """The variables that gradients change, by checkpoint name."""
+    """Returns the variables that gradients change, by checkpoint name."""
     return {
         name: variable
         for name, variable in self.checkpoint_variables().items()
@@ -141,7 +141,7 @@ class ShowAndTellModel(tf.Module):
   def image_features(
       self, images: tf.Tensor, *, dropout_seed: tf.Tensor | None = None
   ) -> tf.Tensor:
-    """What the encoder sees in images.
+    """Returns what the encoder sees in images.
 
     Args:
       images: A float32 Tensor of shape [batch_size, height, width, 3] in
@@ -165,7 +165,7 @@ class ShowAndTellModel(tf.Module):
       label_smoothing: float = 0.0,
       sampling_probability: tf.Tensor | None = None,
   ) -> Losses:
-    """The losses of the captions of a batch.
+    """Returns the losses of the captions of a batch.
 
     To be called inside a `tf.function(autograph=False)`.
 
@@ -242,7 +242,7 @@ class ShowAndTellModel(tf.Module):
     return process(encoded_image, is_training=False)
 
   def image_states(self, images: tf.Tensor) -> tf.Tensor:
-    """The decoder's states after images, before the start words.
+    """Returns the decoder's states after images, before the start words.
 
     Args:
       images: A float32 Tensor of shape [batch_size, height, width, 3].

@@ -128,7 +128,7 @@ _MIXED_PRECISION = flags.DEFINE_enum(
     " losses are float32 in any case.",
 )
 _JIT_COMPILE = flags.DEFINE_flag(
-    common_flags.make(
+    common_flags.automatic_flag(
         "jit_compile",
         "Whether XLA compiles the step, which makes it faster on GPUs. It takes"
         " a while for each of a few lengths of captions, as the log says. auto:"

@@ -55,7 +55,7 @@ def check(page: Path, world: docs_world.World) -> int:
 
 
 def can_run(script: str) -> bool:
-  """Whether what a block begins with, and the machines it needs, are here."""
+  """Returns whether the program and machines of a block are available."""
   return (
       script.split()[0] not in docs_world.NOT_RUN and "TF_CONFIG" not in script
   )

@@ -22,7 +22,7 @@ _LEFT_OUT = ("_test.py", "/testing/")
 
 
 def sources(folder: Path) -> list[Path]:
-  """The Python files of a source tree that count."""
+  """Returns the Python files of a source tree that count."""
   return [
       path
       for path in sorted(folder.rglob("*.py"))
@@ -61,7 +61,7 @@ def combine(test_logs: Path, folder: Path, scratch: Path) -> coverage.Coverage:
 
 
 def report(measured: coverage.Coverage, folder: Path) -> tuple[float, str]:
-  """The percentage of the lines that ran, and a table of the worst modules."""
+  """Returns the line coverage in percent, and a table of the worst."""
   missing = {}
   for path in sources(folder):
     _, lines, _, unrun, _ = measured.analysis2(str(path.resolve()))

@@ -27,7 +27,7 @@ class Block:
 
 
 def find(markdown: str) -> list[Block]:
-  """The blocks of shell commands of a page, in order.
+  """Returns the blocks of shell commands of a page, in order.
 
   Those are fenced blocks that say so (```bash) and, of the indented ones, what
   starts as a command does. What only continues a command of the text around it,
@@ -48,7 +48,7 @@ def find(markdown: str) -> list[Block]:
 
 
 def _code_blocks(lines: list[str]) -> Iterator[tuple[str | None, Block]]:
-  """All blocks of code; the language of an indented one is None."""
+  """Yields all blocks of code; the language of an indented one is None."""
   i = 0
   while i < len(lines):
     start = i

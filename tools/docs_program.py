@@ -41,7 +41,7 @@ _SECONDS_TO_START = 120
 
 
 def shrink(program: str, arguments: list[str]) -> list[str]:
-  """The arguments of the small run.
+  """Returns the arguments of the small run.
 
   Args:
     program: The program's name.

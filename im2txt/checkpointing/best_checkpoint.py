@@ -230,7 +230,7 @@ def _read(path: str) -> Best | None:
 
 
 def _is_of(file: str, checkpoint: str) -> bool:
-  """Whether a file, by its name, belongs to a checkpoint; whole ones only."""
+  """Returns whether a file name is that of a file of a checkpoint."""
   return file == checkpoint or (
       file.startswith(f"{checkpoint}.") and ".tempstate" not in file
   )

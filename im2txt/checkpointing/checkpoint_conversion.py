@@ -140,7 +140,7 @@ def extend(
 def _sources(
     num_known: int, unk_id: int, num_added: int, vocab_size: int
 ) -> np.ndarray:
-  """The old id of each new id; -1 for a new word's.
+  """Returns the old id of each new id; -1 for a new word's.
 
   Args:
     num_known: The number of words in the old vocabulary file.
@@ -160,7 +160,7 @@ def _sources(
 def _grown(
     values: Mapping[str, np.ndarray], sources: np.ndarray, num_known: int
 ) -> dict[str, np.ndarray]:
-  """All values and slots, those of words in the order of the new ids."""
+  """Returns all values and slots, words in the order of the new ids."""
   grown = dict(values)
   is_new = sources < 0
   for stored, value in values.items():
@@ -281,7 +281,7 @@ def convert(
 
 
 def _newest_names(stored: Mapping[str, Sequence[int]]) -> dict[str, str]:
-  """What each of today's names is called in a checkpoint that has it."""
+  """Returns the stored name of each current name in a checkpoint."""
   todays = {checkpoint_names.todays_name(name) for name in stored}
   found = {t: checkpoint_names.stored_name(t, stored) for t in todays}
   return {today: name for today, name in found.items() if name}
@@ -311,7 +311,7 @@ def _check_whole(
 
 
 def _destination(new: str, step: int) -> tuple[str, str]:
-  """The folder of the new checkpoint and its name in it."""
+  """Returns the folder of the new checkpoint and its name in it."""
   folder, name = os.path.split(new)
   if ".ckpt" not in name:
     folder, name = new, f"model.ckpt-{step}"

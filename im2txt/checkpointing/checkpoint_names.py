@@ -52,7 +52,7 @@ _SLOT_NAME = re.compile(r"(.+/(Momentum|Adam|Adam_1)|(.+/)?beta[12]_power)")
 def stored_name(
     name: str, stored: Collection[str], *, averaged: bool = False
 ) -> str | None:
-  """The name that a variable goes by in a checkpoint.
+  """Returns the name that a variable goes by in a checkpoint.
 
   Args:
     name: Today's name of the variable, or of an optimizer's slot.
@@ -80,7 +80,7 @@ def todays_name(stored: str) -> str:
 
 
 def is_of_model(name: str) -> bool:
-  """Whether a model has a variable of that (today's) name."""
+  """Returns whether a model has a variable of that (today's) name."""
   return (
       name in DECODER_NAMES
       or name == GLOBAL_STEP
@@ -89,32 +89,32 @@ def is_of_model(name: str) -> bool:
 
 
 def is_slot(name: str) -> bool:
-  """Whether an optimizer may go on from what has that (today's) name."""
+  """Returns whether a (current) name is that of an optimizer's slot."""
   return _SLOT_NAME.fullmatch(name) is not None
 
 
 def is_average(name: str) -> bool:
-  """Whether what has that name is an average of weights."""
+  """Returns whether what has that name is an average of weights."""
   return name.endswith(optimizers.SUFFIX)
 
 
 def has_encoder(stored: Collection[str]) -> bool:
-  """Whether a checkpoint of these names holds an Inception v3."""
+  """Returns whether a checkpoint of these names holds an Inception v3."""
   return any(_ENCODER_NAME.fullmatch(name) for name in stored)
 
 
 def has_decoder(stored: Collection[str]) -> bool:
-  """Whether a checkpoint of these names is of an im2txt model."""
+  """Returns whether a checkpoint of these names is of an im2txt model."""
   return any(stored_name(name, stored) for name in DECODER_NAMES)
 
 
 def has_averages(stored: Collection[str]) -> bool:
-  """Whether a checkpoint of these names holds averages of weights."""
+  """Returns whether a checkpoint of these names holds averages of weights."""
   return any(map(is_average, stored))
 
 
 def describe_lack(lacking: Sequence[str], stored: Collection[str]) -> str:
-  """What a message says of a checkpoint that lacks variables.
+  """Returns what a message says of a checkpoint that lacks variables.
 
   Args:
     lacking: Today's names of the variables; at least one.
@@ -133,7 +133,7 @@ def describe_lack(lacking: Sequence[str], stored: Collection[str]) -> str:
 
 
 def sizes(shapes: Mapping[str, Sequence[int]]) -> dict[str, int]:
-  """The sizes of a model by the shapes of its variables.
+  """Returns the sizes of a model by the shapes of its variables.
 
   Args:
     shapes: The shapes in a checkpoint, by name.

@@ -21,7 +21,7 @@ _NUMBERED_CHECKPOINT = re.compile(r"(.+\.ckpt-(\d+))(\.index)?")
 
 
 def find(path: str) -> str:
-  """The checkpoint at a path that a user gave.
+  """Returns the checkpoint at a path that a user gave.
 
   Args:
     path: A checkpoint (`.../model.ckpt-2000000`, or one of its files), or a
@@ -52,7 +52,7 @@ def find(path: str) -> str:
 
 
 def find_all(patterns: str) -> dict[str, str]:
-  """The checkpoints that a user lists.
+  """Returns the checkpoints that a user lists.
 
   Args:
     patterns: Separated by commas: what `find` takes, or patterns of

@@ -55,7 +55,7 @@ _TABLE_END = 0xDB4775248B80FB57.to_bytes(8, "little")
 
 
 def find_readable(folder: str) -> str | None:
-  """The newest checkpoint of a folder that is not damaged.
+  """Returns the newest checkpoint of a folder that is not damaged.
 
   Training goes on from an earlier one exactly as it did before, so only time is
   lost. All of a checkpoint is read and compared with its checksums.
@@ -205,13 +205,13 @@ class Reader:
       )
 
   def value(self, name: str) -> np.ndarray:
-    """The value of one of `shapes`; raises what the constructor does."""
+    """Returns the value of a name; raises what the constructor does."""
     with _explained(self.checkpoint):
       return self._reader.get_tensor(name)
 
 
 def shapes(checkpoint: str) -> Mapping[str, Sequence[int]]:
-  """The shapes of all that a checkpoint holds.
+  """Returns the shapes of all that a checkpoint holds.
 
   Args:
     checkpoint: The checkpoint's path, without suffix.
@@ -227,7 +227,7 @@ def shapes(checkpoint: str) -> Mapping[str, Sequence[int]]:
 
 
 def read(checkpoint: str, names: Mapping[str, str]) -> dict[str, np.ndarray]:
-  """The values of some of what a checkpoint holds.
+  """Returns the values of some of what a checkpoint holds.
 
   Args:
     checkpoint: The checkpoint's path, without suffix.
@@ -362,7 +362,7 @@ def read_value(
     *,
     averaged: bool = False,
 ) -> np.ndarray:
-  """The value of one variable of a model.
+  """Returns the value of one variable of a model.
 
   Args:
     reader: Of the checkpoint.

@@ -37,7 +37,7 @@ _FETCH = "keras"
 
 
 def read(path: str) -> list[np.ndarray]:
-  """The weights of Keras' Inception v3 in a file.
+  """Returns the weights of Keras' Inception v3 in a file.
 
   Args:
     path: A file of weights or of a whole model, with or without the classifier:
@@ -112,7 +112,7 @@ def _load_weights(path: str) -> Any:
 
 
 def _num_classes(file) -> int | None:
-  """How many classes the classifier has, if there is one."""
+  """Returns how many classes the classifier has, if there is one."""
   sizes = []
 
   def visit(name, item):
@@ -126,7 +126,7 @@ def _num_classes(file) -> int | None:
 
 
 def _in_order(model: Any) -> list[np.ndarray]:
-  """The arrays of a Keras model in the order in which its layers were made."""
+  """Returns the arrays of a Keras model in the order of creation."""
   pairs = zip(
       _made(model.layers, "Conv2D"),
       _made(model.layers, "BatchNormalization"),
@@ -144,7 +144,7 @@ def _in_order(model: Any) -> list[np.ndarray]:
 
 
 def _made(layers: Sequence[Any], kind: str) -> Iterator[Any]:
-  """The layers of a kind; `model.layers` has them by their depth instead."""
+  """Returns the layers of a kind in the order of creation, not of depth."""
   chosen = [layer for layer in layers if type(layer).__name__ == kind]
   return iter(sorted(chosen, key=_number))
 
@@ -158,7 +158,7 @@ def _number(layer: Any) -> int:
 def load_config(
     source: str,
 ) -> tuple[configuration.ModelConfig, configuration.TrainingConfig]:
-  """The configuration that an encoder was trained with.
+  """Returns the configuration that an encoder was trained with.
 
   Args:
     source: As for `restore`.

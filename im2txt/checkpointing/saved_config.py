@@ -39,7 +39,7 @@ def remove(folder: str) -> None:
 def load(
     path: str, overrides: str = ""
 ) -> tuple[configuration.ModelConfig, configuration.TrainingConfig]:
-  """The configuration that a model was trained with.
+  """Returns the configuration that a model was trained with.
 
   Args:
     path: The model's folder, or a checkpoint in it.

@@ -5,14 +5,14 @@ from typing import Any
 
 
 def types(config: Any) -> dict[str, type]:
-  """The types of the fields of a configuration, or of a class of such."""
+  """Returns the types of the fields of a configuration or its class."""
   return typing.get_type_hints(
       config if isinstance(config, type) else type(config)
   )
 
 
 def parse(name: str, field_type: type, text: str) -> Any:
-  """The value that a text gives to a field.
+  """Returns the value that a text gives to a field.
 
   Args:
     name: The field's name.

@@ -156,7 +156,7 @@ _NUM_THREADS = flags.DEFINE_integer(
 _WORD_COUNTS = "word_counts.txt"
 
 
-def take(
+def copy_vocabulary(
     vocab_file: str,
     copy: str,
     datasets: Mapping[str, Sequence[caption_dataset.TokenizedImage]],
@@ -273,8 +273,8 @@ def _say_what_next(description: Mapping[str, Any]) -> None:
 
 
 def _load() -> caption_splits.Datasets:
-  """The images of each split that have captions."""
-  images = caption_splits.find(
+  """Returns the images of each split that have captions."""
+  images = caption_splits.find_images(
       caption_splits.load(
           _given(_CAPTIONS_FILES) or _CAPTIONS_FILE.value,
           _FORMAT.value,
@@ -287,7 +287,7 @@ def _load() -> caption_splits.Datasets:
       _IMAGE_DIR.value,
       program.say,
   )
-  datasets = caption_splits.with_captions(images, program.say)
+  datasets = caption_splits.images_with_captions(images, program.say)
   if "train" not in datasets and not _VOCAB_FILE.value:
     raise ValueError(
         "There is no image to train with, so no vocabulary either. Without"
@@ -297,7 +297,7 @@ def _load() -> caption_splits.Datasets:
 
 
 def _split(caption: str) -> list[str]:
-  """The words of a caption."""
+  """Returns the words of a caption."""
   words = tokenizer.TOKENIZERS[_TOKENIZER.value](caption)
   if not {"<S>", "</S>"}.isdisjoint(words):
     raise ValueError(
@@ -307,7 +307,7 @@ def _split(caption: str) -> list[str]:
 
 
 def _spoken(caption: str) -> str:
-  """A caption as a model that knew it would say it, but for nltk's marks."""
+  """Returns a caption as a model would generate it."""
   if _TOKENIZER.value == "characters":
     return " ".join(_split(caption))
   return caption
@@ -323,7 +323,7 @@ def _vocabulary(
     return builder.create_vocabulary(
         datasets["train"], path, min_word_count=_MIN_WORD_COUNT.value
     )
-  return take(_VOCAB_FILE.value, path, datasets, program.say)
+  return copy_vocabulary(_VOCAB_FILE.value, path, datasets, program.say)
 
 
 def _check_flags() -> None:
@@ -356,7 +356,7 @@ def _check_flags() -> None:
 
 
 def _given(by_split: Mapping[str, flags.FlagHolder]) -> dict[str, Any]:
-  """The values of the flags that were given, by split."""
+  """Returns the values of the flags that were given, by split."""
   return {
       name: flag.value
       for name, flag in by_split.items()

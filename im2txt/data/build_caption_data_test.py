@@ -252,7 +252,7 @@ class GivenVocabularyTest(absltest.TestCase):
             1, "a.jpg", [["<S>", "a", "dog", "</S>"], ["<S>", "cat", "</S>"]]
         )
     ]
-    word_ids = build_caption_data.take(
+    word_ids = build_caption_data.copy_vocabulary(
         str(given), str(copy), {"train": images}, lines.append
     )
     self.assertEqual(word_ids.of(images[0].captions[0]), [2, 3, 0, 1])
@@ -263,16 +263,16 @@ class GivenVocabularyTest(absltest.TestCase):
 
   def test_may_replace_itself(self):
     path = self.create_tempfile(content="<S>\n</S>\nx\n<UNK>").full_path
-    word_ids = build_caption_data.take(path, path, {}, print)
+    word_ids = build_caption_data.copy_vocabulary(path, path, {}, print)
     self.assertEqual(word_ids.of(["x", "y"]), [2, 3])
     self.assertEqual(Path(path).read_text(), "<S>\n</S>\nx\n<UNK>")
 
   def test_refuses(self):
     with self.assertRaisesRegex(FileNotFoundError, "no vocabulary file '/no'"):
-      build_caption_data.take("/no", "/no/copy", {}, print)
+      build_caption_data.copy_vocabulary("/no", "/no/copy", {}, print)
     path = self.create_tempfile(content="a 1").full_path
     with self.assertRaisesRegex(ValueError, "lacks the start_word"):
-      build_caption_data.take(path, "/no/copy", {}, print)
+      build_caption_data.copy_vocabulary(path, "/no/copy", {}, print)
 
 
 if __name__ == "__main__":

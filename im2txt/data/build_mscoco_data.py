@@ -140,7 +140,7 @@ def main(argv: Sequence[str]) -> None:
 
 
 def split(train: Sequence[_T], val: Sequence[_T]) -> dict[str, list[_T]]:
-  """The data sets, by name, made of MSCOCO's training and validation images."""
+  """Returns the data sets by name, from MSCOCO's train and val images."""
   train_end = int(0.85 * len(val))
   val_end = int(0.90 * len(val))
   return {

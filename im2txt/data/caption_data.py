@@ -36,7 +36,7 @@ def process_image(config: configuration.ModelConfig) -> inputs.ProcessImage:
 
 
 def image_sizes(config: configuration.ModelConfig) -> dict[str, Any]:
-  """The sizes that `image_processing`'s functions take, by argument."""
+  """Returns the sizes that `image_processing`'s functions take, by argument."""
   return {
       "height": config.image_height,
       "width": config.image_width,
@@ -190,7 +190,7 @@ class CaptionData:
     )
 
   def unknown_word(self, largest: int) -> ValueError | None:
-    """What is wrong with captions by the largest of their word ids, if any."""
+    """Returns what the largest word id shows to be wrong, if anything."""
     if largest < self.config.vocab_size:
       return None
     # The data set has the unknown word, which these files may not have.
@@ -219,7 +219,7 @@ class CaptionData:
       raise error
 
   def image_arguments(self) -> dict[str, Any]:
-    """How records of pairs are read, by the arguments of `ops.inputs`."""
+    """Returns the arguments of `ops.inputs` for reading pairs."""
     return {
         "process": process_image(self.config),
         "image_feature": self.config.image_feature_name,
@@ -227,7 +227,7 @@ class CaptionData:
     }
 
   def _order(self, seed: int, start_step: int) -> example_order.TrainingOrder:
-    """The order of the pairs in training from a step on."""
+    """Returns the order of the pairs in training from a step on."""
     return example_order.TrainingOrder(
         batch_size=self.config.batch_size,
         seed=seed,

@@ -49,7 +49,7 @@ class WrittenShard(NamedTuple):
 
 
 def shuffled_pairs(images: Sequence[TokenizedImage]) -> list[Pair]:
-  """Each caption with its image, in the order in which they are written.
+  """Returns pairs of captions and images in the order of writing.
 
   It is the order of the released code under Python 3; Python 2 shuffles
   differently by the same seed.

@@ -16,6 +16,13 @@ instead. There may be columns image_id and split too.
 
 Captions come out in Unicode's normal form NFC: a letter with an accent is one
 character, however it was typed.
+
+MSCOCO's captions JSON, which the builders write as well:
+
+    {"images": [{"id": 139, "file_name": "000000000139.jpg", ...}, ...],
+     "annotations": [{"image_id": 139, "caption": "A room ...", ...}, ...]}
+
+Other fields are ignored; an annotation's own id is not needed.
 """
 
 from collections.abc import Callable
@@ -125,7 +132,7 @@ def load_image_ids(captions_file: str) -> dict[str, int]:
 
 
 def content_of(images: Sequence[CaptionedImage]) -> dict[str, Any]:
-  """What the JSON of some images holds.
+  """Returns what the JSON of some images holds.
 
   Args:
     images: The images; their paths become file names.
@@ -408,12 +415,12 @@ def _of_lines(
 
 
 def _lines(text: str) -> Iterator[str]:
-  """The lines with their ends; `str.splitlines` knows ends within captions."""
+  """Returns lines with their ends; only line feeds end lines."""
   return iter(io.StringIO(text, newline=""))
 
 
 def _column(names: Iterable[str], known: tuple[str, ...]) -> str:
-  """The first of some known columns that is there."""
+  """Returns the first of some known columns that is there."""
   names = list(names)
   for name in known:
     if name in names:

@@ -1,4 +1,4 @@
-"""Parts images into train, val and test, each image with all its captions."""
+"""Splits images into train, val and test, with ids, files and captions."""
 
 import collections
 from collections.abc import Callable
@@ -22,7 +22,7 @@ _FRACTIONS = {"val": 0.1, "test": 0.1}
 Splits = dict[str, list[caption_sources.SourceImage]]
 
 
-def find(
+def find_images(
     splits: Mapping[str, Sequence[caption_sources.SourceImage]],
     image_dirs: Sequence[str],
     say: Callable[[str], None],
@@ -75,7 +75,9 @@ def find(
   return datasets
 
 
-def with_captions(datasets: Datasets, say: Callable[[str], None]) -> Datasets:
+def images_with_captions(
+    datasets: Datasets, say: Callable[[str], None]
+) -> Datasets:
   """Leaves out blank captions, images without captions, empty splits.
 
   Args:
@@ -111,7 +113,7 @@ def _why_not(ids: Sequence[int | None]) -> str:
 
 
 def _path(name: str, image_dirs: Sequence[str]) -> str:
-  """Where an image is, or would be."""
+  """Returns where an image is, or would be."""
   # Karpathy's names have a folder, which may be one of the image folders.
   names = [name, Path(name).name]
   # How a file system spells an accent may differ from how the data do.

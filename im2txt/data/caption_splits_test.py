@@ -181,7 +181,7 @@ class CaptionedImagesTest(parameterized.TestCase):
         "train": [_image("a", ids[0]), _image("b", ids[1])],
         "val": [_image("c", ids[2])],
     }
-    datasets = caption_splits.find(splits, self.dirs, self.lines.append)
+    datasets = caption_splits.find_images(splits, self.dirs, self.lines.append)
     self.assertEqual(
         [(i.captions[0], i.image_id) for i in datasets["train"]],
         [("a", expected[0]), ("b", expected[1])],
@@ -199,7 +199,7 @@ class CaptionedImagesTest(parameterized.TestCase):
       ("nowhere", "x.jpg", "one/x.jpg"),
   )
   def test_finds(self, name, path):
-    datasets = caption_splits.find(
+    datasets = caption_splits.find_images(
         {"train": [_image(name)]}, self.dirs, self.lines.append
     )
     self.assertEqual(datasets["train"][0].path, str(self.folder / path))
@@ -208,7 +208,7 @@ class CaptionedImagesTest(parameterized.TestCase):
     stored = unicodedata.normalize("NFD", "é.jpg")
     (self.folder / "two" / stored).write_bytes(b"")
     name = unicodedata.normalize("NFC", "é.jpg")
-    datasets = caption_splits.find(
+    datasets = caption_splits.find_images(
         {"train": [_image(name)]}, self.dirs, self.lines.append
     )
     self.assertTrue(Path(datasets["train"][0].path).exists())
@@ -216,7 +216,7 @@ class CaptionedImagesTest(parameterized.TestCase):
   def test_refuses(self):
     splits = {"train": [_image("b.jpg")], "val": [_image("x/b.jpg")]}
     with self.assertRaisesRegex(ValueError, "two/b.jpg .* in train and in val"):
-      caption_splits.find(splits, self.dirs, self.lines.append)
+      caption_splits.find_images(splits, self.dirs, self.lines.append)
 
   def test_leaves_out_what_has_no_captions(self):
     lines = self.lines
@@ -228,8 +228,8 @@ class CaptionedImagesTest(parameterized.TestCase):
         "val": [caption_sources.SourceImage("c", [])],
         "test": [],
     }
-    found = caption_splits.with_captions(
-        caption_splits.find(splits, self.dirs, self.lines.append),
+    found = caption_splits.images_with_captions(
+        caption_splits.find_images(splits, self.dirs, self.lines.append),
         lines.append,
     )
     self.assertEqual(

@@ -8,6 +8,9 @@
       builder.write_dataset("train", images, 256, word_ids)
 
 Each step says what it does in the released program's words.
+
+There a thread wrote a batch of shards; here any process writes any shard, and
+"thread 0" in a message stands for the first batch.
 """
 
 from collections.abc import Callable
@@ -366,7 +369,7 @@ def _skipping(problem: image_files.Problem) -> str:
 
 
 def _progress_bar(title: str, total: int, unit: str) -> Any:
-  """A bar on a terminal; in a log, the lines of `say` are enough."""
+  """Returns a bar on a terminal; in a log, the lines of `say` are enough."""
   return progress.bar(
       title, total, is_shown=sys.stderr.isatty(), unit=unit, leave=False
   )

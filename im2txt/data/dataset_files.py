@@ -122,7 +122,7 @@ def write_description(
 
 
 def tokenizer_of(vocab_file: str) -> str | None:
-  """The tokenizer of the data that a vocabulary was made with, if known.
+  """Returns the tokenizer that a vocabulary was made with, if known.
 
   Args:
     vocab_file: The path of the vocabulary.

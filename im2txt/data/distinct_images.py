@@ -55,7 +55,7 @@ class Split(NamedTuple):
 
 
 def split_name(files: Sequence[str]) -> str:
-  """The split that file names tell, as in val-00000-of-00004; or "val".
+  """Returns the split that file names tell, as in val-00000-of-00004; or "val".
 
   Those of files of several splits are joined, as in "test_val".
   """
@@ -120,7 +120,7 @@ def scan(
 def image_batches(
     data: caption_data.CaptionData, split: Split, *, feature_size: int
 ) -> tf.data.Dataset:
-  """Each image once, as the model takes it.
+  """Returns each image once, as the model takes it.
 
   Args:
     data: The records.
@@ -151,7 +151,7 @@ def image_batches(
 def encoded_images(
     data: caption_data.CaptionData, split: Split
 ) -> Iterator[bytes]:
-  """Each image's file, as the records hold it, in the order of the split."""
+  """Returns the encoded image of each record, in the split's order."""
   for _, record in first_records(data, split):
     yield encoded_image(record, data).numpy()
 
@@ -161,7 +161,7 @@ def first_records(
     split: Split,
     numbers: Sequence[int] | None = None,
 ) -> tf.data.Dataset:
-  """The first record of each image, in the order of the split.
+  """Returns the first record of each image, in the order of the split.
 
   Args:
     data: The records.
@@ -186,7 +186,7 @@ def first_records(
 def encoded_image(
     record: tf.Tensor, data: caption_data.CaptionData
 ) -> tf.Tensor:
-  """The image's file that a serialized pair holds; both scalar strings."""
+  """Returns the encoded image of a serialized pair; scalar strings."""
   image, _ = inputs.parse_sequence_example(
       record,
       image_feature=data.config.image_feature_name,
@@ -198,7 +198,7 @@ def encoded_image(
 def _parser(
     data: caption_data.CaptionData,
 ) -> Callable[[tf.Tensor], tuple[Any, ...]]:
-  """What reads of serialized records ids, fingerprints of images, captions."""
+  """Returns a parser for image ids, image fingerprints and captions."""
   features = {_IMAGE_ID: tf.io.FixedLenFeature([], tf.int64, _NO_ID)}
   name = data.config.caption_feature_name
   image_name = data.config.image_feature_name
@@ -249,7 +249,7 @@ def _fingerprints(images: tf.Tensor) -> tf.Tensor:
 def _two_images(
     data: caption_data.CaptionData, split: Split, image_id: int
 ) -> ValueError:
-  """What is wrong if the record after `split` is another image of that id."""
+  """Returns an error if the record after `split` reuses an image id."""
   first = np.flatnonzero(split.is_first)[split.image_ids.index(image_id)]
   ends = np.cumsum([tfrecords.count_records([file]) for file in data.files])
   files = [

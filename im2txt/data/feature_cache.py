@@ -131,7 +131,7 @@ def _describe_words(
 
 
 def _shards(path: str, num_images: int, num_shards: int) -> dict[str, range]:
-  """The names of files and which images are to be in each."""
+  """Returns the names of files and which images are to be in each."""
   bounds = [num_images * i // num_shards for i in range(num_shards + 1)]
   return {
       f"{path}-{i:05d}-of-{num_shards:05d}": range(*bounds[i : i + 2])
@@ -140,7 +140,7 @@ def _shards(path: str, num_images: int, num_shards: int) -> dict[str, range]:
 
 
 def _present_shards(path: str, wanted: set[str]) -> set[str]:
-  """The wanted files that are there; removes all others."""
+  """Returns the wanted files that are there; removes all others."""
   present = set(tf.io.gfile.glob(f"{path}-?????-of-?????*"))
   for file in present - wanted:
     tf.io.gfile.remove(file)
@@ -160,7 +160,7 @@ def _views(
     numbers: Sequence[int],
     options: Options,
 ) -> tf.data.Dataset:
-  """All views of each of some images.
+  """Returns all views of each of some images.
 
   Args:
     data: The image-caption pairs.
@@ -205,7 +205,7 @@ def _encode(
     options: Options,
     progress: Callable[[int], object],
 ) -> Iterator[np.ndarray]:
-  """The features of each image; arrays of shape [num_views, feature_size]."""
+  """Yields arrays of shape [num_views, feature_size], one per image."""
   batch_size = max(1, config.batch_size // options.num_views)
   while batch := list(itertools.islice(views, batch_size)):
     features = encoder(tf.concat(batch, axis=0)).numpy()

@@ -52,7 +52,7 @@ def encode(
 
 
 def _before_image(size: int) -> bytes:
-  """The map entry of an image of `size` bytes, up to the image itself."""
+  """Returns the map entry of an image of `size` bytes, up to its data."""
   head = _head(_ELEMENT, size)
   head = _head(_BYTES_LIST, len(head) + size) + head
   head = _head(_VALUE, len(head) + size) + head

@@ -30,7 +30,7 @@ class RecordWriter:
 
 
 def _masked_crc(*parts: bytes) -> bytes:
-  """The CRC as the format has it: rotated, and a constant added.
+  """Returns the CRC as the format has it: rotated, and a constant added.
 
   Since the CRC of data that contains its own CRC is always the same.
   """

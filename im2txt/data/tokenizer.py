@@ -94,12 +94,12 @@ def separate_marks(text: str) -> str:
 
 
 def split_at_spaces(caption: str) -> list[str]:
-  """The words of a caption that somebody split already, as they stand."""
+  """Returns the words of a caption that is tokenized already."""
   return _interned(caption.split())
 
 
 def split_characters(caption: str) -> list[str]:
-  """The characters of a caption as words, for scripts without spaces.
+  """Returns the characters of a caption as words, for scripts without spaces.
 
   Args:
     caption: A text, as in Chinese or Thai.
@@ -126,7 +126,7 @@ TOKENIZERS: dict[str, Callable[[str], list[str]]] = {
 
 
 def nltk_words(text: str) -> list[str]:
-  """The words of a lower-case text, by NLTK."""
+  """Returns the words of a lower-case text, by NLTK."""
   split_sentences, split_words = _nltk_splitters()
   return [
       word
@@ -136,7 +136,7 @@ def nltk_words(text: str) -> list[str]:
 
 
 def _belongs_to_the_last(character: str, last: str) -> bool:
-  """Whether a code point is a part of the character before it."""
+  """Returns whether a code point is a part of the character before it."""
   return (
       unicodedata.category(character).startswith("M")
       or character == _JOINER
@@ -145,7 +145,7 @@ def _belongs_to_the_last(character: str, last: str) -> bool:
 
 
 def _interned(words: Iterable[str]) -> list[str]:
-  """The words; millions in a data set are some thousand different ones."""
+  """Returns the words, interned: a data set has few different ones."""
   return [sys.intern(word) for word in words]
 
 

@@ -21,7 +21,7 @@ class WordIds:
 
   @classmethod
   def of_counts(cls, counts: Sequence[tuple[str, int]]) -> "WordIds":
-    """The ids that a vocabulary file of `counts` gives."""
+    """Returns the ids that a vocabulary file of `counts` gives."""
     return cls({word: i for i, (word, _) in enumerate(counts)})
 
   @property
@@ -30,7 +30,7 @@ class WordIds:
     return len(self.ids) + (_UNKNOWN_WORD not in self.ids)
 
   def of(self, words: Sequence[str]) -> list[int]:
-    """The ids of `words`."""
+    """Returns the ids of `words`."""
     unk_id = self.ids.get(_UNKNOWN_WORD, len(self.ids))
     return [self.ids.get(word, unk_id) for word in words]
 

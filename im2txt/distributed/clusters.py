@@ -93,7 +93,7 @@ class Cluster:
 def find(
     environment: Mapping[str, str] = os.environ, *, slurm_port: int = 8888
 ) -> Cluster:
-  """The cluster that the environment describes.
+  """Returns the cluster that the environment describes.
 
   Args:
     environment: The environment variables.

@@ -54,7 +54,7 @@ def local(strategy: tf.distribute.Strategy, value):
 def local_variables(
     strategy: tf.distribute.Strategy, variables: Mapping[str, tf.Variable]
 ) -> dict[str, tf.Variable]:
-  """The components of variables that can be read without other processes."""
+  """Returns the components of variables that this process can read."""
   return {name: local(strategy, value) for name, value in variables.items()}
 
 

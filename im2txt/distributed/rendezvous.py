@@ -72,7 +72,7 @@ def wait_for(addresses: Iterable[str], *, timeout_secs: float) -> None:
 
 
 def is_listening(address: str) -> bool:
-  """Whether a server listens at an address such as "host0:2222"."""
+  """Returns whether a server listens at an address such as "host0:2222"."""
   try:
     with socket.create_connection(_split(address), timeout=5):
       return True
@@ -107,7 +107,7 @@ def _receive(cluster, settings, deadline: float) -> None:
 
 
 def _accept(server: socket.socket, deadline: float):
-  """A connection and what came by it; no connection after the deadline."""
+  """Returns a connection and its message, or None after the deadline."""
   server.settimeout(max(0.01, deadline - time.monotonic()))
   try:
     peer, _ = server.accept()
@@ -171,7 +171,7 @@ def _read_line(connection: socket.socket) -> bytes:
 
 
 def _difference(task: str, settings, message) -> str:
-  """What another process has otherwise; empty if nothing."""
+  """Returns what another process has otherwise; empty if nothing."""
   theirs = message["settings"]
   ours = json.loads(json.dumps(dict(settings)))
   names = [

@@ -1,4 +1,4 @@
-"""What a model that leaves im2txt says of images, as tensors."""
+"""Captions as tensors, and words as lines of text, for exported models."""
 
 import re
 from typing import NamedTuple
@@ -17,8 +17,8 @@ _NO_LINE = re.compile(r".*[ \t\r\n].*|b(['\"]).*\1", re.DOTALL)
 LOWEST = -65504.0
 
 
-def text(vocab: vocabulary.Vocabulary) -> str:
-  """The content of a file whose line i, counted from 0, is the word of id i.
+def words_text(vocab: vocabulary.Vocabulary) -> str:
+  """Returns the text of a file whose line i, from 0, is the word of id i.
 
   Args:
     vocab: The vocabulary. The unknown word is among its words.
@@ -102,7 +102,7 @@ def from_search(
 
 
 def join_words(words: tf.Tensor) -> tf.Tensor:
-  """Captions as one string each, their words with a space between each two.
+  """Returns captions as one string each, words separated by spaces.
 
   Args:
     words: A string Tensor of shape [batch_size, k, w]; after the last word of

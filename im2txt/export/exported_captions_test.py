@@ -94,7 +94,7 @@ class ExportedWordsTest(parameterized.TestCase, tf.test.TestCase):
   )
   def test_a_line_a_word(self, content, expected):
     path = self.create_tempfile("words", content.encode()).full_path
-    text = exported_captions.text(vocabulary.Vocabulary(path))
+    text = exported_captions.words_text(vocabulary.Vocabulary(path))
     self.assertEqual(text, expected)
     again = self.create_tempfile("again", text.encode()).full_path
     self.assertEqual(
@@ -108,7 +108,7 @@ class ExportedWordsTest(parameterized.TestCase, tf.test.TestCase):
     path = self.create_tempfile("words", content.encode()).full_path
     vocab = vocabulary.Vocabulary(path)
     with self.assertRaisesRegex(ValueError, "can't stand alone"):
-      exported_captions.text(vocab)
+      exported_captions.words_text(vocab)
 
 
 if __name__ == "__main__":

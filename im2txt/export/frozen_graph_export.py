@@ -21,7 +21,7 @@ _GLOBAL_STEP = "global_step"
 def build(
     model: show_and_tell_model.ShowAndTellModel,
 ) -> tf.compat.v1.GraphDef:
-  """The frozen graph of a model.
+  """Returns the frozen graph of a model.
 
   Args:
     model: The model, of the mode "inference".
@@ -87,7 +87,7 @@ def _placeholder(name: str, dtype: tf.DType, shape: list) -> tf.Tensor:
 def _without_defaults(
     graph_def: tf.compat.v1.GraphDef,
 ) -> tf.compat.v1.GraphDef:
-  """The graph without attributes that an older TensorFlow may not know."""
+  """Returns the graph without attributes unknown to older versions."""
   with tf.Graph().as_default() as graph:
     tf.compat.v1.import_graph_def(graph_def, name="")
     return tf.compat.v1.train.export_meta_graph(

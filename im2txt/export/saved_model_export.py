@@ -81,7 +81,7 @@ class CaptioningModule(tf.Module):
     self.search_options = _function(self._constants)
 
   def signatures(self) -> Mapping[str, tf.types.experimental.ConcreteFunction]:
-    """The functions that TensorFlow Serving offers, by name."""
+    """Returns the functions that TensorFlow Serving offers, by name."""
     return {
         name: function.get_concrete_function()
         for name, function in (
@@ -192,7 +192,7 @@ def write(
           atomic_files.errors_name(assets),
           open(words_file, "w", encoding="utf-8") as file,
       ):
-        file.write(exported_captions.text(vocab))
+        file.write(exported_captions.words_text(vocab))
       module = CaptioningModule(model, vocab, words_file, **search_options)
       save(module, temporary, module.signatures())
       _remove(folder)

@@ -71,7 +71,9 @@ def write(
   module.caption = _caption_function(model, vocab, **search_options)
   content = io.BytesIO(_convert(module, quantization))
   with zipfile.ZipFile(content, "a", zipfile.ZIP_DEFLATED) as archive:
-    archive.writestr(saved_model.WORDS_FILE, exported_captions.text(vocab))
+    archive.writestr(
+        saved_model.WORDS_FILE, exported_captions.words_text(vocab)
+    )
   cloud_file.write(content.getvalue(), path)
 
 
@@ -80,7 +82,7 @@ def _caption_function(
     vocab: vocabulary.Vocabulary,
     **search_options: Unpack[captioning.SearchOptions],
 ) -> tf.types.experimental.Callable:
-  """What the model does: the captions of one image.
+  """Returns what the model does: the captions of one image.
 
   Args:
     model: The model.

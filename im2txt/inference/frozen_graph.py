@@ -138,7 +138,7 @@ class FrozenGraph:
     )
 
   def image_states(self, images: tf.Tensor) -> tf.Tensor:
-    """The states after images, which `prepare_image` has given already."""
+    """Returns the states that `prepare_image` has computed already."""
     return images
 
   def decode_step(
@@ -211,7 +211,7 @@ def _function(
     feeds: Mapping[str, tf.TensorSpec],
     fetches: Mapping[str, tf.TensorSpec],
 ) -> Any:
-  """The part of a graph from some nodes to others, as a function."""
+  """Returns the part of a graph from some nodes to others, as a function."""
   frozen = graph_freezing.freeze(graph_def, (*feeds, *fetches), {})
   check_safe(frozen)
   part, weights = graph_freezing.take_weights(frozen)

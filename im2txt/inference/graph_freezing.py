@@ -25,7 +25,7 @@ _LARGE = 256
 def variables(
     graph_def: tf.compat.v1.GraphDef, outputs: Collection[str]
 ) -> dict[str, tf.TensorSpec]:
-  """The variables that the outputs of a graph depend on.
+  """Returns the variables that the outputs of a graph depend on.
 
   Args:
     graph_def: The graph.
@@ -50,7 +50,7 @@ def freeze(
     outputs: Collection[str],
     values: Mapping[str, np.ndarray],
 ) -> tf.compat.v1.GraphDef:
-  """The part of a graph that its outputs need, with constants for variables.
+  """Returns the part of a graph that its outputs need, as constants.
 
   Args:
     graph_def: The graph.
@@ -104,7 +104,7 @@ def _needed(
     outputs: Collection[str],
     leaves: Collection[str],
 ) -> list[tf.compat.v1.NodeDef]:
-  """The nodes that the outputs depend on, but for what leaves depend on."""
+  """Returns the nodes between the leaves and the outputs."""
   inputs = {
       node.name: [] if node.name in leaves else node.input
       for node in graph_def.node
@@ -136,7 +136,7 @@ def _constant(name: str, value: np.ndarray) -> tf.compat.v1.NodeDef:
 
 
 def _without_resources(node: tf.compat.v1.NodeDef) -> tf.compat.v1.NodeDef:
-  """A node for constants that does what `node` does for variables."""
+  """Returns a node for constants that does what `node` does for variables."""
   result = tf.compat.v1.NodeDef(name=node.name, op=node.op, input=node.input)
   if node.op == "ReadVariableOp":
     result.op = "Identity"

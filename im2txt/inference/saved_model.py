@@ -18,12 +18,12 @@ _FILE_NAME = "saved_model.pb"
 
 
 def is_saved_model(folder: str) -> bool:
-  """Whether a folder holds a SavedModel, of whatever kind."""
+  """Returns whether a folder holds a SavedModel, of whatever kind."""
   return tf.io.gfile.exists(os.path.join(folder, _FILE_NAME))
 
 
 def words_file(folder: str) -> str:
-  """The path of the vocabulary in a SavedModel of an im2txt model."""
+  """Returns the path of the vocabulary in a SavedModel of an im2txt model."""
   return os.path.join(folder, tf.saved_model.ASSETS_DIRECTORY, WORDS_FILE)
 
 

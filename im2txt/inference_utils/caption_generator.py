@@ -48,7 +48,7 @@ class Model(Protocol):
   """A model that describes an image word by word."""
 
   def feed_image(self, sess: Any, encoded_image: bytes) -> np.ndarray:
-    """The state after the image: a float32 array of shape [1, state_size]."""
+    """Returns the state after the image, float32 [1, state_size]."""
 
   def inference_step(
       self, sess: Any, input_feed: np.ndarray, state_feed: np.ndarray
@@ -105,7 +105,7 @@ class TopN(Generic[_Item]):
     self._num_pushed = 0
 
   def size(self) -> int:
-    """How many items are kept."""
+    """Returns how many items are kept."""
     return len(self._kept())
 
   def push(self, item: _Item) -> None:
@@ -180,7 +180,7 @@ class CaptionGenerator:
     self.length_normalization_factor = length_normalization_factor
 
   def beam_search(self, sess: Any, encoded_image: bytes) -> list[Caption]:
-    """Captions of an image, the best first.
+    """Returns captions of an image, the best first.
 
     Args:
       sess: Handed to the model.
@@ -207,7 +207,7 @@ class CaptionGenerator:
     return (complete if complete.size() else partial).extract(sort=True)
 
   def _proposals(self, sess: Any, captions: list[Caption]) -> list[Caption]:
-    """Each caption with each of its `beam_size` likeliest next words."""
+    """Yields each caption with each of its `beam_size` likeliest words."""
     softmax, states, metadata = self.model.inference_step(
         sess,
         np.array([caption.sentence[-1] for caption in captions], np.int64),

@@ -96,11 +96,11 @@ class Vocabulary:
     logging.info("Created vocabulary with %d words", len(self.vocab))
 
   def word_to_id(self, word: str) -> int:
-    """The id of a word, that of the unknown word if it isn't known."""
+    """Returns the id of a word, that of the unknown word if it isn't known."""
     return self.vocab.get(word, self.unk_id)
 
   def id_to_word(self, word_id: int) -> str:
-    """The word of an id, the unknown word if the id is too large."""
+    """Returns the word of an id, the unknown word if the id is too large."""
     if word_id >= len(self.reverse_vocab):
       return self.reverse_vocab[self.unk_id]
     return self.reverse_vocab[word_id]
@@ -186,7 +186,7 @@ def _describe_disorder(
 
 
 def without_bytes_literal(word: str) -> str:
-  """The word that Python 3 showed as bytes, as in b'word', or else as it is."""
+  """Returns `word` for the text b'word', and any other text unchanged."""
   if not _BYTES_LITERAL.fullmatch(word):
     return word
   try:

@@ -33,7 +33,7 @@ import numpy as np
 import tensorflow as tf
 
 # The log-probability of a caption that is none.
-NEVER = -np.inf
+NEG_INF = -np.inf
 
 
 # As in inference_utils/caption_generator.py, where the reasons stand.
@@ -46,7 +46,7 @@ _LOG_STEPS = 2.0**43
 StepFn = Callable[[tf.Tensor, Any], tuple[tf.Tensor, Any]]
 
 
-class Captions(NamedTuple):
+class Beams(NamedTuple):
   """k captions of each image, the best first, none of more than T words.
 
   Attributes:
@@ -69,7 +69,7 @@ class Captions(NamedTuple):
   @property
   def exist(self) -> tf.Tensor:
     """Which are captions; a bool Tensor of shape [batch_size, k]."""
-    return self.log_probs > NEVER
+    return self.log_probs > NEG_INF
 
 
 class Proposals(NamedTuple):
@@ -89,23 +89,23 @@ class Proposals(NamedTuple):
   rows: tf.Tensor
 
 
-def impossible(which: tf.Tensor, log_probs: tf.Tensor) -> tf.Tensor:
-  """Log-probabilities, with `NEVER` where the bool Tensor is true."""
-  return tf.where(which, tf.constant(NEVER, log_probs.dtype), log_probs)
+def mask_out(which: tf.Tensor, log_probs: tf.Tensor) -> tf.Tensor:
+  """Log-probabilities, with `NEG_INF` where the bool Tensor is true."""
+  return tf.where(which, tf.constant(NEG_INF, log_probs.dtype), log_probs)
 
 
-def start(
+def initial_beams(
     batch_size: tf.Tensor,
     beam_size: int,
     max_length: int,
     start_id: int,
     dtype: tf.DType = tf.float64,
-) -> Captions:
-  """One caption an image, which is certain and holds the start word alone."""
+) -> Beams:
+  """Returns beams of one caption per image: the start word."""
   words_shape = tf.stack([batch_size, beam_size, max_length])
   is_other = tf.tile([tf.range(beam_size) > 0], [batch_size, 1])
-  log_probs = impossible(is_other, tf.zeros(tf.shape(is_other), dtype))
-  return Captions(
+  log_probs = mask_out(is_other, tf.zeros(tf.shape(is_other), dtype))
+  return Beams(
       word_ids=tf.fill(words_shape, start_id),
       lengths=tf.ones_like(log_probs, tf.int32),
       log_probs=log_probs,
@@ -114,10 +114,10 @@ def start(
   )
 
 
-def append(
-    captions: Captions, word_ids: tf.Tensor | int, word_log_probs: tf.Tensor
-) -> Captions:
-  """Each caption with one more word, with its log-probability as its score.
+def append_word(
+    captions: Beams, word_ids: tf.Tensor | int, word_log_probs: tf.Tensor
+) -> Beams:
+  """Returns the captions with one more word each.
 
   Args:
     captions: The captions; those that exist are of one length, less than T.
@@ -132,7 +132,7 @@ def append(
   is_new = position == captions.lengths[..., tf.newaxis]
   words = tf.convert_to_tensor(word_ids)[..., tf.newaxis]
   log_probs = captions.log_probs + word_log_probs
-  return Captions(
+  return Beams(
       word_ids=tf.where(is_new, words, captions.word_ids),
       lengths=captions.lengths + 1,
       log_probs=log_probs,
@@ -143,33 +143,33 @@ def append(
   )
 
 
-def take(captions: Captions, ranks: tf.Tensor) -> Captions:
-  """The captions at ranks int32 [batch_size, n] of each image's."""
+def select(captions: Beams, ranks: tf.Tensor) -> Beams:
+  """Returns the captions at ranks int32 [batch_size, n] of each image's."""
   return tf.nest.map_structure(
       lambda field: tf.gather(field, ranks, batch_dims=1), captions
   )
 
 
-def drop(captions: Captions, which: tf.Tensor) -> Captions:
-  """The captions without those where the bool [batch_size, k] is true."""
+def remove(captions: Beams, which: tf.Tensor) -> Beams:
+  """Returns the beams without the captions where `which` is true."""
   return captions._replace(
-      log_probs=impossible(which, captions.log_probs),
-      scores=impossible(which, captions.scores),
+      log_probs=mask_out(which, captions.log_probs),
+      scores=mask_out(which, captions.scores),
   )
 
 
-def best(earlier: Captions, later: Captions) -> Captions:
-  """The k best of twice k captions; of equal scores the earlier, by rank."""
+def merge_best(earlier: Beams, later: Beams) -> Beams:
+  """Returns the k best of twice k captions; of equal ones the earlier."""
   both = tf.nest.map_structure(
       lambda a, b: tf.concat([a, b], axis=1), earlier, later
   )
   # Of equal values, top_k takes the one of the smaller index.
   _, ranks = tf.math.top_k(both.scores, earlier.scores.shape[1])
-  return take(both, ranks)
+  return select(both, ranks)
 
 
-def choose(which: tf.Tensor, one: Captions, other: Captions) -> Captions:
-  """Each image's captions from `one` where the bool [batch_size] is true."""
+def choose_beams(which: tf.Tensor, one: Beams, other: Beams) -> Beams:
+  """Returns each image's captions from `one` where `which` is true."""
 
   def choose_field(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
     return tf.where(tf.reshape(which, [-1] + [1] * (a.shape.rank - 1)), a, b)
@@ -177,14 +177,14 @@ def choose(which: tf.Tensor, one: Captions, other: Captions) -> Captions:
   return tf.nest.map_structure(choose_field, one, other)
 
 
-def end(
-    partial: Captions,
+def finish(
+    partial: Beams,
     proposals: Proposals,
     end_id: int,
     *,
     penalty: tf.Tensor,
-) -> Captions:
-  """The partial captions with the end word, where they propose it.
+) -> Beams:
+  """Returns the partial captions with the end word, where they propose it.
 
   Args:
     partial: The captions.
@@ -196,16 +196,14 @@ def end(
   Returns:
     The captions in the same order; those that don't propose it are none.
   """
-  end_log_probs = impossible(~proposals.are_end, proposals.log_probs)
+  end_log_probs = mask_out(~proposals.are_end, proposals.log_probs)
   # Each proposes the end word once at the most.
-  ended = append(partial, end_id, tf.reduce_max(end_log_probs, axis=2))
+  ended = append_word(partial, end_id, tf.reduce_max(end_log_probs, axis=2))
   return ended._replace(scores=ended.log_probs / penalty)
 
 
-def go_on(
-    partial: Captions, proposals: Proposals
-) -> tuple[Captions, tf.Tensor]:
-  """The k best captions that go on, of equal ones the earlier proposed.
+def advance(partial: Beams, proposals: Proposals) -> tuple[Beams, tf.Tensor]:
+  """Returns the k best captions that go on, of equal ones the earlier proposed.
 
   Args:
     partial: The captions before this step.
@@ -216,7 +214,7 @@ def go_on(
     with the row of the step's input that each comes from.
   """
   beam_size, width = partial.scores.shape[1], tf.shape(proposals.word_ids)[2]
-  word_log_probs = impossible(proposals.are_end, proposals.log_probs)
+  word_log_probs = mask_out(proposals.are_end, proposals.log_probs)
   log_probs = partial.log_probs[:, :, tf.newaxis] + word_log_probs
 
   def flat(values: tf.Tensor) -> tf.Tensor:
@@ -224,8 +222,8 @@ def go_on(
 
   _, order = tf.math.top_k(flat(log_probs), beam_size)
   parents = order // width
-  captions = append(
-      take(partial, parents),
+  captions = append_word(
+      select(partial, parents),
       tf.gather(flat(proposals.word_ids), order, batch_dims=1),
       tf.gather(flat(word_log_probs), order, batch_dims=1),
   )
@@ -316,7 +314,7 @@ def beam_search(
       ),
   )
   partial, complete = search.run(
-      start(batch_size, beam_size, max_caption_length, start_id, dtype),
+      initial_beams(batch_size, beam_size, max_caption_length, start_id, dtype),
       initial_state,
   )
   return _result(partial, complete, end_id)
@@ -336,14 +334,12 @@ class _Search(NamedTuple):
   end_id: int
   penalties: tf.Tensor
 
-  def run(
-      self, partial: Captions, initial_state: Any
-  ) -> tuple[Captions, Captions]:
-    """The partial and the complete captions of the end, from the first ones."""
+  def run(self, partial: Beams, initial_state: Any) -> tuple[Beams, Beams]:
+    """Returns the partial and the complete captions after the search."""
     variables = (
         tf.constant(1),
         partial,
-        drop(partial, True),
+        remove(partial, True),
         initial_state,
     )
     _, partial, complete, _ = tf.while_loop(
@@ -364,7 +360,7 @@ class _Search(NamedTuple):
     return (length < max_length) & tf.reduce_any(partial.exist)
 
   def _advance(self, length, partial, complete, state):
-    """One more word; `length` is that of the partial captions that exist."""
+    """Runs one step; `length` is the length of the partial captions."""
     alive = tf.reshape(partial.exist, [-1])
     last_words = tf.reshape(partial.word_ids[:, :, length - 1], [-1])
     probabilities, state = self.step_fn(
@@ -378,11 +374,13 @@ class _Search(NamedTuple):
         dtype=self.penalties.dtype,
     )
     length += 1
-    ended = end(partial, proposals, self.end_id, penalty=self.penalties[length])
-    complete = best(complete, ended)
-    partial, rows = go_on(partial, proposals)
+    ended = finish(
+        partial, proposals, self.end_id, penalty=self.penalties[length]
+    )
+    complete = merge_best(complete, ended)
+    partial, rows = advance(partial, proposals)
     highest_scores = partial.log_probs / self.penalties[-1]
-    partial = drop(partial, highest_scores <= complete.scores[:, -1:])
+    partial = remove(partial, highest_scores <= complete.scores[:, -1:])
     rows = tf.boolean_mask(rows, partial.exist)
     state = tf.nest.map_structure(lambda s: tf.gather(s, rows), state)
     return length, partial, complete, state
@@ -404,7 +402,7 @@ def _likeliest_words(
     end_id: int,
     dtype: tf.DType,
 ) -> Proposals:
-  """The words each partial caption proposes.
+  """Returns the words each partial caption proposes.
 
   Args:
     probabilities: A float32 Tensor of shape [n, vocab_size].
@@ -423,7 +421,7 @@ def _likeliest_words(
   log_probs = tf.math.log(values)
   if dtype == tf.float64:
     log_probs = tf.round(log_probs * _LOG_STEPS) / _LOG_STEPS
-  log_probs = impossible(values < _MIN_PROBABILITY, log_probs)
+  log_probs = mask_out(values < _MIN_PROBABILITY, log_probs)
 
   # Captions that are not alive take a row of their own, after the others.
   rows = tf.cumsum(tf.cast(alive, tf.int32)) - 1
@@ -431,16 +429,14 @@ def _likeliest_words(
   rows = tf.reshape(rows, [-1, beam_size])
   one_more = [[0, 1], [0, 0]]
   word_ids = tf.gather(tf.pad(word_ids, one_more), rows)
-  log_probs = tf.pad(log_probs, one_more, constant_values=NEVER)
+  log_probs = tf.pad(log_probs, one_more, constant_values=NEG_INF)
   log_probs = tf.gather(log_probs, rows)
   return Proposals(word_ids, log_probs, word_ids == end_id, rows)
 
 
-def _result(
-    partial: Captions, complete: Captions, end_id: int
-) -> BeamSearchResult:
+def _result(partial: Beams, complete: Beams, end_id: int) -> BeamSearchResult:
   is_complete = complete.exist[:, 0]
-  captions = choose(is_complete, complete, partial)
+  captions = choose_beams(is_complete, complete, partial)
   lengths = tf.where(captions.exist, captions.lengths, 0)
   is_word = tf.sequence_mask(lengths, captions.word_ids.shape[2])
   return BeamSearchResult(

@@ -274,7 +274,9 @@ class BeamSearchTest(tf.test.TestCase, parameterized.TestCase):
 
 def _captions(*scores):
   """One image's captions of one word, their ranks, with these scores."""
-  captions = beam_search.start(tf.constant(1), len(scores), 2, start_id=0)
+  captions = beam_search.initial_beams(
+      tf.constant(1), len(scores), 2, start_id=0
+  )
   return captions._replace(
       word_ids=captions.word_ids + tf.range(len(scores))[:, tf.newaxis],
       log_probs=tf.constant([scores], tf.float64),
@@ -285,18 +287,18 @@ def _captions(*scores):
 class BeamTest(tf.test.TestCase):
 
   def test_starts_with_one_caption_an_image(self):
-    captions = beam_search.start(tf.constant(2), 3, 4, start_id=5)
+    captions = beam_search.initial_beams(tf.constant(2), 3, 4, start_id=5)
     self.assertAllEqual(captions.exist, [[True, False, False]] * 2)
     self.assertAllEqual(captions.word_ids[:, 0, 0], [5, 5])
     self.assertAllEqual(captions.log_probs[:, 0], [0.0, 0.0])
     self.assertAllEqual(captions.lengths[:, 0], [1, 1])
 
   def test_appends_a_word(self):
-    captions = beam_search.start(tf.constant(1), 2, 3, start_id=5)
-    captions = beam_search.append(
+    captions = beam_search.initial_beams(tf.constant(1), 2, 3, start_id=5)
+    captions = beam_search.append_word(
         captions, tf.constant([[6, 7]]), tf.constant([[-1.0, -2.0]], tf.float64)
     )
-    captions = beam_search.append(
+    captions = beam_search.append_word(
         captions, 8, tf.constant([[-0.5, -1]], tf.float64)
     )
     self.assertAllEqual(captions.word_ids[0, 0], [5, 6, 8])
@@ -306,21 +308,21 @@ class BeamTest(tf.test.TestCase):
     self.assertAllEqual(captions.lengths[0, 0], 3)
 
   def test_an_impossible_word_ends_a_caption(self):
-    captions = beam_search.start(tf.constant(1), 1, 3, start_id=5)
-    captions = beam_search.append(
+    captions = beam_search.initial_beams(tf.constant(1), 1, 3, start_id=5)
+    captions = beam_search.append_word(
         captions, 6, tf.constant([[-np.inf]], tf.float64)
     )
     self.assertAllEqual(captions.exist, [[False]])
 
   def test_takes_by_rank(self):
-    captions = beam_search.take(
+    captions = beam_search.select(
         _captions(-1.0, -2.0, -3.0), tf.constant([[2, 0, 0]])
     )
     self.assertAllEqual(captions.word_ids[0, :, 0], [2, 0, 0])
     self.assertAllEqual(captions.scores, [[-3.0, -1.0, -1.0]])
 
   def test_drops(self):
-    captions = beam_search.drop(
+    captions = beam_search.remove(
         _captions(-1.0, -2.0), tf.constant([[True, False]])
     )
     self.assertAllEqual(captions.exist, [[False, True]])
@@ -329,16 +331,17 @@ class BeamTest(tf.test.TestCase):
   def test_the_best_of_equal_scores_are_the_earlier(self):
     later = _captions(-1.0, -2.0)
     later = later._replace(word_ids=later.word_ids + 10)
-    captions = beam_search.best(_captions(-1.0, -3.0), later)
+    captions = beam_search.merge_best(_captions(-1.0, -3.0), later)
     self.assertAllEqual(captions.word_ids[0, :, 0], [0, 10])
-    captions = beam_search.best(_captions(-2.0, -2.0), later)
+    captions = beam_search.merge_best(_captions(-2.0, -2.0), later)
     self.assertAllEqual(captions.word_ids[0, :, 0], [10, 0])
 
   def test_chooses_by_image(self):
     one, other = (
-        beam_search.start(tf.constant(2), 1, 2, start_id=i) for i in range(2)
+        beam_search.initial_beams(tf.constant(2), 1, 2, start_id=i)
+        for i in range(2)
     )
-    captions = beam_search.choose(tf.constant([False, True]), one, other)
+    captions = beam_search.choose_beams(tf.constant([False, True]), one, other)
     self.assertAllEqual(captions.word_ids[:, 0, 0], [1, 0])
 
   def _proposals(self):
@@ -354,7 +357,7 @@ class BeamTest(tf.test.TestCase):
     )
 
   def test_ends_where_the_end_word_is_proposed(self):
-    ended = beam_search.end(
+    ended = beam_search.finish(
         _captions(-1.0, -2.0),
         self._proposals(),
         9,
@@ -367,14 +370,14 @@ class BeamTest(tf.test.TestCase):
 
   def test_goes_on_with_the_likeliest_other_words(self):
     # Both 0 7 and 1 7 have -3; 1 8 has -4 and 0 8 has -5.
-    go_on = tf.function(beam_search.go_on, autograph=False)
-    for function in (beam_search.go_on, go_on):
+    go_on = tf.function(beam_search.advance, autograph=False)
+    for function in (beam_search.advance, go_on):
       captions, rows = function(_captions(-1.0, -2.0), self._proposals())
       self.assertAllEqual(captions.word_ids, [[[0, 7], [1, 7]]])
       self.assertAllEqual(captions.log_probs, [[-3.0, -3.0]])
       self.assertAllEqual(captions.word_log_probs, [[[0, -2.0], [0, -1.0]]])
       self.assertAllEqual(rows, [[5, 6]])
-    later, rows = beam_search.go_on(_captions(-9.0, -2.0), self._proposals())
+    later, rows = beam_search.advance(_captions(-9.0, -2.0), self._proposals())
     self.assertAllEqual(later.word_ids, [[[1, 7], [1, 8]]])
     self.assertAllEqual(rows, [[6, 6]])
 

@@ -267,7 +267,7 @@ def _checked_layout(
 def _read_pairs(
     file: tf.Tensor, layout: feature_records.FeatureLayout
 ) -> tf.data.Dataset:
-  """The pairs of a file: views still as bytes, padded caption, its length."""
+  """Returns a file's pairs: encoded views, padded caption, length."""
 
   def pairs(serialized: tf.Tensor) -> tuple[tf.Tensor, ...]:
     views, captions = feature_records.parse_feature_examples(serialized, layout)

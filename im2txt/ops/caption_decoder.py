@@ -106,7 +106,7 @@ class CaptionDecoder(tf.Module):
       dropout_seed: tf.Tensor | None = None,
       sampling_probability: tf.Tensor | None = None,
   ) -> tf.Tensor:
-    """The logits of the word after each word of a batch of captions.
+    """Returns the logits of the word after each word of a batch of captions.
 
     Args:
       features: A float32 Tensor of shape [batch_size, feature_size].
@@ -143,7 +143,7 @@ class CaptionDecoder(tf.Module):
     return self._logits(tf.boolean_mask(outputs[:, 1:], input_mask > 0))
 
   def initial_state(self, features: tf.Tensor) -> tf.Tensor:
-    """The LSTM's state after it has seen the images.
+    """Returns the LSTM's state after it has seen the images.
 
     Args:
       features: A float32 Tensor of shape [batch_size, feature_size].
@@ -177,7 +177,7 @@ class CaptionDecoder(tf.Module):
   def next_log_probs(
       self, state: tf.Tensor, rows: tf.Tensor, word_ids: tf.Tensor
   ) -> tf.Tensor:
-    """The log-probabilities of certain next words.
+    """Returns the log-probabilities of certain next words.
 
     Args:
       state: A float32 Tensor of shape [batch_size, 2 * num_units].
@@ -196,7 +196,7 @@ class CaptionDecoder(tf.Module):
   def _sample_inputs(
       self, features, input_seqs, input_mask, probability, dropout_seed
   ) -> tf.Tensor:
-    """Words to feed; with the dropout that `word_logits` will apply to them."""
+    """Returns sampled inputs, under the dropout of `word_logits`."""
 
     def dropout_of_steps(seed, size):
       # By time, which the image begins.
@@ -247,5 +247,5 @@ class CaptionDecoder(tf.Module):
 
 
 def _split(dropout_seed: tf.Tensor) -> list[tf.Tensor]:
-  """The seeds of the dropout of inputs and of outputs."""
+  """Returns the seeds of the dropout of inputs and of outputs."""
   return tf.unstack(tf.random.experimental.stateless_split(dropout_seed))

@@ -1,9 +1,25 @@
-"""The order in which a run of training uses its examples.
+"""Defines the order in which a run of training uses its examples.
 
     files -> shuffle -> sort by length -> this process' part -> examples
 
-It is that of a run from its first step on, whoever reads it from where: of
-`inputs`, of `cached_features`, and of the search for a corrupt record.
+The order is that of a whole run from its first step on; `inputs`,
+`feature_records` and the search for a corrupt record start anywhere in it.
+
+With `bucket_batches`, captions of a batch have similar lengths:
+
+    window 0 of 3 batches, by length   3 3 4 | 4 5 5 | 6 8 9
+    its batches, shuffled              4 5 5 | 6 8 9 | 3 3 4
+
+Captions are sorted within windows of a few batches, and the batches of a window
+are shuffled. So every example still comes once per epoch, moved by at most one
+window, and batches contain less padding.
+
+Processes that train together share the files if there are enough of them. With
+fewer files than processes, or with `by_record`, every process reads all files
+and keeps its rows of each batch, so that all together train on exactly the
+batches of a single process:
+
+    batch of 8, 2 processes with 2 devices each    0 1 | 2 3 || 4 5 | 6 7
 """
 
 from collections.abc import Callable
@@ -86,7 +102,7 @@ class Shard:
   by_record: bool = False
 
   def part_size(self, batch_size: int) -> int:
-    """The rows that each device takes of a batch.
+    """Returns the rows that each device takes of a batch.
 
     Args:
       batch_size: Rows of the batch that all processes share.
@@ -106,11 +122,11 @@ class Shard:
     return batch_size // num_parts
 
   def rows(self, batch_size: int) -> int:
-    """The rows of a batch that this process makes."""
+    """Returns the rows of a batch that this process makes."""
     return self.part_size(batch_size) * self.num_parts
 
   def own_start(self, start: int, batch_size: int) -> int:
-    """How many rows this process made of the run's first `start`.
+    """Returns how many rows this process made of the run's first `start`.
 
     Args:
       start: Of all processes together; a multiple of `batch_size` if there are
@@ -140,7 +156,7 @@ class Shard:
       batch_size: int,
       start: int,
   ) -> tf.data.Dataset:
-    """What this process reads, in the order of the run.
+    """Returns what this process reads, in the order of the run.
 
     Args:
       files: Names of the files of all processes.
@@ -170,7 +186,7 @@ class Shard:
     )
 
   def row_of_run(self, own_row: tf.Tensor, batch_size: int) -> tf.Tensor:
-    """Which row of the run a row of this process is.
+    """Returns which row of the run a row of this process is.
 
     Args:
       own_row: An int64 Tensor; this process' rows counted alone.
@@ -222,7 +238,7 @@ class TrainingOrder:
     return self.shard.own_start(self.start_example, self.batch_size)
 
   def number_in_run(self, own_number: tf.Tensor) -> tf.Tensor:
-    """Which example of the run an example of this process is.
+    """Returns which example of the run an example of this process is.
 
     Args:
       own_number: An int64 Tensor; this process' examples counted alone.
@@ -240,7 +256,7 @@ class TrainingOrder:
       count: Callable[[Sequence[str]], int],
       lengths: Callable[[Any], tf.Tensor],
   ) -> tf.data.Dataset:
-    """The examples of files in this order.
+    """Returns the examples of files in this order.
 
     Args:
       files: Names of the files of all processes.

@@ -79,7 +79,7 @@ def serialize_feature_example(
 
 
 def read_layout(files: Sequence[str]) -> FeatureLayout:
-  """The layout of a data set, from its first record.
+  """Returns the layout of a data set, from its first record.
 
   Args:
     files: Names of TFRecord files that hold cached features.
@@ -100,7 +100,7 @@ def read_layout(files: Sequence[str]) -> FeatureLayout:
 
 
 def are_features(files: Sequence[str]) -> bool:
-  """Whether files hold cached features, by their first record.
+  """Returns whether files hold cached features, by their first record.
 
   Args:
     files: Names of TFRecord files.
@@ -178,7 +178,7 @@ def parse_feature_example(
 
 
 def _layout(serialized: tf.Tensor, file: str) -> FeatureLayout:
-  """The layout of a record."""
+  """Returns the layout of a record."""
   context, _ = tf.io.parse_single_sequence_example(
       serialized,
       context_features={

@@ -92,7 +92,7 @@ def _folding_getter(
     dtype: tf.DType,
     variables: list[tf.Variable] | None,
 ) -> Callable[..., tf.Tensor | tf.Variable]:
-  """A `custom_getter` of what TF-Slim takes for its weights and biases.
+  """Returns a `custom_getter` of what TF-Slim takes for its weights and biases.
 
   Args:
     value: As of `FoldedEncoder`, as are the others.
@@ -128,7 +128,7 @@ def _folding_getter(
 
 
 def _activate(outputs: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
-  """What follows a layer whose scope is open; the stem's last changes dtype."""
+  """Returns the output of a layer; after the stem, in the other dtype."""
   outputs = tf.nn.relu(outputs)
   layer = tf.compat.v1.get_variable_scope().name
   return tf.cast(outputs, dtype) if layer.endswith(_LAST_OF_STEM) else outputs

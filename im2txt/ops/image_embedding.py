@@ -87,7 +87,7 @@ class ImageEncoder(tf.Module):
     self.feature_size: int = self._inference.output_shapes[-1]
 
   def __call__(self, images: tf.Tensor) -> tf.Tensor:
-    """The features of images, with the moving averages and without dropout.
+    """Returns features for inference: moving averages, no dropout.
 
     Args:
       images: A float32 Tensor of shape [batch_size, height, width, 3] in
@@ -101,7 +101,7 @@ class ImageEncoder(tf.Module):
   def features_and_end_points(
       self, images: tf.Tensor, *, dropout_seed: tf.Tensor | None = None
   ) -> tuple[tf.Tensor, Mapping[str, tf.Tensor]]:
-    """The features of images, and the activations on the way to them.
+    """Returns the features of images, and the activations on the way to them.
 
     To be called inside a `tf.function(autograph=False)`.
 
@@ -136,7 +136,7 @@ class ImageEncoder(tf.Module):
     return features, end_points
 
   def regularized_weights(self) -> list[tf.Variable]:
-    """The convolutions' kernels, which weight decay applies to."""
+    """Returns the convolutions' kernels, which weight decay applies to."""
     return [
         variable
         for name, variable in self.variables_by_name.items()

@@ -136,7 +136,7 @@ def training_feature_batches(
 
 
 def _first_records(order: Order) -> tf.data.Dataset:
-  """The first record of each image, shuffled; scalar string Tensors."""
+  """Returns the first record of each image, shuffled; scalar string Tensors."""
   counts = [tfrecords.count_records([file]) for file in order.files]
   starts = tf.lookup.StaticHashTable(
       tf.lookup.KeyValueTensorInitializer(
@@ -165,7 +165,7 @@ def _first_records(order: Order) -> tf.data.Dataset:
 
 
 def _image_ids(serialized: tf.Tensor) -> tf.Tensor:
-  """The ids of the images of records, int64 of the shape of `serialized`."""
+  """Returns the image ids of records, int64 of the same shape."""
   id_feature = {_IMAGE_ID: tf.io.FixedLenFeature([], tf.int64)}
   context, *_ = tf.io.parse_sequence_example(
       tf.reshape(serialized, [-1]), context_features=id_feature

@@ -177,7 +177,7 @@ def central_view(
     resize_height: int,
     resize_width: int,
 ) -> tf.Tensor:
-  """What is seen of a decoded image when not in training.
+  """Returns what is seen of a decoded image when not in training.
 
   Args:
     image: A uint8 Tensor of shape [any height, any width, 3].

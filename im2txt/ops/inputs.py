@@ -2,9 +2,9 @@
 
     TFRecords -> shuffle -> parse -> decode, distort -> pad -> Batch
 
-Training batches go on for ever. Which examples they hold, in which order, and
-how each image is distorted follow from the seed alone, so training resumes with
-exactly the batch at which it stopped. Evaluation goes through the files once.
+Training batches never end. Which examples they hold, in which order, and how
+each image is distorted depends only on the seed, so training resumes with
+exactly the batch at which it stopped. Evaluation reads the files once.
 """
 
 from collections.abc import Callable
@@ -42,7 +42,7 @@ def training_records(
     *,
     caption_feature: str = "image/caption_ids",
 ) -> tf.data.Dataset:
-  """The records in the order in which `inputs.training_batches` uses them.
+  """Returns records in the order in which `training_batches` uses them.
 
   Args:
     files: Names of TFRecord files.
@@ -352,7 +352,7 @@ def _example(
     caption_feature: str,
     serialized: tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-  """The processed image of a record, its caption and that one's length."""
+  """Returns a record's processed image, caption and caption length."""
   encoded_image, caption = parse_sequence_example(
       serialized, image_feature=image_feature, caption_feature=caption_feature
   )

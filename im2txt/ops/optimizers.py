@@ -4,6 +4,9 @@ TensorFlow's own kernels do the updates, in one pass over a variable each. The
 slots (`<variable>/Momentum`, `<variable>/Adam`, ...) and Adam's `beta1_power`
 and `beta2_power` are what TensorFlow 1's optimizers called them, so that they
 fit checkpoints of either kind.
+
+`WeightAverages` keeps exponential moving averages of weights, under TensorFlow
+1's names as well.
 """
 
 from collections.abc import Collection
@@ -56,7 +59,7 @@ class WeightAverages(tf.Module):
     }
 
   def decay_of_step(self, step: tf.Tensor) -> tf.Tensor:
-    """How much of themselves the averages keep: (1 + i) / (10 + i) at most.
+    """Returns the decay of a step: (1 + i) / (10 + i) at most.
 
     So they soon forget the initial values, as TensorFlow's `num_updates` does.
 

@@ -1,7 +1,31 @@
-"""Captions drawn word by word, many at once, in the graph.
+r"""Samples captions, and computes the likelihood of given ones, in the graph.
 
-Either each next word is drawn from the model's distribution, or the likeliest
-is taken (greedy decoding). Search for the likeliest captions is `beam_search`.
+`draw_captions` draws each next word from the model's distribution, or takes the
+most likely one (greedy decoding). `beam_search` searches for the most likely
+captions.
+
+`CaptionLikelihood` scores many captions for each of many images. Captions share
+beginnings: 5,000 captions of Flickr8k have 64,126 words to predict, but only
+45,320 different beginnings to predict them from. So captions are put in a tree
+with a node for each beginning that continues,
+
+                   /-> a -> dog -> runs
+    image -> <S> ->
+                   \-> two -> ...
+
+and LSTM and softmax are computed once per node and image. Level by level, the
+states of the nodes follow from those of their parents:
+
+    states [n, state_size] --words--> states --> logits --> log-probabilities
+                                                            of the next words
+
+Three quarters of the work are the logits of all words of the vocabulary, which
+the normalization needs; at most some thousand rows of them exist at a time.
+
+With the released model's sizes, these captions take 750 GFLOP per image: 8 to 9
+seconds of one core of an AMD EPYC with AVX-512, at 90 GFLOP per second. 1,000
+images with 5,000 captions take well over two hours of such a core, and 1.2 GB
+of memory.
 """
 
 from collections.abc import Callable
@@ -24,12 +48,12 @@ class Decoder(Protocol):
   """What predicts words; a `caption_decoder.CaptionDecoder`."""
 
   def next_state(self, input_ids: tf.Tensor, state: tf.Tensor) -> tf.Tensor:
-    """The states after one more word each."""
+    """Returns the states after one more word each."""
 
   def next_log_probs(
       self, state: tf.Tensor, rows: tf.Tensor, word_ids: tf.Tensor
   ) -> tf.Tensor:
-    """The log-probabilities of certain next words."""
+    """Returns the log-probabilities of certain next words."""
 
 
 class Level(NamedTuple):
@@ -112,7 +136,7 @@ class CaptionLikelihood:
     return sum(len(level.word_ids) for level in self._levels)
 
   def of_image(self, state: tf.Tensor) -> np.ndarray:
-    """The captions' log-likelihoods, given an image.
+    """Returns the captions' log-likelihoods, given an image.
 
     Args:
       state: A float32 Tensor of shape [state_size], after the image.
@@ -207,7 +231,7 @@ def draw_captions(
 def _next_words(
     probabilities: tf.Tensor, step: tf.Tensor, seed: tf.Tensor | None
 ) -> tf.Tensor:
-  """The words of a step, an int32 Tensor of shape [num_captions]."""
+  """Returns the words of a step, an int32 Tensor of shape [num_captions]."""
   if seed is None:
     return tf.argmax(probabilities, axis=1, output_type=tf.int32)
   return tf.random.stateless_categorical(

@@ -43,7 +43,7 @@ def teacher_probability(
     k: float,
     minimum: float,
 ) -> tf.Tensor:
-  """How likely a word fed is the caption's (section 2.4 of the paper).
+  """Returns how likely a word fed is the caption's (section 2.4 of the paper).
 
   Args:
     schedule: "linear", "exponential" or "inverse_sigmoid".

@@ -9,5 +9,5 @@ import zlib
 
 
 def named_seed(seed: int, name: str) -> tuple[int, int]:
-  """The seed for what is called `name`, for a `tf.random.stateless_*` op."""
+  """Returns the seed of `name` for a `tf.random.stateless_*` op."""
   return seed, zlib.crc32(name.encode())

@@ -1,8 +1,8 @@
-"""Reads TFRecord files: counted, shuffled by the seed alone, and checked.
+"""Reads TFRecord files: counts, shuffles by a seed, and checks records.
 
-The order of an epoch is a function of the seed and the epoch's number. A run
-that resumes therefore goes on with the very record at which it stopped,
-whatever the number of threads, without a state to save.
+The order of an epoch depends only on the seed and the epoch's number. So a run
+resumes with exactly the next record, whatever the number of threads, without a
+saved state.
 """
 
 from collections.abc import Callable
@@ -65,7 +65,7 @@ class CorruptRecordError(ValueError):
 
 
 def read(file: str | tf.Tensor) -> tf.data.Dataset:
-  """The records of one file in order: a Dataset of `Record`."""
+  """Returns the records of one file in order: a Dataset of `Record`."""
   return (
       tf.data.TFRecordDataset(file)
       .enumerate()
@@ -98,7 +98,7 @@ def shuffled(
     start: int,
     buffer_size: int,
 ) -> tf.data.Dataset:
-  """The elements of `files` epoch by epoch, for ever, in shuffled order.
+  """Returns the shuffled elements of `files`, epoch after epoch.
 
   Each epoch shuffles the files, reads some of them by turns, and shuffles
   their elements within a buffer.
@@ -248,7 +248,7 @@ def _count_records(file: str) -> int:
 def _first_error(
     serialized: tf.data.Dataset, check: Callable[[tf.Tensor], object]
 ) -> tuple[int, tf.errors.OpError | None]:
-  """How many records are sound, and the error of the one after them."""
+  """Returns how many records are sound, and the error of the one after them."""
   count = 0
   checked = serialized.map(
       check, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
@@ -262,7 +262,7 @@ def _first_error(
 
 
 def _reason(error: tf.errors.OpError) -> str:
-  """What an error says, without the names of nodes and iterators."""
+  """Returns what an error says, without the names of nodes and iterators."""
   if isinstance(error, tf.errors.DataLossError):
     return _UNREADABLE
   message = re.sub(r"\{\{.*?\}\} ?", "", error.message.partition("\n")[0])

@@ -1,9 +1,12 @@
-"""Files that appear whole or not at all.
+"""Atomic writes: local files appear complete or not at all.
 
-A file is written under a temporary name beside its own, and renamed at the end.
-An error names the file that was asked for, as in
+A file is written under a temporary name in the same folder, and renamed at the
+end. An error names the file that was asked for, as in
 
     model/model.pb can't be written: No space left on device.
+
+This module does not import TensorFlow, which programs import late; for paths of
+TensorFlow's file systems, such as gs://bucket/file, there is `cloud_file`.
 """
 
 from collections.abc import Iterator

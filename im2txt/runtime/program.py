@@ -158,7 +158,7 @@ def _guarded(main, argv: list[str], positional: int) -> int | None:
 
 
 def _reported_errors() -> tuple[type[Exception], ...]:
-  """What a user can cause; of TensorFlow's if the program has imported it."""
+  """Returns the error classes that users can cause."""
   tf = sys.modules.get("tensorflow")
   return (ValueError, OSError, *([tf.errors.OpError] if tf else []))
 

@@ -60,7 +60,7 @@ def import_tensorflow() -> None:
 
 
 def _has_nvidia_gpu() -> bool:
-  """Whether the machine has an NVIDIA GPU that the user didn't hide."""
+  """Returns whether the machine has an NVIDIA GPU that the user didn't hide."""
   if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
     return False
   return bool(glob.glob("/dev/nvidia[0-9]*") or shutil.which("nvidia-smi"))

@@ -200,7 +200,7 @@ class Batcher:
       return batch
 
   def _next(self) -> list[_Task]:
-    """The batch of the oldest that waits, as it is now."""
+    """Returns the batch of the oldest that waits, as it is now."""
     if not self._waiting:
       return []
     kind = self._waiting[0].kind

@@ -97,5 +97,5 @@ class Metrics:
     self._batch_secs.observe(secs)
 
   def page(self) -> bytes:
-    """All figures in Prometheus' text format."""
+    """Returns all figures in Prometheus' text format."""
     return prometheus_client.generate_latest(self._registry)

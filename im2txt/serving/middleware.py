@@ -1,9 +1,9 @@
-"""What stands between the network and the application: an ASGI middleware.
+"""ASGI middleware that limits, counts and labels requests.
 
-It limits how long and how large requests may be, also those that don't say how
-large they are, and how many there are at once; it counts them, and puts headers
-on every answer. HEAD is answered as GET, without the body. What it refuses it
-answers itself, in the form of all errors.
+It limits the duration and the size of requests (whether or not they declare a
+size) and the number of concurrent ones, counts them, and adds headers to every
+answer. HEAD is answered as GET, without the body. Rejections have the form of
+all errors of the server.
 """
 
 import asyncio
@@ -65,14 +65,14 @@ class RequestLimits:
 def error(
     status: int, message: str, headers: Mapping[str, str] | None = None
 ) -> responses.JSONResponse:
-  """An answer that says what went wrong."""
+  """Returns an answer that says what went wrong."""
   return responses.JSONResponse(
       schemas.Error(message=message).model_dump(), status, headers
   )
 
 
 def busy() -> responses.JSONResponse:
-  """The answer while too much is to be done; when to come again, in seconds."""
+  """Returns the answer of an overloaded server, with Retry-After."""
   message = "The server is busy; try again in a moment."
   return error(503, message, {"Retry-After": "1"})
 

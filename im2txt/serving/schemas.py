@@ -1,7 +1,7 @@
-"""The bodies of answers; OpenAPI's description of the server is made of them.
+"""Schemas of the bodies of answers, from which OpenAPI's description is made.
 
-`Predictions` is what IBM's image caption service (MAX) answers, whose clients
-thereby work here too.
+`Predictions` is the answer of IBM's image caption service (MAX), so its clients
+work here too.
 """
 
 import pydantic
@@ -95,7 +95,7 @@ class Health(pydantic.BaseModel):
 
 
 def predictions_of(found: list[captions.Caption]) -> Predictions:
-  """The answer to a request of one image."""
+  """Returns the answer to a request of one image."""
   return Predictions(
       predictions=[
           Prediction(
@@ -109,7 +109,7 @@ def predictions_of(found: list[captions.Caption]) -> Predictions:
 
 
 def caption_of(caption: captions.Caption) -> Caption:
-  """A caption with all that is known of it."""
+  """Returns a caption with all that is known of it."""
   return Caption(
       caption=caption.sentence,
       probability=caption.probability,

@@ -13,7 +13,7 @@ from im2txt.runtime import stop_signals
 
 
 def bind(host: str, port: int) -> socket.socket:
-  """A socket for `run`, early enough to say at once that it can't be had.
+  """Returns a socket for `run`, so that a taken port fails at once.
 
   Args:
     host: A name or address of this machine.

@@ -73,7 +73,7 @@ def write(
 
 
 def captions(scenes: Sequence[shapes_world.Scene]) -> dict[str, Any]:
-  """The content of the captions JSON of some scenes."""
+  """Returns the content of the captions JSON of some scenes."""
   return caption_sources.content_of(
       [
           caption_sources.CaptionedImage(s.image_id, s.file_name, [*s.captions])

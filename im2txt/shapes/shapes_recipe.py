@@ -7,6 +7,13 @@ features/  what it sees in the pictures    cache_image_features
 model/     checkpoints and events          train, evaluate
 results/   captions.jsonl, perplexity.txt  run_inference, evaluate
 report/    index.html                      shapes_results
+
+A folder's `stages.json` records what was done and how long it took:
+
+    {"settings": {"seed": 1}, "seconds": {"draw": 11.2, "build": 6.3}}
+
+A stage that it lists is not run again. One that was interrupted is run anew, so
+stages must be repeatable: programs that replace their output, or resume.
 """
 
 from collections.abc import Callable
@@ -70,11 +77,11 @@ class Command(NamedTuple):
   output_file: pathlib.Path | None = None
 
   def arguments(self) -> list[str]:
-    """The flags as the program takes them."""
+    """Returns the flags as the program takes them."""
     return [f"--{name}={value}" for name, value in self.flags.items()]
 
   def shown(self) -> str:
-    """The command as a user would type it, a flag a line."""
+    """Returns the command as a user would type it, a flag a line."""
     name = self.program.rpartition(".")[2].removesuffix("_main")
     if "BUILD_WORKSPACE_DIRECTORY" in os.environ:  # Set by `bazel run`.
       words = f"bazel-bin/im2txt/{name}"
@@ -212,13 +219,13 @@ class Recipe:
     return self.folder / "records" / "word_counts.txt"
 
   def settings(self) -> dict[str, object]:
-    """All that the results depend on, for `stages.Journal`."""
+    """Returns all that the results depend on, for `stages.Journal`."""
     values = dataclasses.asdict(self)
     del values["folder"]
     return values
 
   def all_stages(self) -> list[Stage]:
-    """The stages in their order."""
+    """Returns the stages in their order."""
     encoder_steps = f"{self.encoder_steps:,}"
     return [
         Stage("draw", f"Drawing {self.num_scenes:,} scenes", self._draw),
@@ -258,7 +265,7 @@ class Recipe:
     )
 
   def caption(self, input_files: str = "") -> Command:
-    """The command that captions pictures.
+    """Returns the command that captions pictures.
 
     Args:
       input_files: The pictures; the held-out scenes if empty.

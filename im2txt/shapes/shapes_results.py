@@ -39,7 +39,7 @@ class Results(NamedTuple):
   perplexity: float
 
   def figures(self) -> dict[str, str]:
-    """The results as text, by their names."""
+    """Returns the results as text, by their names."""
     share = self.num_right / self.num_scenes
     return {
         "described right": f"{share:.1%}",

@@ -19,6 +19,9 @@ No caption speaks of left and right, which the flips of training would swap.
 Some pairs of objects are held out: each of the two is in many training scenes,
 but the two are never together in one. A caption of such a scene can't be
 remembered; it has to be read off the picture.
+
+In pictures, the horizon divides sky and ground, and each object lies on its own
+side of it. Sizes, positions, rotations, colours, horizon and light vary.
 """
 
 from collections.abc import Mapping
@@ -117,7 +120,7 @@ class Split(NamedTuple):
 
 
 def label_weights() -> dict[str, float]:
-  """The labels that scenes may have, and how much each counts in training.
+  """Returns the labels of scenes and their weights in training.
 
   Colours are so easy to see that learning them first would leave nothing of
   the first layers for the edges that tell shapes apart. Counting three times as
@@ -169,7 +172,7 @@ def _make_scene(
     is_held_out: bool,
     rng: np.random.Generator,
 ) -> Scene:
-  """A scene of two objects that are near in the ring only if it is held out."""
+  """Returns a scene; only held-out ones pair neighbours of the ring."""
   if is_held_out:
     distances = range(1, _HELD_OUT_DISTANCE + 1)
   else:
@@ -280,7 +283,7 @@ def _background(horizon: float, rng: np.random.Generator) -> np.ndarray:
 def _place(
     radius: float, side: tuple[float, float], rng: np.random.Generator
 ) -> np.ndarray:
-  """Where an object's centre is.
+  """Returns where an object's centre is.
 
   Args:
     radius: Of the object.
@@ -299,7 +302,7 @@ def _place(
 
 
 def _outline(shape: str, rng: np.random.Generator) -> np.ndarray:
-  """The corners of a shape of radius 1 around (0, 0), slightly turned.
+  """Returns the corners of a shape of radius 1 around (0, 0), slightly turned.
 
   Args:
     shape: One of `shapes_world.SHAPES`.

@@ -105,11 +105,11 @@ class ChromiumTestCase(absltest.TestCase):
     return self.browser.execute_script(script, *args)
 
   def find(self, selector: str) -> webelement.WebElement:
-    """The first element of a CSS selector."""
+    """Returns the first element of a CSS selector."""
     return self.browser.find_element(by.By.CSS_SELECTOR, selector)
 
   def texts(self, selector: str) -> list[str]:
-    """The texts of all elements of a CSS selector."""
+    """Returns the texts of all elements of a CSS selector."""
     return self.run_script(
         "return Array.from(document.querySelectorAll(arguments[0]),"
         " (found) => found.textContent)",

@@ -15,7 +15,7 @@ from im2txt.inference import captions
 
 
 def image(width: int = 8, height: int = 6, kind: str = "png") -> bytes:
-  """An image file of a size, which the caption will tell."""
+  """Returns an image file of a size, which the caption will tell."""
   file = io.BytesIO()
   Image.new("RGB", (width, height), "teal").save(file, format=kind)
   return file.getvalue()

@@ -25,6 +25,6 @@ class MeanEncoder:
     self._copies = copies
 
   def __call__(self, images: tf.Tensor) -> tf.Tensor:
-    """The features of a batch of images."""
+    """Returns the features of a batch of images."""
     means = tf.reduce_mean(images, axis=[1, 2])
     return tf.tile(means * self.variables_by_name["scale"], [1, self._copies])

@@ -13,7 +13,7 @@ ANNOTATIONS = "/annotations/annotations_trainval2014.zip"
 
 
 def zipped(files: dict[str, bytes]) -> bytes:
-  """A zip of these files."""
+  """Returns a zip of these files."""
   content = io.BytesIO()
   with zipfile.ZipFile(content, "w") as file:
     for name, data in files.items():
@@ -22,7 +22,7 @@ def zipped(files: dict[str, bytes]) -> bytes:
 
 
 def images(folder: str, num_images: int) -> bytes:
-  """A zip of so many images in a folder."""
+  """Returns a zip of so many images in a folder."""
   content = io.BytesIO()
   Image.effect_noise((64, 64), 50).save(content, "JPEG")
   return zipped(

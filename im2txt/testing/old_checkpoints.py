@@ -26,7 +26,7 @@ GENERATIONS = {
 
 @functools.cache  # Making a model takes seconds.
 def tiny_values() -> Mapping[str, np.ndarray]:
-  """The values of a new tiny model at global step 7, by today's names."""
+  """Returns a new tiny model's values at step 7, by current names."""
   model = show_and_tell_model.ShowAndTellModel(tiny.CONFIG, "inference")
   model.global_step.assign(7)
   return {
@@ -38,14 +38,14 @@ def tiny_values() -> Mapping[str, np.ndarray]:
 def of_generation(
     values: Mapping[str, np.ndarray], generation: str
 ) -> dict[str, np.ndarray]:
-  """Values by today's names, by the names of a generation instead."""
+  """Returns values by today's names, by the names of a generation instead."""
   kernel, bias = GENERATIONS[generation]
   older = {_LSTM + "kernel": kernel, _LSTM + "bias": bias}
   return {older.get(name, name): value for name, value in values.items()}
 
 
 def with_extras(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-  """Values with what training with Adam and averages left beside them.
+  """Returns values with what training with Adam and averages left beside them.
 
   Args:
     values: A model's values by the names of any generation.

@@ -20,7 +20,7 @@ class Client:
   """A model for `CaptionGenerator`, written for a session of TensorFlow 1."""
 
   def feed_image(self, sess: Any, encoded_image: bytes) -> np.ndarray:
-    """The state after an image."""
+    """Returns the state after an image."""
     return sess.run("lstm/initial_state:0", {"image_feed:0": encoded_image})
 
   def inference_step(
@@ -49,13 +49,13 @@ class Files(NamedTuple):
 
 
 def read(path: str) -> Any:
-  """The GraphDef in a file."""
+  """Returns the GraphDef in a file."""
   with open(path, "rb") as file:
     return v1.GraphDef.FromString(file.read())
 
 
 def session(frozen_graph: str) -> Any:
-  """A session of TensorFlow 1 with a frozen graph imported."""
+  """Returns a session of TensorFlow 1 with a frozen graph imported."""
   with tf.Graph().as_default() as graph:
     v1.import_graph_def(read(frozen_graph), name="")
   return v1.Session(graph=graph)

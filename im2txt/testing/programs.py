@@ -27,7 +27,7 @@ _OWN_PORTS = range(10_000, 32_000)
 
 
 def command(name: str, *arguments: str) -> list[str]:
-  """The command line of the program `im2txt/<name>.py`."""
+  """Returns the command line of the program `im2txt/<name>.py`."""
   return [sys.executable, "-m", f"im2txt.{name}", *arguments]
 
 

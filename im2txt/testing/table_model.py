@@ -25,7 +25,7 @@ class TableModel:
     return np.stack([np.arange(num_images), np.zeros(num_images)], axis=1)
 
   def step(self, input_ids, state):
-    """The step of `beam_search`."""
+    """Returns the step of `beam_search`."""
     image, hidden = tf.unstack(tf.cast(state, tf.int32), axis=1)
     indices = tf.stack([image, hidden, input_ids], axis=1)
     hidden = tf.gather_nd(self.next_hidden, indices)
@@ -33,12 +33,12 @@ class TableModel:
     return tf.gather_nd(self.probabilities, indices), state
 
   def feed_image(self, sess, image):
-    """The image of `CaptionGenerator`, which here is its number."""
+    """Returns the image of `CaptionGenerator`, which here is its number."""
     del sess
     return self.initial_state[image : image + 1]
 
   def inference_step(self, sess, input_feed, state_feed):
-    """The step of `CaptionGenerator`."""
+    """Returns the step of `CaptionGenerator`."""
     del sess
     image, hidden = state_feed.astype(np.int32).T
     new_hidden = self.next_hidden[image, hidden, input_feed]

@@ -20,7 +20,7 @@ _DIFFERENCE_SCALE = 1e7
 
 
 def make_model(seed: int = 0) -> show_and_tell_model.ShowAndTellModel:
-  """An untrained model of the mode "inference" with a caption for each image.
+  """Returns an untrained inference model that finds captions.
 
   Args:
     seed: Of the initial values. With 0, some of the captions are complete.
@@ -47,7 +47,7 @@ def save(model: show_and_tell_model.ShowAndTellModel, folder: str) -> str:
 
 
 def jpeg(seed: int) -> bytes:
-  """A JPEG file of 12 squares in random colours."""
+  """Returns a JPEG file of 12 squares in random colours."""
   pixels = np.random.default_rng(seed).integers(0, 256, [3, 4, 3], np.uint8)
   pixels = pixels.repeat(30, axis=0).repeat(25, axis=1)
   return tf.io.encode_jpeg(pixels).numpy()

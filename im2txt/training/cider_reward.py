@@ -98,7 +98,7 @@ class CiderReward:
   def __call__(
       self, image_ids: np.ndarray, captions: np.ndarray, lengths: np.ndarray
   ) -> np.ndarray:
-    """The CIDEr of each caption.
+    """Returns the CIDEr of each caption.
 
     Args:
       image_ids: An integer array of shape [num_captions].
@@ -155,7 +155,7 @@ class CiderReward:
       keys: np.ndarray,
       weights: np.ndarray,
   ) -> np.ndarray:
-    """The clipped scalar products of candidates with references.
+    """Returns the clipped scalar products of candidates with references.
 
     Args:
       rows: Of each pair, the candidate's number.
@@ -238,6 +238,6 @@ class CiderReward:
 
 
 def _ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-  """The numbers from each start on, so many of each, one after another."""
+  """Returns the concatenated ranges of the given starts and sizes."""
   ends = np.cumsum(lengths)
   return np.arange(lengths.sum()) + np.repeat(starts - ends + lengths, lengths)

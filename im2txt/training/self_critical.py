@@ -280,7 +280,7 @@ class SelfCritical:
     )
 
   def _draw(self, model, features, seed):
-    """A caption of each row of features, without a gradient."""
+    """Returns a caption of each row of features, without a gradient."""
     return sampling.draw_captions(
         model.decode_step,
         tf.stop_gradient(model.initial_state(features)),
@@ -307,7 +307,7 @@ class SelfCritical:
     return tf.reshape((totals - by_image) / (self._num_samples - 1), [-1])
 
   def _to_batch(self, features, samples) -> inputs.Batch:
-    """The samples as captions to learn."""
+    """Returns the samples as captions to learn."""
     start_words = tf.fill([tf.shape(features)[0], 1], self._vocab.start_id)
     return inputs.make_batch(
         features,

@@ -1,4 +1,7 @@
-"""One step of training, under any `tf.distribute` strategy."""
+"""One training step under any `tf.distribute` strategy: options, step, metrics.
+
+batch -> losses -> gradients -> sum over replicas -> clip -> update
+"""
 
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -48,7 +51,7 @@ class Objective(Protocol):
       *,
       seed: tf.Tensor,
   ) -> show_and_tell_model.Losses:
-    """What a batch costs, by a seed of the step, an integer [2]."""
+    """Returns what a batch costs, by a seed of the step, an integer [2]."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -99,7 +102,7 @@ class StepMetrics(NamedTuple):
   measures: Mapping[str, tf.Tensor] = types.MappingProxyType({})
 
   def measures_text(self) -> str:
-    """The measures for a line of the log, as ", reward = 0.5123"."""
+    """Returns the measures for a line of the log, as ", reward = 0.5123"."""
     return "".join(
         f", {os.path.basename(tag)} = {float(value):.4f}"
         for tag, value in self.measures.items()
@@ -183,14 +186,14 @@ class Trainer(tf.Module):
     return int(self.model.global_step.numpy())
 
   def checkpoint_variables(self) -> dict[str, tf.Variable]:
-    """All that a resumed run needs, by checkpoint name."""
+    """Returns all that a resumed run needs, by checkpoint name."""
     return {
         **self.model.checkpoint_variables(),
         **self.dispensable_variables(),
     }
 
   def dispensable_variables(self) -> dict[str, tf.Variable]:
-    """Those that checkpoints of another configuration may lack."""
+    """Returns those that checkpoints of another configuration may lack."""
     scale = self._loss_scale.variables_by_name if self._loss_scale else {}
     return {
         **self.slots,
@@ -253,7 +256,7 @@ class Trainer(tf.Module):
     )
 
   def learning_rate(self, step: tf.Tensor) -> tf.Tensor:
-    """The learning rate of a step.
+    """Returns the learning rate of a step.
 
     The decoder's alone decays in stairs; training everything, it is constant
     (arXiv 1609.06647, section 4.3, and the released configuration).
@@ -277,7 +280,7 @@ class Trainer(tf.Module):
     )
 
   def sampling_probability(self, step: tf.Tensor) -> tf.Tensor | None:
-    """How likely scheduled sampling replaces a word.
+    """Returns how likely scheduled sampling replaces a word.
 
     Args:
       step: The global step before the step; an int32 scalar.

@@ -1,4 +1,4 @@
-"""Trains a model step by step: logs, checkpoints, summaries, stops, resumes."""
+"""Runs the training loop: logs, checkpoints, summaries, stops, resumption."""
 
 from collections.abc import Iterator
 import contextlib
@@ -38,7 +38,7 @@ class Timer:
     self._next = time.monotonic() + (0 if due_at_once else seconds)
 
   def is_due(self) -> bool:
-    """Whether the interval is over; then the next begins."""
+    """Returns whether the interval is over; then the next begins."""
     if time.monotonic() < self._next:
       return False
     self._next = time.monotonic() + self._seconds

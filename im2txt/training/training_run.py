@@ -95,7 +95,7 @@ def load_configuration(
 
 
 def _is_new(folder: str) -> bool:
-  """Whether a folder has neither a configuration nor a checkpoint."""
+  """Returns whether a folder has neither a configuration nor a checkpoint."""
   config_file = os.path.join(folder, saved_config.CONFIG_FILE)
   if tf.io.gfile.exists(config_file):
     return False
@@ -182,7 +182,7 @@ def run_phases(
 
 
 def _newest_step(train_dir: str) -> int:
-  """The global step of the newest checkpoint; 0 if there is none."""
+  """Returns the global step of the newest checkpoint; 0 if there is none."""
   checkpoint = checkpoints.find_readable(train_dir)
   if checkpoint is None:
     return 0
@@ -314,7 +314,7 @@ def _uses_xla(run: Run) -> bool:
 
 
 def _settings(run: Run, model_config, training_config, phases) -> dict:
-  """What must be the same in all processes, wherever they have their files."""
+  """Returns the settings that must be equal in all processes."""
 
   def describe(phase: Phase) -> list:
     names = [Path(file).name for file in phase.data.files]
@@ -366,7 +366,7 @@ def _self_critical(
     phase: Phase,
     training_config: configuration.TrainingConfig,
 ) -> tuple[list[Phase], trainers.Objective]:
-  """The phase with its images alone, as the only one, and the objective."""
+  """Returns the single phase of self-critical training, its objective."""
   checkpoint_paths.find(run.train_dir)  # Or else an error.
   if training_config.optimizer.lower() != "adam":
     logging.warning(

@@ -180,6 +180,6 @@ def make_steps(
     distribution: distribution_lib.Distribution,
     seed: int,
 ) -> Steps:
-  """The steps of a run, as its distribution has them; see `Steps`."""
+  """Returns the steps of a run, as its distribution has them; see `Steps`."""
   kind = SynchronousSteps if distribution.is_synchronous else AsynchronousSteps
   return kind(trainer, data, distribution=distribution, seed=seed)
