@@ -29,6 +29,7 @@
 # Environment:
 #   STAGES           the stages to run; all by default
 #   SEEDS            the seeds of the models, "1 2 3" by default
+#   SELF_CRITICAL_STEPS  steps of self-critical training, 2400 by default
 #   FINE_TUNE_STEPS  steps of phase 2, 600 by default
 #   PROGRAMS         the folder of the programs, bazel-bin/im2txt by default
 set -euo pipefail
@@ -42,6 +43,7 @@ readonly programs=${PROGRAMS:-bazel-bin/im2txt}
 readonly stages=${STAGES:-data features likelihood sampling self_critical
   fine_tune scores saved_model}
 readonly seeds=${SEEDS:-1 2 3}
+readonly self_critical_steps=${SELF_CRITICAL_STEPS:-2400}
 readonly fine_tune_steps=${FINE_TUNE_STEPS:-600}
 readonly data=$output/data features=$output/features
 
@@ -139,10 +141,11 @@ self_critical() {
     --eval_dir="$model/self_critical_eval" --min_global_step=$((step + 1)) \
     --eval_interval_secs=20 --caption_metrics --metrics=CIDEr \
     --vocab_file="$data/word_counts.txt" --keep_best=CIDEr \
-    --timeout_secs=300 -- \
+    --timeout_secs=600 -- \
     --train_dir="$model/self_critical" --objective=self_critical \
-    --vocab_file="$data/word_counts.txt" --number_of_steps=$((step + 800)) \
-    --config_overrides=batch_size=32,save_checkpoint_secs=90
+    --vocab_file="$data/word_counts.txt" \
+    --number_of_steps=$((step + self_critical_steps)) \
+    --config_overrides=batch_size=32,save_checkpoint_secs=180
 }
 
 fine_tune() {
