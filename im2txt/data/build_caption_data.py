@@ -206,7 +206,9 @@ def main(argv: Sequence[str]) -> None:
   )
   program.exit_on_sigterm()
   with (
-      atomic_files.temporaries_removed(output_dir, "*-?????-of-?????"),
+      atomic_files.temporaries_removed(
+          output_dir, *dataset_builder.OUTPUT_PATTERNS
+      ),
       worker_pool.WorkerPool(_NUM_THREADS.value) as pool,
   ):
     builder = dataset_builder.DatasetBuilder(

@@ -100,6 +100,17 @@ class BuildFaultsTest(parameterized.TestCase):
         seed=2,
     )
 
+  def test_temporary_files_of_a_killed_run_are_removed(self):
+    whole = self._undisturbed()
+    self.output_dir.mkdir()
+    for name in whole:
+      (self.output_dir / f".{name}.107.tmp").write_text("half")
+    (self.output_dir / ".notes.107.tmp").write_text("Not of this program.")
+    self.assertEqual(0, self._run().status)
+    self.assertCountEqual(
+        [*whole, ".notes.107.tmp"], os.listdir(self.output_dir)
+    )
+
   # Not even the list of skipped images; that, vocabulary and small shards.
   @parameterized.parameters((40, "skipped_images.txt"), (9000, "train-0000"))
   def test_disk_full(self, file_size, name):

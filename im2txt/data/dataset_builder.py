@@ -40,6 +40,16 @@ _PAIRS_A_LINE = 1000
 
 SKIPPED_IMAGES = "skipped_images.txt"
 
+# The names of all files that the builders write into their folder.
+OUTPUT_PATTERNS = (
+    "*-?????-of-?????",
+    SKIPPED_IMAGES,
+    "word_counts.txt",
+    "image_ids.txt",
+    "captions_*.json",
+    "dataset.json",
+)
+
 # Large enough for the messages between processes to cost nothing.
 _IMAGES_A_TASK = 32
 

@@ -216,7 +216,7 @@ class TrainingOrder:
       those of the steps that were made before.
     shuffle_buffer_size: How many examples to shuffle among.
     bucket_batches: How many batches to sort by length among each other; see
-      `length_buckets`.
+      `bucketed`.
     shard: Which part of each batch this process makes.
   """
 

@@ -9,6 +9,7 @@ This module does not import TensorFlow, which programs import late; for paths of
 TensorFlow's file systems, such as gs://bucket/file, there is `cloud_file`.
 """
 
+from collections.abc import Iterable
 from collections.abc import Iterator
 import contextlib
 import errno
@@ -119,23 +120,24 @@ def create(path: str) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
-def temporaries_removed(folder: str, pattern: str) -> Iterator[None]:
+def temporaries_removed(folder: str, *patterns: str) -> Iterator[None]:
   """Deletes what killed processes left, before the block and after it.
 
   Args:
     folder: The folder of the files.
-    pattern: A glob pattern of their final names.
+    *patterns: Glob patterns of their final names.
 
   Yields:
     None. No process may be writing such files before the block or after it.
   """
-  _remove_temporaries(folder, pattern)
+  _remove_temporaries(folder, patterns)
   try:
     yield
   finally:
-    _remove_temporaries(folder, pattern)
+    _remove_temporaries(folder, patterns)
 
 
-def _remove_temporaries(folder: str, pattern: str) -> None:
-  for path in Path(folder).glob(f".{pattern}.*.tmp"):
-    path.unlink(missing_ok=True)
+def _remove_temporaries(folder: str, patterns: Iterable[str]) -> None:
+  for pattern in patterns:
+    for path in Path(folder).glob(f".{pattern}.*.tmp"):
+      path.unlink(missing_ok=True)

@@ -62,7 +62,7 @@ class StepOptions:
     train_inception: Whether to train the encoder as well as the decoder.
     objective: What to train for; the captions' likelihood if None.
     scale_loss: Whether gradients are computed in float16; see
-      `mixed_precision.LossScale`.
+      `precision.LossScale`.
     jit_compile: Whether XLA compiles the step, anew for each of a few lengths
       of captions; not with several replicas.
     must_compile: Whether it is an error if XLA can't compile the step here;
@@ -115,7 +115,7 @@ class Trainer(tf.Module):
   Attributes:
     model: The `ShowAndTellModel` in mode "train".
     optimizer: The `optimizers.Optimizer`.
-    averages: The `weight_averages.WeightAverages`, of nothing unless the
+    averages: The `optimizers.WeightAverages`, of nothing unless the
       configuration asks for them.
     strategy: The strategy in whose scope the variables are.
     compute: The function of a batch, a step and a loss scale that computes the
