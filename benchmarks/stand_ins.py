@@ -69,7 +69,7 @@ def run(benchmark: Callable[[Inputs], None]) -> None:
 
 
 def make(folder: str) -> Inputs:
-  """Returns the inputs of the flags; what they lack is made in a folder."""
+  """Returns the inputs of the flags; missing ones are made in a folder."""
   # Only now, as TensorFlow takes seconds to import.
   from im2txt.batch_captioning import input_files
 

@@ -13,7 +13,7 @@ While the encoder is frozen, it sees the same in an image at every step, so most
 of the work of a step is done here, once. The features are those of the central
 crop; --views_per_image adds some of crops that are distorted as in training.
 
-A run that was stopped goes on where it was when it is started again with the
+An interrupted run resumes where it stopped when it is started again with the
 same flags, and writes the very files that it would have written.
 """
 

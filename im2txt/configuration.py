@@ -86,8 +86,8 @@ def to_markdown(model: ModelConfig, training: TrainingConfig) -> str:
 def from_json(text: str) -> tuple[ModelConfig, TrainingConfig]:
   """Returns the two configurations of a text that `to_json` made.
 
-  Fields that the text lacks keep their defaults, so configurations saved by
-  earlier versions go on working.
+  Fields missing from the text keep their defaults, so configurations saved by
+  earlier versions still work.
 
   Args:
     text: A JSON object with the objects "model" and "training".

@@ -18,7 +18,7 @@ as extended/im2txt.ckpt.
 
 Until it is trained on, the model captions as before: the scores that it gives
 to the words it knows don't change, and new words start as an average of them.
-train --train_dir=extended goes on from there, with records that were built with
+train --train_dir=extended continues from there, with records built with
 --vocab_file=extended/word_counts.txt. If an optimizer's slots are in the
 checkpoint, they grow by zeros for the new words.
 """

@@ -30,7 +30,7 @@ def check() -> None:
   """Finds what would go wrong after minutes of scoring.
 
   Raises:
-    coco_metrics.JavaError: If the tokenizer needs Java and there is none.
+    coco_metrics.JavaError: If the tokenizer needs Java, which is not installed.
     ValueError: If there is no such metric.
   """
   coco_metrics.check_scorers(METRICS.value)

@@ -8,7 +8,7 @@ programs that MSCOCO goes through. Each command is shown before it runs. At the
 end there is a page to open in a browser, logs for TensorBoard, and the share of
 the held-out scenes that are described right to the word.
 
-When it is interrupted, the same command goes on with the stage it was in. What
+When it is interrupted, the same command resumes at the stage it was in. What
 is finished already is not done again; --start_anew deletes it.
 """
 

@@ -90,7 +90,7 @@ class ShowAndTellModel(tf.Module):
       seed: Of the initial values.
 
     Raises:
-      ValueError: If `mode` is none of the three.
+      ValueError: If `mode` is not one of the three.
     """
     super().__init__(name="show_and_tell_model")
     if mode not in MODES:
@@ -170,7 +170,7 @@ class ShowAndTellModel(tf.Module):
     To be called inside a `tf.function(autograph=False)`.
 
     Args:
-      batch: Images, or features of theirs, with captions.
+      batch: Images or image features, with captions.
       dropout_seed: An integer Tensor of shape [2], which the mode "train" needs
         and the others, having no dropout, ignore.
       label_smoothing: The share of a target that is spread over all words.
@@ -181,7 +181,7 @@ class ShowAndTellModel(tf.Module):
       The `Losses`.
 
     Raises:
-      ValueError: If a seed is lacking, or images to train the encoder with.
+      ValueError: If a seed or images to train the encoder on are missing.
     """
     if not self.is_training:
       dropout_seed = None

@@ -1,4 +1,4 @@
-"""Captions in the forms in which readers of the docs have theirs."""
+"""Captions in the forms in which readers of the docs have them."""
 
 import json
 from pathlib import Path

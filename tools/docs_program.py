@@ -2,7 +2,7 @@
 
   python -m tools.docs_program train --train_dir=...
 
-Training goes on for two steps, of a tiny model; evaluation, also one that runs
+Training runs for two steps, of a tiny model; evaluation, also one that runs
 beside training, ends after the first checkpoint; a server is left running, for
 the commands after it. All else is as the page says.
 """

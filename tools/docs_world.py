@@ -156,7 +156,7 @@ class World:
     pids = self.home / "server.pids"
     if pids.exists():
       for pid in pids.read_text(encoding="utf-8").split():
-        # Not by the program `kill`, which a small Debian lacks.
+        # Not by the program `kill`, which a small Debian does not have.
         with contextlib.suppress(ProcessLookupError):
           os.kill(int(pid), signal.SIGTERM)
       pids.unlink()

@@ -40,7 +40,7 @@ class Best(NamedTuple):
 
   Attributes:
     metric: One of `METRICS`.
-    checkpoint: The name of the best checkpoint; empty if there is none yet.
+    checkpoint: The name of the best checkpoint; empty before the first one.
     step: Its global step.
     value: Its score.
     evaluations: The step and score of each evaluation, in that order.
@@ -193,7 +193,7 @@ def stop_reason(train_dir: str) -> str | None:
     train_dir: Its folder.
 
   Returns:
-    The sentence, with what to do to go on.
+    The sentence, with what to do to continue.
   """
   path = os.path.join(train_dir, _STOP_FILE)
   if not tf.io.gfile.exists(path):

@@ -238,7 +238,7 @@ def convert(
     old: A checkpoint, or a folder, whose newest one is taken.
     new: A folder, or a checkpoint's path without suffix if its last part has
       ".ckpt" in it. There may be no other checkpoint in the folder.
-    keep_slots: Whether to keep what an optimizer goes on from. Averages of
+    keep_slots: Whether to keep the optimizer's variables. Averages of
       weights are kept if the configuration uses them: for the model, or, with
       the slots, for training.
     change: Makes what is written of what was read.

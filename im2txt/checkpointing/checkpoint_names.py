@@ -114,10 +114,10 @@ def has_averages(stored: Collection[str]) -> bool:
 
 
 def describe_lack(lacking: Sequence[str], stored: Collection[str]) -> str:
-  """Returns what a message says of a checkpoint that lacks variables.
+  """Returns the text of an error about missing variables.
 
   Args:
-    lacking: Today's names of the variables; at least one.
+    lacking: The current names of the missing variables; at least one.
     stored: All names in the checkpoint.
 
   Returns:

@@ -64,7 +64,7 @@ def find_all(patterns: str) -> dict[str, str]:
     Names are without folders where this tells them apart.
 
   Raises:
-    FileNotFoundError: If there is none to one of the patterns.
+    FileNotFoundError: If no checkpoint matches one of the patterns.
   """
   paths: dict[str, None] = {}
   for pattern in filter(None, map(str.strip, patterns.split(","))):
@@ -255,7 +255,7 @@ def describe_missing(prefix: str, missing: Sequence[str]) -> str:
 
   Returns:
     The sentence, which names the missing files and, if there is one, the part
-    of a checkpoint in the same folder that may be theirs.
+    of a checkpoint in the same folder that may belong to them.
   """
   folder = os.path.dirname(prefix)
   # The other half of a checkpoint of which only some files were renamed.

@@ -57,7 +57,7 @@ _TABLE_END = 0xDB4775248B80FB57.to_bytes(8, "little")
 def find_readable(folder: str) -> str | None:
   """Returns the newest checkpoint of a folder that is not damaged.
 
-  Training goes on from an earlier one exactly as it did before, so only time is
+  Training resumes from an earlier one exactly as it did before, so only time is
   lost. All of a checkpoint is read and compared with its checksums.
 
   Args:
@@ -320,7 +320,7 @@ def restore(
   Args:
     variables: The variables by name. The checkpoint may hold others too.
     checkpoint: The checkpoint's path, without suffix.
-    optional: Names that the checkpoint may lack.
+    optional: Names that may be missing from the checkpoint.
     averaged: Whether to take the averages of the variables that have one.
 
   Returns:
@@ -328,7 +328,7 @@ def restore(
 
   Raises:
     FileNotFoundError: If the checkpoint is not there (any more).
-    ValueError: If it is damaged, lacks a variable or, with `averaged`, all
+    ValueError: If it is damaged, a variable is missing or, with `averaged`, all
       averages, or has a variable of another shape.
   """
   reader = Reader(checkpoint)
@@ -374,7 +374,7 @@ def read_value(
     The value.
 
   Raises:
-    ValueError: If the checkpoint is damaged, lacks the variable, or has one of
+    ValueError: If the checkpoint is damaged, has no such variable, or one of
       another shape.
   """
   stored = checkpoint_names.stored_name(name, reader.shapes, averaged=averaged)

@@ -65,7 +65,7 @@ class CaptionData:
   def training_batches(
       self, *, seed: int, start_step: int, feature_size: int
   ) -> tf.data.Dataset:
-    """Shuffled batches, for ever, as a run from step 0 on would have them.
+    """Returns endless shuffled batches, those of a run from step 0 on.
 
     The configuration's batch size is that of all processes together.
 

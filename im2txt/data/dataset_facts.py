@@ -60,8 +60,8 @@ def largest_word_id(
   """Returns the largest word id in the captions; None if no file says.
 
   Args:
-    files: As of `config_fields`.
-    are_features: As of `config_fields`.
+    files: See `config_fields`.
+    are_features: See `config_fields`.
   """
   try:
     return max(

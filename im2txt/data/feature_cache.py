@@ -8,7 +8,7 @@ here it is encoded once, and its record holds all its captions:
                                              OUTPUT_DIR/features.json
 
 Features are of use only with the encoder that made them; `features.json` says
-which one that was. A run that was stopped goes on with the files that are
+which one that was. An interrupted run resumes with the files that are
 missing. No batch has images of two files, so that it ends with the same bytes.
 """
 

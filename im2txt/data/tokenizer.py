@@ -57,7 +57,7 @@ _MARKS = regex.compile(
 # parts these at the spaces and the stop, but takes 50 times longer; it would
 # also part the contractions.
 _PLAIN = re.compile(r"([a-z0-9 ]*)(\.?)\s*")
-# Makes one sign of several, as of emoji.
+# Joins several characters to one sign, as in emoji.
 _JOINER = "\u200d"
 
 _CONTRACTION = re.compile(r"\b(?:cannot|gimme|gonna|gotta|lemme|wanna)\b")

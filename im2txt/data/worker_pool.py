@@ -6,7 +6,7 @@
       for result in pool.results():
         ...
 
-Of Python's own pools, that of multiprocessing waits for ever for the result of
+Of Python's own pools, that of multiprocessing waits forever for the result of
 a process that was killed, and that of concurrent.futures may do so as it ends,
 before Python 3.12.
 """

@@ -9,7 +9,7 @@
 
 The batch size of the configuration is that of a step, whatever its devices. So
 learning rates, losses and checkpoints don't depend on how many there are, and a
-run may go on with another number of them.
+run may resume with another number of them.
 """
 
 from collections.abc import Callable

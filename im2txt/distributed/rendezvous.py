@@ -1,8 +1,8 @@
 """Lets the processes of a run wait for one another before TensorFlow starts.
 
-TensorFlow waits for ever, or dies, when a process does not come or has another
+TensorFlow waits forever, or dies, when a process is missing or has another
 model. Here the chief listens on its own address, the others tell it what they
-are about to do, and all go on together or end with the same sentence:
+are about to do, and all continue together or end with the same sentence:
 
     {"task": "worker 1", "settings": {"batch_size": 32}}   to the chief
     {"error": ""}                                          to everybody
@@ -54,7 +54,7 @@ def wait_for(addresses: Iterable[str], *, timeout_secs: float) -> None:
   """Waits until servers listen.
 
   Args:
-    addresses: Theirs, such as "host0:2222".
+    addresses: The addresses of the workers, such as "host0:2222".
     timeout_secs: How long to wait.
 
   Raises:
@@ -124,7 +124,7 @@ def _accept(server: socket.socket, deadline: float):
 
 
 def _report(cluster, settings, deadline: float) -> None:
-  """The others' part: tells the chief, and hears whether to go on."""
+  """Reports to the chief and receives whether to continue."""
   address = cluster.tasks[cluster.chief]
   host_and_port = _split(address)  # A wrong one would be tried for long.
   message = json.dumps({"task": cluster.task, "settings": dict(settings)})

@@ -12,7 +12,7 @@ from im2txt.ops import beam_search
 _NO_LINE = re.compile(r".*[ \t\r\n].*|b(['\"]).*\1", re.DOTALL)
 
 
-# The log-probability of a caption that is none. JSON has no infinity, and in a
+# The log-probability of an empty beam slot. JSON has no infinity, and in a
 # model with float16 constants this is the lowest number.
 LOWEST = -65504.0
 

@@ -54,7 +54,7 @@ class InferenceModel:
     Raises:
       FileNotFoundError: If the checkpoint does not exist.
       ValueError: If it is damaged or doesn't fit the configuration, or the
-        precision is none of the two.
+        precision is not one of the two.
     """
     precisions.check(precision)
     logging.info("Loading model from checkpoint: %s", checkpoint)

@@ -60,7 +60,7 @@ class Vocabulary:
 
     Raises:
       FileNotFoundError: If there is no such file.
-      ValueError: If the file isn't such a text, has a word twice, or lacks
+      ValueError: If the file isn't such a text, has a word twice, or is missing
         the start or the end word.
     """
     vocab_file = home_folder.expand(vocab_file)

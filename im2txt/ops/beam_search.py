@@ -32,7 +32,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-# The log-probability of a caption that is none.
+# The log-probability of an empty beam slot.
 NEG_INF = -np.inf
 
 
@@ -203,7 +203,7 @@ def finish(
 
 
 def advance(partial: Beams, proposals: Proposals) -> tuple[Beams, tf.Tensor]:
-  """Returns the k best captions that go on, of equal ones the earlier proposed.
+  """Returns the k best longer captions; of equal ones, the earlier proposal.
 
   Args:
     partial: The captions before this step.

@@ -31,7 +31,7 @@ def training_feature_batches(
     *,
     feature_size: int,
 ) -> tf.data.Dataset:
-  """Shuffled batches of one view of an image with one caption, for ever.
+  """Returns endless shuffled batches of a view per image and a caption.
 
   Args:
     files: Names of TFRecord files that hold cached features.

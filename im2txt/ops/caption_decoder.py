@@ -171,7 +171,7 @@ class CaptionDecoder(tf.Module):
     return tf.nn.softmax(self._next_logits(state)), state
 
   def next_state(self, input_ids: tf.Tensor, state: tf.Tensor) -> tf.Tensor:
-    """Feeds a word to the LSTM; arguments and state as of `decode_step`."""
+    """Feeds a word to the LSTM; see `decode_step`."""
     return self._step(tf.nn.embedding_lookup(self.word_map, input_ids), state)
 
   def next_log_probs(

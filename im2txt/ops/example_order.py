@@ -210,7 +210,7 @@ class TrainingOrder:
 
   Attributes:
     batch_size: Examples in a batch, of all processes and devices together;
-      batches go on across epochs.
+      batches span epoch boundaries.
     seed: Decides the order, alone.
     start_example: How many examples of the run to leave out, of all processes:
       those of the steps that were made before.

@@ -95,7 +95,7 @@ def _folding_getter(
   """Returns a `custom_getter` of what TF-Slim takes for its weights and biases.
 
   Args:
-    value: As of `FoldedEncoder`, as are the others.
+    value: See `FoldedEncoder`, also for the other arguments.
     dtype: Of what comes after the stem.
     variables: Where to put what is given, if it shall be variables.
 

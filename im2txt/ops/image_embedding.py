@@ -2,7 +2,7 @@
 
 The one module that imports tf_slim. TF-Slim describes the network and names
 its variables, so that the 2016 ImageNet checkpoint and every im2txt checkpoint
-fit; this module supplies what TF-Slim lacks on a current TensorFlow: variables
+fit; this module adds what TF-Slim needs on a current TensorFlow: variables
 that persist between traces, and a batch normalisation.
 
 The network of Szegedy et al. (arXiv 1512.00567) up to `Mixed_7c`, average
@@ -78,7 +78,7 @@ class ImageEncoder(tf.Module):
     self._dropout_keep_prob = dropout_keep_prob
     self._trainable = trainable
     self._seed = seed
-    # Traced here, which makes the variables; inference goes on using it. A
+    # Traced here, which makes the variables; inference uses the same trace. A
     # tf.function that makes variables would be traced twice, seconds each.
     self._inference = tf.compat.v1.wrap_function(
         lambda images: self.features_and_end_points(images)[0],

@@ -2,7 +2,7 @@
 
     TFRecords -> first record of each image -> shuffle -> image -> ImageBatch
 
-Contracts are those of `inputs` and `cached_features`: batches go on for ever,
+The contracts are those of `inputs` and `cached_features`: batches never end,
 and which images they hold, in which order, distorted how, follows from the
 seed. Images are told apart by their ids.
 """
@@ -41,7 +41,7 @@ class Order(NamedTuple):
     files: Names of TFRecord files.
     is_first: Of each of their records, in order, whether it is the first of its
       image; the others are left out.
-    batch_size: Images in a batch; batches go on across epochs.
+    batch_size: Images in a batch; batches span epoch boundaries.
     seed: Decides the order, alone.
     start_step: How many batches of the run to leave out.
     shuffle_buffer_size: How many records to shuffle among.
@@ -68,7 +68,7 @@ def training_image_batches(
   Args:
     order: Of records of image-caption pairs.
     process: See `inputs.ProcessImage`.
-    num_preprocess_threads: As of `inputs.training_batches`.
+    num_preprocess_threads: See `inputs.training_batches`.
     image_feature: See `inputs.parse_sequence_example`.
     caption_feature: See `inputs.parse_sequence_example`.
 

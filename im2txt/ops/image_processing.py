@@ -181,7 +181,7 @@ def central_view(
 
   Args:
     image: A uint8 Tensor of shape [any height, any width, 3].
-    height: See `process_image`, as of the others.
+    height: See `process_image`, also for the other arguments.
     width: Width of the result.
     resize_height: Height before the crop.
     resize_width: Width before the crop.

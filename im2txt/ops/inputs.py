@@ -46,14 +46,14 @@ def training_records(
 
   Args:
     files: Names of TFRecord files.
-    order: Theirs.
+    order: The order in which to read the records.
     caption_feature: The feature list that holds the word ids.
 
   Returns:
     An infinite Dataset of `tfrecords.Record`, those of the order's shard.
 
   Raises:
-    ValueError: As of `TrainingOrder.examples`.
+    ValueError: See `TrainingOrder.examples`.
   """
 
   def lengths(window: tfrecords.Record) -> tf.Tensor:
@@ -247,7 +247,7 @@ def training_batches(
     image_feature: str = IMAGE_FEATURE,
     caption_feature: str = CAPTION_FEATURE,
 ) -> tf.data.Dataset:
-  """Shuffled batches of distorted images with their captions, for ever.
+  """Returns endless shuffled batches of distorted images with captions.
 
   Args:
     files: Names of TFRecord files.
@@ -263,7 +263,7 @@ def training_batches(
     An infinite Dataset of `Batch`, one for each part of the order's shard.
 
   Raises:
-    ValueError: As of `TrainingOrder.examples`.
+    ValueError: See `TrainingOrder.examples`.
   """
 
   @tf.autograph.experimental.do_not_convert

@@ -45,7 +45,7 @@ class WeightAverages(tf.Module):
     Args:
       variables: The variables to average, by checkpoint name.
       decay: How much of itself an average keeps in a step; less in the first
-        ones, as of `decay_of_step`. 0 makes no averages.
+        ones; see `decay_of_step`. 0 makes no averages.
     """
     super().__init__()
     self._decay = decay

@@ -57,13 +57,13 @@ class Decoder(Protocol):
 
 
 class Level(NamedTuple):
-  """All different beginnings of so many words, of captions that go on.
+  """The distinct beginnings of a length, of captions that are longer.
 
   Attributes:
     word_ids: The last word of each; an int32 array of shape [num_nodes].
-    parents: Which node of the level before it goes on from; an int32 array of
+    parents: The node of the level before that it extends; an int32 array of
       shape [num_nodes].
-    next_nodes: For each caption that goes on, its node; an int32 array.
+    next_nodes: The node of each longer caption; an int32 array.
     next_word_ids: And the word that comes next; an int32 array.
     captions: And which caption it is; an int32 array.
   """

@@ -149,7 +149,7 @@ def find_corrupt_record(
   Args:
     files: Names of TFRecord files.
     check: TensorFlow operations that use a serialized record as the failed
-      reader did; an InvalidArgumentError of theirs tells that it is corrupt.
+      reader did; an InvalidArgumentError means that it is corrupt.
     suspects: A finite Dataset of `Record`; tried before all others, since
       `check` may take long.
 
@@ -200,7 +200,7 @@ def require_words(lengths: tf.Tensor, feature: str) -> tf.Operation | None:
     feature: Where they are, for the message.
 
   Returns:
-    As of `require`.
+    See `require`.
   """
   return require(
       tf.reduce_all(lengths >= 2),

@@ -33,7 +33,7 @@ def use(name: str) -> None:
     name: One of `TRAINING_PRECISIONS`.
 
   Raises:
-    ValueError: If it is none of them.
+    ValueError: If it is not one of them.
   """
   if name not in TRAINING_PRECISIONS:
     raise ValueError(
@@ -123,7 +123,7 @@ def check(precision: str, *, cpuinfo: str = "/proc/cpuinfo") -> None:
       warned.
 
   Raises:
-    ValueError: If `precision` is none of the two.
+    ValueError: If `precision` is not one of the two.
   """
   if precision not in PRECISIONS:
     raise ValueError(

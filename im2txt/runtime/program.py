@@ -166,7 +166,7 @@ def _reported_errors() -> tuple[type[Exception], ...]:
 def _report(error: Exception | str, status: int) -> int:
   message = _OP_NAMES.sub("", str(error))
   if isinstance(error, OSError) and error.strerror:
-    # Files say their names; where there is none, it was a `print`.
+    # Errors of files have a name; without one, it was a `print`.
     is_full = error.errno in atomic_files.DISK_ERRORS
     is_unnamed = error.filename is None and is_full
     name = "standard output" if is_unnamed else error.filename

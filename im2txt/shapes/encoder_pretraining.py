@@ -42,7 +42,7 @@ class LabeledImages(NamedTuple):
 
 
 class StepMetrics(NamedTuple):
-  """What a step tells of itself; float32 scalars.
+  """The metrics of one training step; float32 scalars.
 
   Attributes:
     loss: The weighted sum of the labels' cross-entropies in nats, the mean of
@@ -94,7 +94,7 @@ def load_labels(labels_file: str) -> LabeledImages:
 def training_batches(
     images: LabeledImages, config: configuration.ModelConfig, *, seed: int
 ) -> tf.data.Dataset:
-  """Shuffled batches of images, distorted as in all training, for ever.
+  """Returns endless shuffled batches of images, distorted as in training.
 
   Args:
     images: The images.

@@ -1,6 +1,6 @@
 """A made-up world: two coloured shapes, one in the sky and one on the ground.
 
-It stands in for a data set where there is none. Each scene holds two objects,
+It replaces a data set where none is available. Each scene holds two objects,
 such as a red circle and a blue square; its five captions say which is above
 which, so that every one of them can be checked in the picture:
 

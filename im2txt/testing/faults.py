@@ -97,10 +97,10 @@ def kill_often(
     kills: int,
     seed: int,
 ) -> None:
-  """Kills a program at moments drawn at random, and has it go on each time.
+  """Kills a program at random moments, and restarts it each time.
 
   Args:
-    start_program: Starts it, or has it go on.
+    start_program: Starts or resumes it.
     on_kill: Called after each kill.
     on_end: Called when a run came to its end; prepares a run from the start.
     kills: How often to kill it.

@@ -1,1 +1,1 @@
-"""Training: a step, a run, and what it tells of itself."""
+"""Training: one step, the loop around it, and its summaries."""

@@ -109,7 +109,7 @@ class CiderReward:
       A float64 array of shape [num_captions].
     """
     num_captions, width = captions.shape
-    # With a column more than there are, so that no n-gram goes on in the next.
+    # One more column, so that no n-gram continues in the next row.
     words = np.full([num_captions, width + 1], -_FIRST_WORD, np.int64)
     words[:, :width] = captions
     words[words == self._unknown_id] = _UNKNOWN_WORD - _FIRST_WORD

@@ -1,6 +1,6 @@
 """Self-critical sequence training (Rennie et al., arXiv 1612.00563).
 
-A trained model goes on with CIDEr itself as what to maximize. Of each image
+A trained model is trained further to maximize CIDEr itself. For each image
 
     features -> samples drawn from the model -> CIDEr r of each
              -> greedy caption               -> CIDEr b, the baseline
@@ -235,7 +235,7 @@ class SelfCritical:
 
     Args:
       model: The model, in mode "train".
-      batch: Images, or features of theirs, with ids.
+      batch: Images or image features, with ids.
       seed: Decides the samples; an integer Tensor of shape [2].
 
     Returns:

@@ -80,7 +80,7 @@ DEFAULT_OPTIONS = StepOptions()
 
 
 class StepMetrics(NamedTuple):
-  """What a step tells of itself; float32 scalars.
+  """The metrics of one training step; float32 scalars.
 
   Attributes:
     batch_loss: The mean cross-entropy of a word of the batch, in nats, without
@@ -193,7 +193,7 @@ class Trainer(tf.Module):
     }
 
   def dispensable_variables(self) -> dict[str, tf.Variable]:
-    """Returns those that checkpoints of another configuration may lack."""
+    """Returns the ones that other configurations' checkpoints don't have."""
     scale = self._loss_scale.variables_by_name if self._loss_scale else {}
     return {
         **self.slots,

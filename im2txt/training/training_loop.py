@@ -22,7 +22,7 @@ from im2txt.training import trainers
 from im2txt.training import training_steps
 from im2txt.training import training_summaries
 
-# Often enough to see that a run goes on and when it will end.
+# Often enough to see the progress of a run and when it will end.
 _RATE_LOG_SECS = 10.0
 
 

@@ -56,8 +56,8 @@ def load_configuration(
   Args:
     train_dir: The folder of the run, which need not exist.
     preset: The name of a preset for a new run; the default configuration if
-      empty. A run that goes on has its own: a preset may then be given if it
-      says the same, so that the same command goes on.
+      empty. A resumed run has its own: a preset may then be given if it
+      agrees, so that the same command resumes.
     overrides: As for `configuration.apply_overrides`.
     data_fields: Fields that a new run takes from its data set, unless the
       preset or the overrides set them; see `dataset_facts.config_fields`.
@@ -162,7 +162,7 @@ def run_phases(
     As `TrainingLoop.run` does.
 
   Raises:
-    ValueError: As of `TrainingLoop.run`.
+    ValueError: See `TrainingLoop.run`.
   """
   step = _newest_step(train_dir)
   left = [phase for phase in phases[:-1] if phase.number_of_steps > step]

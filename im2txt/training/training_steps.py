@@ -125,7 +125,7 @@ class AsynchronousSteps(Steps):
     self._results: collections.deque[Any] = collections.deque()
     self._scheduled: queue.Queue[Any] = queue.Queue()
     self._fetched: queue.Queue[Any] = queue.Queue()
-    # By a thread: TensorFlow would wait for ever for a worker that is lost.
+    # In a thread: TensorFlow would wait forever for a lost worker.
     threading.Thread(target=self._fetch, daemon=True).start()
 
   def run(self, remaining: int) -> tuple[inputs.Batch, trainers.StepMetrics]:
