@@ -76,7 +76,7 @@ def make_run(
   """
   from im2txt import configuration
   from im2txt.data import caption_data
-  from im2txt.ops import feature_records
+  from im2txt.ops import feature_inputs
 
   config, _ = configuration.apply_overrides(
       configuration.ModelConfig(), configuration.TrainingConfig(), overrides
@@ -86,7 +86,7 @@ def make_run(
   )
   feature_size = 0
   if are_features:
-    feature_size = feature_records.read_layout(files).feature_size
+    feature_size = feature_inputs.read_layout(files).feature_size
   # A new iterator each round, and one that ends: else batches made between two
   # rounds would cost nothing.
   batches = data.training_batches(

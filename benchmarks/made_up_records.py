@@ -69,7 +69,7 @@ def write_features(
   """
   import tensorflow as tf
 
-  from im2txt.ops import feature_records
+  from im2txt.ops import feature_inputs
 
   rng = np.random.default_rng(2)
   path = os.path.join(folder, "features-00000-of-00001")
@@ -78,7 +78,7 @@ def write_features(
       features = np.maximum(0, rng.normal(size=[1, _FEATURE_SIZE]))
       captions = [caption(rng, config.vocab_size) for _ in range(5)]
       writer.write(
-          feature_records.serialize_feature_example(
+          feature_inputs.serialize_feature_example(
               image_id, features.astype(np.float16), captions
           )
       )

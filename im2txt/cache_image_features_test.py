@@ -13,7 +13,7 @@ from im2txt import configuration
 from im2txt import encoders
 from im2txt.checkpointing import checkpoints
 from im2txt.checkpointing import saved_config
-from im2txt.ops import feature_records
+from im2txt.ops import feature_inputs
 from im2txt.testing import mean_encoder
 from im2txt.testing import programs
 from im2txt.testing import tiny
@@ -87,7 +87,7 @@ class CacheImageFeaturesTest(tf.test.TestCase):
         feature_dtype="float32",
         config_overrides="seed=5",
     )
-    layout = feature_records.read_layout(
+    layout = feature_inputs.read_layout(
         [os.fspath(self.output_dir / "val-00000-of-00001")]
     )
     self.assertEqual((2, 3, "float32"), layout)

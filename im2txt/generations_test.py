@@ -16,7 +16,7 @@ from im2txt import run_inference
 from im2txt import show_and_tell_model
 from im2txt.checkpointing import checkpoint_paths
 from im2txt.checkpointing import saved_config
-from im2txt.data import feature_metadata
+from im2txt.data import feature_cache
 from im2txt.evaluation import evaluation_loop
 from im2txt.testing import made_up_features
 from im2txt.testing import old_checkpoints
@@ -132,7 +132,7 @@ class GenerationsTest(parameterized.TestCase, tf.test.TestCase):
     )
     data = made_up_features.write(train_dir, 2, config=config)
     # Features made up for the tests come from no encoder.
-    self.enter_context(mock.patch.object(feature_metadata, "check_encoder"))
+    self.enter_context(mock.patch.object(feature_cache, "check_encoder"))
     evaluation = evaluation_loop.EvaluationLoop(
         model=show_and_tell_model.ShowAndTellModel(config, "eval"),
         data=data,

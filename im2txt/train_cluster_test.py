@@ -18,7 +18,7 @@ from im2txt import configuration
 from im2txt.checkpointing import checkpoint_paths
 from im2txt.checkpointing import saved_config
 from im2txt.data import caption_data
-from im2txt.data import feature_metadata
+from im2txt.data import feature_cache
 from im2txt.runtime import folder_lock
 from im2txt.testing import programs
 from im2txt.testing import tiny
@@ -175,8 +175,8 @@ class TrainClusterTest(tf.test.TestCase):
     )
     file = tiny.write_features(self.dir, "features-00000-of-00001", 6)
     encoder = loop.trainer.model.encoder
-    feature_metadata.begin_set(self.dir, "features", encoder, _CONFIG, {})
-    feature_metadata.end_set(self.dir, "features")
+    feature_cache.begin_set(self.dir, "features", encoder, _CONFIG, {})
+    feature_cache.end_set(self.dir, "features")
     # So that the run has this very encoder.
     data = caption_data.CaptionData(
         files=[file], config=_CONFIG, are_features=True

@@ -13,9 +13,8 @@ import tensorflow as tf
 
 from im2txt import configuration
 from im2txt.data import dataset_facts
-from im2txt.ops import cached_features
 from im2txt.ops import example_order
-from im2txt.ops import feature_records
+from im2txt.ops import feature_inputs
 from im2txt.ops import image_processing
 from im2txt.ops import inputs
 from im2txt.ops import tfrecords
@@ -79,7 +78,7 @@ class CaptionData:
     """
     order = self._order(seed, start_step)
     if self.are_features:
-      return cached_features.training_feature_batches(
+      return feature_inputs.training_feature_batches(
           self.files, order, feature_size=feature_size
       )
     return inputs.training_batches(
@@ -100,7 +99,7 @@ class CaptionData:
     """
     config = self.config
     if self.are_features:
-      return cached_features.evaluation_feature_batches(
+      return feature_inputs.evaluation_feature_batches(
           self.files,
           feature_size=feature_size,
           batch_size=config.batch_size,
@@ -121,8 +120,8 @@ class CaptionData:
       ValueError: If a file can't be used; the message says which.
     """
     if self.are_features:
-      layout = feature_records.read_layout(self.files)
-      return cached_features.count_pairs(self.files, layout)
+      layout = feature_inputs.read_layout(self.files)
+      return feature_inputs.count_pairs(self.files, layout)
     return tfrecords.count_records(self.files)
 
   def explained(self, elements: Iterable[_T]) -> Iterator[_T]:
@@ -169,8 +168,8 @@ class CaptionData:
       return self.unknown_word(largest) or error
     logging.info("Looking for the cause in the input: %s", error.message)
     if self.are_features:
-      return cached_features.find_corrupt_record(self.files) or error
-    if feature_records.are_features(self.files):
+      return feature_inputs.find_corrupt_record(self.files) or error
+    if feature_inputs.are_features(self.files):
       return ValueError(
           f"{self.files[0]} holds cached features instead of images; such files"
           " are given as --input_feature_pattern."
@@ -211,7 +210,7 @@ class CaptionData:
     more words than the model; see `dataset_facts`. Next to nothing is read.
     """
     if self.are_features:
-      cached_features.check_captions(self.files)
+      feature_inputs.check_captions(self.files)
     largest = dataset_facts.largest_word_id(
         self.files, are_features=self.are_features
     )

@@ -20,8 +20,7 @@ import tensorflow as tf
 
 from im2txt.data import caption_data
 from im2txt.inference_utils import vocabulary
-from im2txt.ops import cached_features
-from im2txt.ops import feature_records
+from im2txt.ops import feature_inputs
 from im2txt.ops import inputs
 from im2txt.ops import tfrecords
 
@@ -134,7 +133,7 @@ def image_batches(
   config = data.config
   first = first_records(data, split)
   if data.are_features:
-    decode = cached_features.first_view_decoder(data.files, feature_size)
+    decode = feature_inputs.first_view_decoder(data.files, feature_size)
     images = first.map(lambda _, record: decode(record))
   else:
     process = caption_data.process_image(config)
@@ -224,14 +223,14 @@ def _parser(
 
   if not data.are_features:
     return parse_pairs
-  layout = feature_records.read_layout(data.files)
+  layout = feature_inputs.read_layout(data.files)
 
   @tf.autograph.experimental.do_not_convert
   def parse_features(serialized: tf.Tensor) -> tuple[Any, ...]:
     context, _, _ = tf.io.parse_sequence_example(
         serialized, context_features=features
     )
-    views, captions = feature_records.parse_feature_examples(serialized, layout)
+    views, captions = feature_inputs.parse_feature_examples(serialized, layout)
     return context[_IMAGE_ID], _fingerprints(views[:, 0]), captions
 
   return parse_features

@@ -10,7 +10,7 @@ import tensorflow as tf
 from im2txt.data import caption_data
 from im2txt.data import distinct_images
 from im2txt.inference_utils import vocabulary
-from im2txt.ops import feature_records
+from im2txt.ops import feature_inputs
 from im2txt.ops import tfrecords
 from im2txt.testing import made_up_features
 from im2txt.testing import tiny
@@ -40,7 +40,7 @@ def _of_features(image_id, image):
   """A record of two views, the second distorted by chance."""
   views = np.array([[*image], _CHANCE.normal(size=len(image))])
   return tf.train.SequenceExample.FromString(
-      feature_records.serialize_feature_example(
+      feature_inputs.serialize_feature_example(
           image_id, views.astype(np.float16), [[1, 3, 2]]
       )
   )

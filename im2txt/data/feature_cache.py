@@ -1,15 +1,24 @@
 """Computes the features of each distinct image once, and keeps them in files.
 
-While the encoder is frozen, all that training needs of an image is what the
-encoder sees in it. The builder writes an image once for each of its captions;
-here it is encoded once, and its record holds all its captions:
+While the encoder is frozen, training needs the features of an image only. The
+builder writes an image once for each of its captions; here it is encoded once,
+and its record holds all its captions:
 
     train-00000-of-00256 ... --> encoder --> OUTPUT_DIR/train-00000-of-00008 ...
                                              OUTPUT_DIR/features.json
 
-Features are of use only with the encoder that made them; `features.json` says
-which one that was. An interrupted run resumes with the files that are
-missing. No batch has images of two files, so that it ends with the same bytes.
+Features are of use only with the encoder that computed them, which
+`features.json` identifies:
+
+    {
+      "fingerprint": of the encoder's weights and of the preprocessing,
+      "preprocessing": {"image_height": 299, ...},
+      "sets": {"train": {"images": ..., "captions": ..., ...}, "val": ...},
+      "unfinished": {"test": {"images": ..., "captions": ..., ...}}
+    }
+
+An interrupted run resumes with the missing files. No batch has images of two
+files, so the result is the same, byte for byte.
 """
 
 from collections.abc import Callable
@@ -20,21 +29,141 @@ import hashlib
 import itertools
 import json
 import os
+import re
+from typing import Any
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from im2txt import configuration
+from im2txt import encoders
 from im2txt.data import caption_data
 from im2txt.data import dataset_facts
 from im2txt.data import distinct_images
-from im2txt.data import feature_metadata
-from im2txt.ops import feature_records
+from im2txt.ops import feature_inputs
 from im2txt.ops import image_embedding
 from im2txt.runtime import atomic_files
+from im2txt.runtime import cloud_file
+
+FILE_NAME = "features.json"
+
+_SHARD_SUFFIX = re.compile(r"-\d{5}-of-\d{5}$")
+
 
 _VIEWS_AHEAD = 64
+
+
+def begin_set(
+    folder: str,
+    prefix: str,
+    encoder: image_embedding.ImageEncoder,
+    config: configuration.ModelConfig,
+    description: dict[str, Any],
+) -> bool:
+  """Notes that the files of a set are being written.
+
+  Args:
+    folder: The folder of the files, which exists.
+    prefix: The set's name.
+    encoder: The encoder whose features will be written.
+    config: The model's configuration.
+    description: What else the set's files depend on, as JSON has it.
+
+  Returns:
+    Whether the very same set was begun before and not ended.
+
+  Raises:
+    ValueError: If other sets that are whole come from another encoder.
+  """
+  metadata: dict[str, Any] = {
+      "fingerprint": encoders.fingerprint(encoder, config),
+      "preprocessing": encoders.preprocessing(config),
+      "sets": {},
+      "unfinished": {},
+  }
+  earlier = {**metadata, **(_read(folder) or {})}
+  others = {k: v for k, v in earlier["sets"].items() if k != prefix}
+  is_same = earlier["fingerprint"] == metadata["fingerprint"]
+  if others and not is_same:
+    raise ValueError(
+        f"{folder} holds features of another encoder"
+        f" ({', '.join(sorted(others))}). Choose another folder, or delete it."
+    )
+  is_resumed = is_same and earlier["unfinished"].get(prefix) == description
+  metadata["sets"] = others
+  if is_same:
+    metadata["unfinished"] = earlier["unfinished"]
+  metadata["unfinished"][prefix] = description
+  _write(folder, metadata)
+  return is_resumed
+
+
+def end_set(folder: str, prefix: str) -> None:
+  """Notes that all files of a set that was begun are whole."""
+  metadata = _read(folder) or {}
+  metadata["sets"][prefix] = metadata["unfinished"].pop(prefix)
+  _write(folder, metadata)
+
+
+def check_encoder(
+    files: Sequence[str],
+    encoder: image_embedding.ImageEncoder,
+    config: configuration.ModelConfig,
+) -> None:
+  """Checks that cached features are those of an encoder.
+
+  Args:
+    files: Names of files with cached features.
+    encoder: The encoder, with its weights.
+    config: The model's configuration.
+
+  Raises:
+    ValueError: If the files are not known to be whole, or the features come
+      from other weights or another preprocessing.
+  """
+  fingerprint = encoders.fingerprint(encoder, config)
+  ours = encoders.preprocessing(config)
+  for folder in sorted({os.path.dirname(file) for file in files}):
+    metadata = _read(folder) or {"sets": {}}
+    for file in files:
+      prefix = _SHARD_SUFFIX.sub("", os.path.basename(file))
+      if os.path.dirname(file) == folder and prefix not in metadata["sets"]:
+        raise ValueError(
+            f"{os.path.join(folder, FILE_NAME)} says nothing of {prefix!r}, so"
+            f" {file} was not written to the end. Run cache_image_features."
+        )
+    for name, cached in metadata["preprocessing"].items():
+      if cached != ours[name]:
+        raise ValueError(
+            f"The features in {folder!r} were made with {name}={cached}, but"
+            f" the model has {name}={ours[name]}."
+        )
+    if metadata["fingerprint"] != fingerprint:
+      raise ValueError(
+          f"The features in {folder!r} were made by an encoder with other"
+          " weights than the model's. Cache them anew with this encoder."
+      )
+
+
+def _read(folder: str) -> dict[str, Any] | None:
+  path = os.path.join(folder, FILE_NAME)
+  if not tf.io.gfile.exists(path):
+    return None
+  with tf.io.gfile.GFile(path) as file:
+    text = file.read()
+  try:
+    return json.loads(text)
+  except ValueError:
+    raise ValueError(
+        f"{path} is damaged. Delete it, and run cache_image_features again."
+    ) from None
+
+
+def _write(folder: str, metadata: dict[str, Any]) -> None:
+  """Writes the metadata of a folder, whole or not at all."""
+  path = os.path.join(folder, FILE_NAME)
+  cloud_file.write((json.dumps(metadata, indent=2) + "\n").encode(), path)
 
 
 class Options(NamedTuple):
@@ -84,7 +213,7 @@ def write(
     CorruptRecordError: If a record can't be used.
   """
   tf.io.gfile.makedirs(output_dir)
-  is_resumed = feature_metadata.begin_set(
+  is_resumed = begin_set(
       output_dir,
       prefix,
       encoder,
@@ -114,7 +243,7 @@ def write(
     image_ids = images.image_ids[shard.start : shard.stop]
     captions = [images.word_ids[image_id] for image_id in image_ids]
     _write_shard(file, zip(image_ids, features, captions, strict=True))
-  feature_metadata.end_set(output_dir, prefix)
+  end_set(output_dir, prefix)
 
 
 def _describe_words(
@@ -228,7 +357,7 @@ def _write_shard(
     with tf.io.TFRecordWriter(temporary) as writer:
       for row in rows:
         with atomic_files.errors_name(path):
-          writer.write(feature_records.serialize_feature_example(*row))
+          writer.write(feature_inputs.serialize_feature_example(*row))
       with atomic_files.errors_name(path):
         writer.close()
     tf.io.gfile.rename(temporary, path, overwrite=True)

@@ -1,5 +1,6 @@
 """Tests of feature_cache, with features that are means of the images."""
 
+import dataclasses
 import json
 import os
 from unittest import mock
@@ -13,8 +14,7 @@ from im2txt.data import caption_data
 from im2txt.data import dataset_facts
 from im2txt.data import distinct_images
 from im2txt.data import feature_cache
-from im2txt.ops import cached_features
-from im2txt.ops import feature_records
+from im2txt.ops import feature_inputs
 from im2txt.ops import tfrecords
 from im2txt.testing import mean_encoder
 
@@ -95,9 +95,9 @@ class FeatureCacheTest(parameterized.TestCase, tf.test.TestCase):
     )
 
   def _read(self, files):
-    layout = feature_records.read_layout(files)
+    layout = feature_inputs.read_layout(files)
     for serialized in tf.data.TFRecordDataset(files):
-      features, captions = feature_records.parse_feature_example(
+      features, captions = feature_inputs.parse_feature_example(
           serialized, layout
       )
       yield features.numpy(), captions.to_list()
@@ -121,7 +121,7 @@ class FeatureCacheTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual(sum(counts), 3)
 
   def test_training_reads_it(self):
-    batches = cached_features.evaluation_feature_batches(
+    batches = feature_inputs.evaluation_feature_batches(
         self._write(), feature_size=3, batch_size=6
     )
     (batch,) = list(batches)
@@ -193,7 +193,7 @@ class FeatureCacheTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_float32(self):
     (file,) = self._write(MeanEncoder(1e5), num_shards=1, dtype="float32")
-    self.assertEqual("float32", feature_records.read_layout([file]).dtype)
+    self.assertEqual("float32", feature_inputs.read_layout([file]).dtype)
     features, _ = next(self._read([file]))
     self.assertAllClose(features, [[1e5, -1e5, -1e5]])
 
@@ -230,7 +230,7 @@ class FeatureCacheTest(parameterized.TestCase, tf.test.TestCase):
       self._write(MeanEncoder(70000.0))
     files = self._write(MeanEncoder(70000.0), num_shards=3, dtype="float32")
     self.assertLen(files, 3)
-    self.assertEqual("float32", feature_records.read_layout(files).dtype)
+    self.assertEqual("float32", feature_inputs.read_layout(files).dtype)
 
   def test_feature_too_large(self):
     with self.assertRaisesRegex(ValueError, "70000.0, which float16 can't"):
@@ -244,6 +244,111 @@ class FeatureCacheTest(parameterized.TestCase, tf.test.TestCase):
       writer.write(_record(3, b"no image", [1, 2]))
     with self.assertRaisesRegex(tfrecords.CorruptRecordError, "pairs-1"):
       self._write()
+
+
+_METADATA_CONFIG = configuration.ModelConfig()
+
+
+class FakeEncoder:
+  """Weights without a network."""
+
+  def __init__(self, weight=1.0):
+    self.variables_by_name = {"weight": tf.Variable(weight)}
+
+
+class FeatureMetadataTest(parameterized.TestCase, tf.test.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self._dir = self.create_tempdir().full_path
+
+  def _files(self, prefix):
+    return [
+        os.path.join(self._dir, f"{prefix}-0000{i}-of-00002") for i in (0, 1)
+    ]
+
+  def _write(self, prefix, encoder):
+    self._begin(prefix, encoder)
+    feature_cache.end_set(self._dir, prefix)
+
+  def _begin(self, prefix, encoder, images=3):
+    return feature_cache.begin_set(
+        self._dir, prefix, encoder, _METADATA_CONFIG, {"images": images}
+    )
+
+  def test_accepts_the_same_encoder(self):
+    self._write("train", FakeEncoder())
+    self._write("val", FakeEncoder())
+    feature_cache.check_encoder(
+        self._files("train") + self._files("val"),
+        FakeEncoder(),
+        _METADATA_CONFIG,
+    )
+
+  def test_refuses_other_weights(self):
+    self._write("train", FakeEncoder())
+    with self.assertRaisesRegex(ValueError, "an encoder with other weights"):
+      feature_cache.check_encoder(
+          self._files("train"), FakeEncoder(2.0), _METADATA_CONFIG
+      )
+
+  def test_refuses_another_preprocessing(self):
+    self._write("train", FakeEncoder())
+    config = dataclasses.replace(_METADATA_CONFIG, resize_width=400)
+    with self.assertRaisesRegex(
+        ValueError, "made with resize_width=346, but the model has .*=400"
+    ):
+      feature_cache.check_encoder(self._files("train"), FakeEncoder(), config)
+
+  def test_refuses_files_it_does_not_know(self):
+    for prefix in ("train", "val"):
+      with self.assertRaisesRegex(ValueError, f"says nothing of '{prefix}'"):
+        feature_cache.check_encoder(
+            self._files(prefix), FakeEncoder(), _METADATA_CONFIG
+        )
+      self._write("train", FakeEncoder())
+
+  def test_refuses_files_that_are_being_replaced(self):
+    self._write("train", FakeEncoder())
+    self._write("val", FakeEncoder())
+    self._begin("train", FakeEncoder())
+    feature_cache.check_encoder(
+        self._files("val"), FakeEncoder(), _METADATA_CONFIG
+    )
+    with self.assertRaisesRegex(ValueError, "says nothing of 'train'"):
+      feature_cache.check_encoder(
+          self._files("train"), FakeEncoder(), _METADATA_CONFIG
+      )
+
+  def test_goes_on_with_the_very_same_set_only(self):
+    encoder = FakeEncoder()
+    self.assertFalse(self._begin("train", encoder))
+    self._write("val", encoder)
+    self.assertTrue(self._begin("train", encoder))
+    self.assertFalse(self._begin("train", encoder, images=4))
+    self.assertTrue(self._begin("train", encoder, images=4))
+    feature_cache.end_set(self._dir, "train")
+    self.assertFalse(self._begin("train", encoder, images=4))
+
+  def test_does_not_go_on_with_another_encoder(self):
+    for weight in (1.0, 2.0, 1.0):
+      self.assertFalse(self._begin("train", FakeEncoder(weight)))
+
+  def test_a_set_alone_may_change_its_encoder(self):
+    self._write("train", FakeEncoder())
+    self._write("train", FakeEncoder(2.0))
+    feature_cache.check_encoder(
+        self._files("train"), FakeEncoder(2.0), _METADATA_CONFIG
+    )
+    with self.assertRaisesRegex(ValueError, r"another encoder \(train\)"):
+      self._write("val", FakeEncoder())
+
+  def test_names_what_is_damaged(self):
+    path = os.path.join(self._dir, feature_cache.FILE_NAME)
+    with open(path, "wb") as file:
+      file.write(bytes(9))
+    with self.assertRaisesRegex(ValueError, f"^{path} is damaged. Delete it,"):
+      self._begin("train", FakeEncoder())
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from im2txt.checkpointing import best_checkpoint
 from im2txt.checkpointing import checkpoint_paths
 from im2txt.checkpointing import checkpoints
 from im2txt.data import caption_data
-from im2txt.data import feature_metadata
+from im2txt.data import feature_cache
 from im2txt.evaluation import caption_evaluation
 from im2txt.evaluation import comparison
 from im2txt.evaluation import perplexity
@@ -296,7 +296,7 @@ class EvaluationLoop:
 
   def _evaluate(self, name: str, step: int, label: str = "") -> Evaluation:
     if self._data.are_features:
-      feature_metadata.check_encoder(
+      feature_cache.check_encoder(
           self._data.files, self.model.encoder, self._data.config
       )
     start = time.monotonic()

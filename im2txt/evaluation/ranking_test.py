@@ -11,7 +11,7 @@ from im2txt import encoders
 from im2txt import show_and_tell_model
 from im2txt.data import caption_data
 from im2txt.evaluation import ranking
-from im2txt.ops import feature_records
+from im2txt.ops import feature_inputs
 from im2txt.testing import made_up_features
 from im2txt.testing import tiny
 from im2txt.testing import tiny_captioning
@@ -56,9 +56,9 @@ class RankerTest(tf.test.TestCase):
     )
 
   def test_scores_equal_those_of_numpy(self):
-    layout = feature_records.read_layout([self.file])
+    layout = feature_inputs.read_layout([self.file])
     features = [
-        feature_records.parse_feature_example(record, layout)[0][0].numpy()
+        feature_inputs.parse_feature_example(record, layout)[0][0].numpy()
         for record in tf.data.TFRecordDataset(self.file)
     ]
     # The first five of six images, in batches of four, with two captions each.

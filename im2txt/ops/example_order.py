@@ -3,7 +3,7 @@
     files -> shuffle -> sort by length -> this process' part -> examples
 
 The order is that of a whole run from its first step on; `inputs`,
-`feature_records` and the search for a corrupt record start anywhere in it.
+`feature_inputs` and the search for a corrupt record start anywhere in it.
 
 With `bucket_batches`, captions of a batch have similar lengths:
 

@@ -6,8 +6,8 @@ from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
 
-from im2txt.ops import cached_features
 from im2txt.ops import example_order
+from im2txt.ops import feature_inputs
 from im2txt.testing import tiny
 
 # Each example is its caption's length and a letter of its own.
@@ -160,7 +160,7 @@ class ShardTest(parameterized.TestCase, tf.test.TestCase):
     file = tiny.write_features(folder, "features", 6)
 
     def batches(**shard):
-      dataset = cached_features.training_feature_batches(
+      dataset = feature_inputs.training_feature_batches(
           [file],
           example_order.TrainingOrder(
               batch_size=4,
@@ -191,7 +191,7 @@ class ShardTest(parameterized.TestCase, tf.test.TestCase):
     folder = self.create_tempdir().full_path
     files = [tiny.write_features(folder, f"features-{i}", 4) for i in (0, 1)]
     os.remove(files[1])  # Only the other process needs it.
-    dataset = cached_features.training_feature_batches(
+    dataset = feature_inputs.training_feature_batches(
         files,
         example_order.TrainingOrder(
             batch_size=4, seed=3, shard=example_order.Shard(index=0, count=2)

@@ -2,7 +2,7 @@
 
     TFRecords -> first record of each image -> shuffle -> image -> ImageBatch
 
-The contracts are those of `inputs` and `cached_features`: batches never end,
+The contracts are those of `inputs` and `feature_inputs`: batches never end,
 and which images they hold, in which order, distorted how, follows from the
 seed. Images are told apart by their ids.
 """
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from im2txt.ops import cached_features
+from im2txt.ops import feature_inputs
 from im2txt.ops import inputs
 from im2txt.ops import tfrecords
 
@@ -117,9 +117,9 @@ def training_feature_batches(
     An infinite Dataset of `ImageBatch`, with features as its images.
 
   Raises:
-    ValueError: If the records can't be used; see `feature_records.read_layout`.
+    ValueError: If the records can't be used; see `feature_inputs.read_layout`.
   """
-  decode = cached_features.random_view_decoder(order.files, feature_size)
+  decode = feature_inputs.random_view_decoder(order.files, feature_size)
 
   @tf.autograph.experimental.do_not_convert
   def image_batch(step: tf.Tensor, serialized: tf.Tensor):

@@ -6,7 +6,7 @@ from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
 
-from im2txt.ops import feature_records
+from im2txt.ops import feature_inputs
 from im2txt.ops import image_inputs
 from im2txt.testing import tiny
 
@@ -50,7 +50,7 @@ class ImageBatchesTest(parameterized.TestCase, tf.test.TestCase):
       for i in range(4):
         views = i + 100 * np.arange(num_views, dtype=np.float32)[:, np.newaxis]
         writer.write(
-            feature_records.serialize_feature_example(i, views, [[1, 3, 2]])
+            feature_inputs.serialize_feature_example(i, views, [[1, 3, 2]])
         )
     return image_inputs.training_feature_batches(
         self._order([path], [True] * 4, **kwargs), feature_size=1

@@ -8,7 +8,7 @@ from unittest import mock
 from im2txt import configuration
 from im2txt import encoders
 from im2txt.data import caption_data
-from im2txt.data import feature_metadata
+from im2txt.data import feature_cache
 from im2txt.testing import tiny
 
 
@@ -17,7 +17,7 @@ def accepted() -> Iterator[None]:
   """Models have a stand-in for an encoder, said to have made any features."""
   with (
       mock.patch.object(encoders, "make_encoder", tiny.FeatureEncoder),
-      mock.patch.object(feature_metadata, "check_encoder"),
+      mock.patch.object(feature_cache, "check_encoder"),
   ):
     yield
 

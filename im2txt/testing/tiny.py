@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from im2txt import configuration
-from im2txt.ops import feature_records
+from im2txt.ops import feature_inputs
 
 # 0 `a`, 1 `<S>`, 2 `</S>`, 3 to 9 other words, 10 `<UNK>`, 11 unused.
 START_ID, END_ID, VOCAB_SIZE = 1, 2, 12
@@ -117,7 +117,7 @@ def write_features(
   rng = np.random.default_rng(9)
   made_up = captions(2 * count)
   examples = [
-      feature_records.serialize_feature_example(
+      feature_inputs.serialize_feature_example(
           image_id,
           rng.normal(size=[1, FEATURE_SIZE]).astype(np.float32),
           [list(word_ids)] * 2

@@ -15,7 +15,7 @@ from im2txt.checkpointing import checkpoints
 from im2txt.checkpointing import encoder_weights
 from im2txt.checkpointing import saved_config
 from im2txt.data import caption_data
-from im2txt.data import feature_metadata
+from im2txt.data import feature_cache
 from im2txt.distributed import distribution as distribution_lib
 from im2txt.runtime import stop_signals
 from im2txt.training import trainers
@@ -224,7 +224,7 @@ class TrainingLoop:
   def _check(self, data: caption_data.CaptionData) -> None:
     if data.are_features:
       with self._distribution.strategy.scope():
-        feature_metadata.check_encoder(
+        feature_cache.check_encoder(
             data.files, self.trainer.model.encoder, data.config
         )
     elif not self._distribution.is_synchronous:

@@ -1,4 +1,4 @@
-"""Tests for cached_features."""
+"""Tests of feature_inputs."""
 
 import itertools
 from pathlib import Path
@@ -7,17 +7,155 @@ from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
 
-from im2txt.ops import cached_features
 from im2txt.ops import example_order
-from im2txt.ops import feature_records
+from im2txt.ops import feature_inputs
 from im2txt.ops import tfrecords
+
+# Two views of three values, all of which float16 holds exactly.
+_FEATURES = np.array([[1, -2.5, 0], [3, 4, 65504]])
+_CAPTIONS = [[1, 7, 8, 2], [1, 2], [1, 9, 2]]
+
+
+def _serialized(dtype="float16", features=_FEATURES, captions=_CAPTIONS):
+  return feature_inputs.serialize_feature_example(
+      42, features.astype(dtype), captions
+  )
+
+
+class FeatureRecordsTest(tf.test.TestCase, parameterized.TestCase):
+
+  def write(self, *contents):
+    path = Path(self.create_tempdir()) / "features"
+    with tf.io.TFRecordWriter(str(path)) as writer:
+      for serialized in contents:
+        writer.write(serialized)
+    return str(path)
+
+  def test_the_format(self):
+    example = tf.train.SequenceExample.FromString(
+        _serialized(
+            features=np.array([[1, -2]]), captions=[[1, 300, 2], [1, 2]]
+        )
+    )
+    self.assertProtoEquals(
+        r"""
+        context {
+          feature {
+            key: "image/feature_dtype"
+            value { bytes_list { value: "float16" } }
+          }
+          feature {
+            key: "image/features"
+            value { bytes_list { value: "\000<\000\300" } }
+          }
+          feature {
+            key: "image/image_id"
+            value { int64_list { value: 42 } }
+          }
+        }
+        feature_lists {
+          feature_list {
+            key: "image/caption_ids"
+            value {
+              feature { int64_list { value: [1, 300, 2] } }
+              feature { int64_list { value: [1, 2] } }
+            }
+          }
+        }
+        """,
+        example,
+    )
+
+  @parameterized.parameters(
+      (np.zeros([2, 3]), "float64 of shape \\[2, 3\\]"),
+      (np.zeros([3], np.float16), "float16 of shape \\[3\\]"),
+  )
+  def test_other_arrays_are_refused(self, features, got):
+    with self.assertRaisesRegex(ValueError, f"Got: {got}"):
+      feature_inputs.serialize_feature_example(1, features, [])
+
+  @parameterized.parameters("float16", "float32")
+  def test_round_trip(self, dtype):
+    serialized = tf.constant(_serialized(dtype))
+    layout = feature_inputs.read_layout([self.write(serialized.numpy())])
+    self.assertEqual(layout, (2, 3, dtype))
+
+    def parse(serialized):
+      return feature_inputs.parse_feature_example(serialized, layout)
+
+    dataset = tf.data.Dataset.from_tensors(serialized).map(parse)
+    for features, captions in (parse(serialized), next(iter(dataset))):
+      self.assertEqual(features.dtype, tf.float32)
+      self.assertAllEqual(features, _FEATURES)
+      self.assertEqual(captions.dtype, tf.int64)
+      self.assertAllEqual(captions, tf.ragged.constant(_CAPTIONS))
+
+  def test_big_endian_arrays_are_stored_little_endian(self):
+    self.assertEqual(_serialized(">f2"), _serialized("<f2"))
+
+  def test_several_at_once(self):
+    layout = feature_inputs.FeatureLayout(2, 3, "float16")
+    views, captions = feature_inputs.parse_feature_examples(
+        tf.constant([_serialized(), _serialized(captions=[])]), layout
+    )
+    self.assertEqual(views.shape, [2, 2])
+    self.assertAllEqual(
+        feature_inputs.decode_features(views, layout), [_FEATURES] * 2
+    )
+    self.assertAllEqual(captions, tf.ragged.constant([_CAPTIONS, []], 2))
+
+  @parameterized.named_parameters(
+      ("fewer_views", {"features": _FEATURES[:1]}),
+      ("fewer_values", {"features": _FEATURES[:, :2]}),
+      ("another_type", {"dtype": "float32"}),
+      ("a_caption_of_one_word", {"captions": [[1, 2], [1]]}),
+  )
+  def test_another_layout_is_an_error(self, changes):
+    layout = feature_inputs.FeatureLayout(2, 3, "float16")
+    with self.assertRaises(tf.errors.InvalidArgumentError):
+      feature_inputs.parse_feature_example(
+          tf.constant(_serialized(**changes)), layout
+      )
+
+  def test_the_layout_of_the_first_record(self):
+    files = [self.write(), self.write(_serialized())]
+    self.assertEqual(
+        feature_inputs.read_layout(files),
+        feature_inputs.FeatureLayout(2, 3, "float16"),
+    )
+
+  def test_no_record(self):
+    with self.assertRaisesRegex(ValueError, "hold no record: .*/features"):
+      feature_inputs.read_layout([self.write()])
+
+  def test_records_of_images(self):
+    example = tf.train.SequenceExample()
+    example.context.feature["image/data"].bytes_list.value.append(b"JPEG")
+    with self.assertRaisesRegex(ValueError, "/features holds no cached feat"):
+      feature_inputs.read_layout([self.write(example.SerializeToString())])
+
+  @parameterized.parameters(
+      ([_serialized()], True), ([b"no example"], False), ([], False)
+  )
+  def test_are_features(self, contents, expected):
+    self.assertEqual(
+        expected, feature_inputs.are_features([self.write(*contents)])
+    )
+
+  def test_a_corrupt_first_record(self):
+    path = Path(self.write(_serialized()))
+    path.write_bytes(path.read_bytes()[:-1])
+    with self.assertRaisesRegex(
+        tfrecords.CorruptRecordError, "Record 0 of .*/features .*cut short"
+    ):
+      feature_inputs.read_layout([str(path)])
 
 
 def _image(number, num_captions, num_views=3):
   """Features tell the image and the view, captions the image and themselves."""
   features = np.array([[number, view] for view in range(num_views)], np.float16)
   captions = [[1, number, *[9] * c, 2] for c in range(num_captions)]
-  return feature_records.serialize_feature_example(number, features, captions)
+  return feature_inputs.serialize_feature_example(number, features, captions)
 
 
 class CachedFeaturesTestCase(tf.test.TestCase, parameterized.TestCase):
@@ -39,11 +177,11 @@ class CachedFeaturesTestCase(tf.test.TestCase, parameterized.TestCase):
 
   def evaluation_batches(self, **kwargs):
     kwargs = {"feature_size": 2, "batch_size": 3} | kwargs
-    return cached_features.evaluation_feature_batches(self.files, **kwargs)
+    return feature_inputs.evaluation_feature_batches(self.files, **kwargs)
 
   def training_batches(self, number, **kwargs):
     fields = {"batch_size": 2, "seed": 3, "shuffle_buffer_size": 4} | kwargs
-    dataset = cached_features.training_feature_batches(
+    dataset = feature_inputs.training_feature_batches(
         self.files, example_order.TrainingOrder(**fields), feature_size=2
     )
     return list(itertools.islice(dataset.as_numpy_iterator(), number))
@@ -123,7 +261,7 @@ class ViewDecodersTest(CachedFeaturesTestCase):
     self.dataset = dataset
 
   def test_first_view(self):
-    decode = cached_features.first_view_decoder(self.files, 2)
+    decode = feature_inputs.first_view_decoder(self.files, 2)
     expected = [[number, 0] for number in (10, 11, 12, 13)]
     self.assertAllEqual(expected, [decode(s) for s in self.serialized])
     mapped = self.dataset.map(decode)
@@ -131,7 +269,7 @@ class ViewDecodersTest(CachedFeaturesTestCase):
     self.assertAllEqual(expected, list(mapped))
 
   def test_random_views(self):
-    decode = cached_features.random_view_decoder(self.files, 2)
+    decode = feature_inputs.random_view_decoder(self.files, 2)
     serialized = tf.stack(self.serialized * 50)
     features = decode(serialized, tf.constant([1, 2]))
     self.assertAllEqual([10, 11, 12, 13] * 50, features[:, 0])
@@ -143,8 +281,8 @@ class ViewDecodersTest(CachedFeaturesTestCase):
 
   def test_another_size(self):
     for make in (
-        cached_features.first_view_decoder,
-        cached_features.random_view_decoder,
+        feature_inputs.first_view_decoder,
+        feature_inputs.random_view_decoder,
     ):
       with self.assertRaisesRegex(ValueError, "but the model takes 3"):
         make(self.files, 3)
@@ -153,36 +291,36 @@ class ViewDecodersTest(CachedFeaturesTestCase):
 class CountPairsTest(CachedFeaturesTestCase):
 
   def test_counts_captions(self):
-    layout = feature_records.read_layout(self.files)
-    self.assertEqual(cached_features.count_pairs(self.files, layout), 7)
+    layout = feature_inputs.read_layout(self.files)
+    self.assertEqual(feature_inputs.count_pairs(self.files, layout), 7)
 
   def test_finds_a_caption(self):
-    cached_features.check_captions(self.files)
+    feature_inputs.check_captions(self.files)
     without = self.create_tempfile("without").full_path
     with tf.io.TFRecordWriter(without) as writer:
       writer.write(
-          feature_records.serialize_feature_example(
+          feature_inputs.serialize_feature_example(
               1, np.zeros([3, 2], np.float32), []
           )
       )
-    cached_features.check_captions([without, *self.files])
+    feature_inputs.check_captions([without, *self.files])
     with self.assertRaisesRegex(ValueError, f"no caption: {without}"):
-      cached_features.check_captions([without])
+      feature_inputs.check_captions([without])
 
   def test_names_the_corrupt_file(self):
-    layout = feature_records.read_layout(self.files)
+    layout = feature_inputs.read_layout(self.files)
     path = Path(self.files[1])
     path.write_bytes(path.read_bytes()[:-1])
     with self.assertRaisesRegex(
         tfrecords.CorruptRecordError, "Record 1 of .*/pairs-1 .*cut short"
     ):
-      cached_features.count_pairs(self.files, layout)
+      feature_inputs.count_pairs(self.files, layout)
 
 
 class FindCorruptRecordTest(CachedFeaturesTestCase):
 
   def test_sound_files(self):
-    self.assertIsNone(cached_features.find_corrupt_record(self.files))
+    self.assertIsNone(feature_inputs.find_corrupt_record(self.files))
 
   @parameterized.named_parameters(
       ("fewer_views", _image(9, 1, num_views=2), "image/features"),
@@ -192,7 +330,7 @@ class FindCorruptRecordTest(CachedFeaturesTestCase):
     self.files.append(self.write("bad", [_image(1, 1), serialized]))
     with self.assertRaises(tf.errors.InvalidArgumentError):
       list(self.evaluation_batches())
-    error = cached_features.find_corrupt_record(self.files)
+    error = feature_inputs.find_corrupt_record(self.files)
     self.assertRegex(str(error), f"Record 1 of .*/bad .* used: .*{reason}")
 
 
