@@ -32,7 +32,6 @@ from im2txt.runtime import failed_downloads
 
 _CHECKPOINT_NAME = "model.ckpt"
 
-
 KERAS_SUFFIXES = (".h5", ".hdf5", ".keras")
 
 # What else is given for a checkpoint, by its suffixes.
@@ -48,7 +47,6 @@ _OTHER_FILES = (
         " it, and nothing else.",
     ),
 )
-
 
 # The last bytes of an index, and of a checkpoint of 2016's format.
 _TABLE_END = 0xDB4775248B80FB57.to_bytes(8, "little")

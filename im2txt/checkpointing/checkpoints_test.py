@@ -27,7 +27,8 @@ def _write(path, values):
   return path
 
 
-class CheckpointsTest(parameterized.TestCase, tf.test.TestCase):
+class _TestCase(parameterized.TestCase, tf.test.TestCase):
+  """Has a folder and the variables of a small model."""
 
   def setUp(self):
     super().setUp()
@@ -39,6 +40,9 @@ class CheckpointsTest(parameterized.TestCase, tf.test.TestCase):
 
   def _path(self, name):
     return os.path.join(self.dir, name)
+
+
+class CheckpointsTest(_TestCase):
 
   def _save(self):
     saver = checkpoints.Saver(self.variables, self.dir, max_to_keep=1)
@@ -157,7 +161,7 @@ _VALUES = {
 }
 
 
-def _write_checkpoint_reader(folder, version):
+def _write_of_version(folder, version):
   return old_checkpoints.write(folder, _VALUES, version=version, step=7)
 
 
@@ -169,7 +173,7 @@ class CheckpointReaderTest(parameterized.TestCase, tf.test.TestCase):
 
   @parameterized.parameters(1, 2)
   def test_both_formats(self, version):
-    path = _write_checkpoint_reader(self.dir, version)
+    path = _write_of_version(self.dir, version)
     reader = checkpoints.Reader(path)
     self.assertEqual(path, reader.checkpoint)
     expected = {"logits/biases": [2], "global_step": []}
@@ -181,7 +185,7 @@ class CheckpointReaderTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_read_by_other_names(self):
     values = checkpoints.read(
-        _write_checkpoint_reader(self.dir, 2), {"step": "global_step"}
+        _write_of_version(self.dir, 2), {"step": "global_step"}
     )
     self.assertEqual({"step": 7}, values)
 
@@ -199,7 +203,7 @@ class CheckpointReaderTest(parameterized.TestCase, tf.test.TestCase):
       function(path)
 
   def test_missing_data_file(self):
-    path = _write_checkpoint_reader(self.dir, 2)
+    path = _write_of_version(self.dir, 2)
     reader = checkpoints.Reader(path)
     os.remove(path + ".data-00000-of-00001")
     with self.assertRaisesRegex(
@@ -209,7 +213,7 @@ class CheckpointReaderTest(parameterized.TestCase, tf.test.TestCase):
 
   @parameterized.parameters((1, ""), (2, ".index"))
   def test_file_cut_short(self, version, suffix):
-    path = _write_checkpoint_reader(self.dir, version)
+    path = _write_of_version(self.dir, version)
     os.truncate(path + suffix, 20)
     with self.assertRaisesRegex(ValueError, f"^{path}{suffix} is .*cut short"):
       checkpoints.Reader(path)
@@ -224,14 +228,14 @@ class CheckpointReaderTest(parameterized.TestCase, tf.test.TestCase):
   )
   def test_failed_download(self, file, content):
     (version, suffix), (text, what) = file, content
-    path = _write_checkpoint_reader(self.dir, version)
+    path = _write_of_version(self.dir, version)
     with open(path + suffix, "w", encoding="utf-8") as damaged:
       damaged.write(text)
     with self.assertRaisesRegex(ValueError, f"^{path}{suffix} is {what}"):
       checkpoints.check(path)
 
   def test_a_flipped_bit_is_found_by_reading(self):
-    path = _write_checkpoint_reader(self.dir, 2)
+    path = _write_of_version(self.dir, 2)
     with open(path + ".data-00000-of-00001", "r+b") as file:
       first = file.read(1)[0]
       file.seek(0)
@@ -252,18 +256,7 @@ class CheckpointReaderTest(parameterized.TestCase, tf.test.TestCase):
       checkpoints.shapes(path)
 
 
-class SaverTest(parameterized.TestCase, tf.test.TestCase):
-
-  def setUp(self):
-    super().setUp()
-    self.dir = self.create_tempdir().full_path
-    self.variables = {
-        _KERNEL: tf.Variable([[1.0, 2.0]]),
-        "global_step": tf.Variable(3, dtype=tf.int32),
-    }
-
-  def _path(self, name):
-    return os.path.join(self.dir, name)
+class SaverTest(_TestCase):
 
   def _state(self):
     with open(self._path("checkpoint"), encoding="utf-8") as file:

@@ -68,7 +68,6 @@ _SPLITS = {
     "test": "test",
 }
 
-
 # Where in the file a row is, and what it holds.
 _Row = tuple[str, Any]
 

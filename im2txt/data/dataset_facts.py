@@ -25,7 +25,7 @@ from typing import Any
 import tensorflow as tf
 
 _RECORDS_FILE = "dataset.json"
-_FEATURES_FILE = "features.json"
+FEATURES_FILE = "features.json"
 
 _SHARD = re.compile(r"(.+)-\d{5}-of-\d{5}")
 
@@ -84,7 +84,7 @@ def _describe_sets(
   described = []
   for folder, name in sorted(sets):
     content = _read_json(
-        os.path.join(folder, _FEATURES_FILE if are_features else _RECORDS_FILE)
+        os.path.join(folder, FEATURES_FILE if are_features else _RECORDS_FILE)
     )
     try:
       of_set = content["sets" if are_features else "splits"][name]

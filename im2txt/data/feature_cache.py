@@ -46,10 +46,7 @@ from im2txt.ops import image_embedding
 from im2txt.runtime import atomic_files
 from im2txt.runtime import cloud_file
 
-FILE_NAME = "features.json"
-
 _SHARD_SUFFIX = re.compile(r"-\d{5}-of-\d{5}$")
-
 
 _VIEWS_AHEAD = 64
 
@@ -130,7 +127,7 @@ def check_encoder(
       prefix = _SHARD_SUFFIX.sub("", os.path.basename(file))
       if os.path.dirname(file) == folder and prefix not in metadata["sets"]:
         raise ValueError(
-            f"{os.path.join(folder, FILE_NAME)} says nothing of {prefix!r}, so"
+            f"{_path(folder)} says nothing of {prefix!r}, so"
             f" {file} was not written to the end. Run cache_image_features."
         )
     for name, cached in metadata["preprocessing"].items():
@@ -146,8 +143,12 @@ def check_encoder(
       )
 
 
+def _path(folder: str) -> str:
+  return os.path.join(folder, dataset_facts.FEATURES_FILE)
+
+
 def _read(folder: str) -> dict[str, Any] | None:
-  path = os.path.join(folder, FILE_NAME)
+  path = _path(folder)
   if not tf.io.gfile.exists(path):
     return None
   with tf.io.gfile.GFile(path) as file:
@@ -162,8 +163,8 @@ def _read(folder: str) -> dict[str, Any] | None:
 
 def _write(folder: str, metadata: dict[str, Any]) -> None:
   """Writes the metadata of a folder, whole or not at all."""
-  path = os.path.join(folder, FILE_NAME)
-  cloud_file.write((json.dumps(metadata, indent=2) + "\n").encode(), path)
+  content = json.dumps(metadata, indent=2) + "\n"
+  cloud_file.write(content.encode(), _path(folder))
 
 
 class Options(NamedTuple):

@@ -58,11 +58,6 @@ _FILES = (
     [(5, [1, 2, 3]), (-7, [1, 3]), (5, [1, 4, 4, 3])],
     [(-7, [1, 3]), (9, [1, 8, 3]), (5, [1, 5, 3])],
 )
-_CAPTIONS = {
-    5: [[1, 2, 3], [1, 4, 4, 3], [1, 5, 3]],
-    -7: [[1, 3], [1, 3]],
-    9: [[1, 8, 3]],
-}
 _FEATURES = {5: [100, -100, -100], -7: [-100] * 3, 9: [100, 100, -100]}
 
 
@@ -344,7 +339,7 @@ class FeatureMetadataTest(parameterized.TestCase, tf.test.TestCase):
       self._write("val", FakeEncoder())
 
   def test_names_what_is_damaged(self):
-    path = os.path.join(self._dir, feature_cache.FILE_NAME)
+    path = os.path.join(self._dir, dataset_facts.FEATURES_FILE)
     with open(path, "wb") as file:
       file.write(bytes(9))
     with self.assertRaisesRegex(ValueError, f"^{path} is damaged. Delete it,"):

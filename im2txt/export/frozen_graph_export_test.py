@@ -16,16 +16,6 @@ from im2txt.testing import tiny_captioning
 v1 = tf.compat.v1
 
 
-def _words(vocab, captions):
-  """The words of `CaptionGenerator`'s captions."""
-  return [
-      tuple(
-          vocab.id_to_word(i) for i in caption.sentence[1:] if i != vocab.end_id
-      )
-      for caption in captions
-  ]
-
-
 class FrozenGraphExportTest(tf.test.TestCase):
 
   @classmethod
@@ -113,7 +103,8 @@ class FrozenGraphExportTest(tf.test.TestCase):
     for image, captions in zip(images, expected, strict=True):
       found = generator.beam_search(self.sess, image)
       self.assertEqual(
-          _words(self.vocab, found), [caption.words for caption in captions]
+          original_graph.caption_words(self.vocab, found),
+          [caption.words for caption in captions],
       )
       self.assertAllClose(
           [caption.logprob for caption in found],

@@ -16,16 +16,6 @@ from im2txt.testing import tiny_captioning
 v1 = tf.compat.v1
 
 
-def _words(vocab, captions):
-  """The words of `CaptionGenerator`'s captions."""
-  return [
-      tuple(
-          vocab.id_to_word(i) for i in caption.sentence[1:] if i != vocab.end_id
-      )
-      for caption in captions
-  ]
-
-
 def _read_file():
   return tf.io.read_file("/etc/hostname")
 
@@ -82,7 +72,7 @@ class OriginalGraphTest(parameterized.TestCase, tf.test.TestCase):
         expected = generator.beam_search(sess, image)
         self.assertEqual(
             [caption.words for caption in captions],
-            _words(self.vocab, expected),
+            original_graph.caption_words(self.vocab, expected),
         )
         self.assertAllClose(
             [caption.log_probability for caption in captions],

@@ -35,7 +35,6 @@ import tensorflow as tf
 # The log-probability of an empty beam slot.
 NEG_INF = -np.inf
 
-
 # As in inference_utils/caption_generator.py, where the reasons stand.
 _MIN_PROBABILITY = 1e-12
 _LOG_STEPS = 2.0**43

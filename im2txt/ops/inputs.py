@@ -40,7 +40,7 @@ def training_records(
     files: Sequence[str],
     order: example_order.TrainingOrder,
     *,
-    caption_feature: str = "image/caption_ids",
+    caption_feature: str = CAPTION_FEATURE,
 ) -> tf.data.Dataset:
   """Returns records in the order in which `training_batches` uses them.
 

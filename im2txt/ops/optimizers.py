@@ -20,7 +20,6 @@ import tensorflow as tf
 # What the name of an average adds to that of its variable in a checkpoint.
 SUFFIX = "/ExponentialMovingAverage"
 
-
 # Kingma and Ba (arXiv 1412.6980), section 2.
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8
 

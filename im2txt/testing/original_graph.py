@@ -1,5 +1,6 @@
 """A tiny inference graph in the original's form, and a client for such."""
 
+from collections.abc import Sequence
 import os
 from typing import Any
 from typing import NamedTuple
@@ -7,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from im2txt.inference_utils import caption_generator
+from im2txt.inference_utils import vocabulary
 from im2txt.testing import tiny
 
 v1 = tf.compat.v1
@@ -141,3 +144,16 @@ def _lstm(inputs: tf.Tensor, state: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
   i, j, f, o = tf.split(gates, 4, axis=1)
   c = c * tf.sigmoid(f + 1.0) + tf.sigmoid(i) * tf.tanh(j)
   return c, tf.tanh(c) * tf.sigmoid(o)
+
+
+def caption_words(
+    vocab: vocabulary.Vocabulary,
+    captions: Sequence[caption_generator.Caption],
+) -> list[tuple[str, ...]]:
+  """Returns the words of `CaptionGenerator`'s captions."""
+  return [
+      tuple(
+          vocab.id_to_word(i) for i in caption.sentence[1:] if i != vocab.end_id
+      )
+      for caption in captions
+  ]
