@@ -36,13 +36,13 @@ def make_ours(inputs: stand_ins.Inputs, precision: str) -> measure.Run:
 
 def make_with_variables(inputs: stand_ins.Inputs) -> measure.Run:
   """Returns the encoder as it is trained."""
-  from im2txt import encoders
+  from im2txt import networks
   from im2txt.checkpointing import checkpoint_paths
   from im2txt.checkpointing import checkpoints
   from im2txt.checkpointing import saved_config
 
   path = checkpoint_paths.find(inputs.checkpoint)
-  encoder = encoders.make_encoder(saved_config.load(path)[0])
+  encoder = networks.make_encoder(saved_config.load(path)[0])
   checkpoints.restore(encoder.variables_by_name, path)
   images = _images(inputs, _model(inputs))
   return _running(lambda: encoder(images), len(images))

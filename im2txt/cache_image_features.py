@@ -85,7 +85,7 @@ def main(argv: list[str]) -> None:
   # Here, so that --help and wrong flags need not wait for TensorFlow.
   program.import_tensorflow()
   from im2txt import configuration
-  from im2txt import encoders
+  from im2txt import networks
   from im2txt.checkpointing import encoder_weights
   from im2txt.data import caption_data
   from im2txt.data import distinct_images
@@ -101,7 +101,7 @@ def main(argv: list[str]) -> None:
   model_config, training_config = configuration.apply_overrides(
       *encoder_weights.load_config(source), _CONFIG_OVERRIDES.value
   )
-  encoder = encoders.make_encoder(model_config)
+  encoder = networks.make_encoder(model_config)
   encoder_weights.restore(encoder, source)
   data = caption_data.CaptionData(files=files, config=model_config)
   num_records = tfrecords.count_records(files)

@@ -10,7 +10,7 @@ from absl.testing import absltest
 from absl.testing import parameterized
 
 from im2txt import configuration
-from im2txt import encoders
+from im2txt import networks
 from im2txt.checkpointing import checkpoints
 from im2txt.checkpointing import saved_config
 from im2txt.testing import faults
@@ -41,7 +41,7 @@ class CacheImageFeaturesFaultsTest(parameterized.TestCase):
     cls.dir = tempfile.mkdtemp(dir=absltest.TEST_TMPDIR.value)
     faults.call(_make_input, cls.dir)
     cls.enterClassContext(
-        mock.patch.object(encoders, "make_encoder", _make_encoder)
+        mock.patch.object(networks, "make_encoder", _make_encoder)
     )
 
   def setUp(self):

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from im2txt import cache_image_features
 from im2txt import configuration
-from im2txt import encoders
+from im2txt import networks
 from im2txt.checkpointing import checkpoints
 from im2txt.checkpointing import saved_config
 from im2txt.ops import feature_inputs
@@ -38,7 +38,7 @@ class CacheImageFeaturesTest(tf.test.TestCase):
     super().setUp()
     self.enter_context(
         mock.patch.object(
-            encoders, "make_encoder", lambda _: mean_encoder.MeanEncoder()
+            networks, "make_encoder", lambda _: mean_encoder.MeanEncoder()
         )
     )
     self.output_dir = pathlib.Path(self.create_tempdir().full_path, "features")

@@ -7,7 +7,7 @@ from unittest import mock
 from absl.testing import parameterized
 import tensorflow as tf
 
-from im2txt import encoders
+from im2txt import networks
 from im2txt import pretrain_encoder
 from im2txt.checkpointing import checkpoint_paths
 from im2txt.checkpointing import encoder_weights
@@ -53,7 +53,7 @@ class PretrainEncoderTest(tf.test.TestCase):
     self.assertEqual(0.05, config.inception_depth_multiplier)
     self.assertEqual("SGD", training_config.optimizer)
     self.assertEqual(0.003, training_config.initial_learning_rate)
-    encoder = encoders.make_encoder(config, seed=99)
+    encoder = networks.make_encoder(config, seed=99)
     encoder_weights.restore(encoder, path)
     name = "InceptionV3/Conv2d_1a_3x3/weights"
     self.assertAllEqual(

@@ -18,9 +18,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from im2txt import configuration
-from im2txt import decoders
-from im2txt import encoders
-from im2txt.data import caption_data
+from im2txt import networks
 from im2txt.ops import inputs
 from im2txt.ops import optimizers
 
@@ -98,10 +96,10 @@ class ShowAndTellModel(tf.Module):
     self.config = config
     self.mode = mode
     self.train_inception = train_inception and self.is_training
-    self.encoder = encoders.make_encoder(
+    self.encoder = networks.make_encoder(
         config, trainable=self.train_inception, seed=seed
     )
-    self.decoder = decoders.make_decoder(
+    self.decoder = networks.make_decoder(
         config, self.encoder.feature_size, seed=seed
     )
     self.global_step = tf.Variable(
@@ -238,7 +236,7 @@ class ShowAndTellModel(tf.Module):
     Returns:
       A float32 Tensor of shape [height, width, 3].
     """
-    process = caption_data.process_image(self.config)
+    process = networks.preprocess_fn(self.config)
     return process(encoded_image, is_training=False)
 
   def image_states(self, images: tf.Tensor) -> tf.Tensor:

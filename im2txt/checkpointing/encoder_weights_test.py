@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from im2txt import configuration
-from im2txt import encoders
+from im2txt import networks
 from im2txt.checkpointing import encoder_weights
 from im2txt.ops import image_embedding
 from im2txt.testing import old_checkpoints
@@ -34,7 +34,7 @@ class EncoderWeightsTest(tf.test.TestCase):
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    cls.encoder = encoders.make_encoder(tiny.CONFIG)
+    cls.encoder = networks.make_encoder(tiny.CONFIG)
     rng = np.random.default_rng(1)
     cls.values = {
         name: rng.uniform(0.5, 1.5, variable.shape).astype(np.float32)

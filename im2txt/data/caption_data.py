@@ -12,10 +12,10 @@ from absl import logging
 import tensorflow as tf
 
 from im2txt import configuration
+from im2txt import networks
 from im2txt.data import dataset_facts
 from im2txt.ops import example_order
 from im2txt.ops import feature_inputs
-from im2txt.ops import image_processing
 from im2txt.ops import inputs
 from im2txt.ops import tfrecords
 
@@ -23,25 +23,6 @@ from im2txt.ops import tfrecords
 _SUSPECT_BATCHES = 16
 
 _T = TypeVar("_T")
-
-
-def process_image(config: configuration.ModelConfig) -> inputs.ProcessImage:
-  """`image_processing.process_image` with the sizes and format of `config`."""
-  return functools.partial(
-      image_processing.process_image,
-      image_format=config.image_format,
-      **image_sizes(config),
-  )
-
-
-def image_sizes(config: configuration.ModelConfig) -> dict[str, Any]:
-  """Returns the sizes that `image_processing`'s functions take, by argument."""
-  return {
-      "height": config.image_height,
-      "width": config.image_width,
-      "resize_height": config.resize_height,
-      "resize_width": config.resize_width,
-  }
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -220,7 +201,7 @@ class CaptionData:
   def image_arguments(self) -> dict[str, Any]:
     """Returns the arguments of `ops.inputs` for reading pairs."""
     return {
-        "process": process_image(self.config),
+        "process": networks.preprocess_fn(self.config),
         "image_feature": self.config.image_feature_name,
         "caption_feature": self.config.caption_feature_name,
     }

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from im2txt import networks
 from im2txt.data import caption_data
 from im2txt.inference_utils import vocabulary
 from im2txt.ops import feature_inputs
@@ -136,7 +137,7 @@ def image_batches(
     decode = feature_inputs.first_view_decoder(data.files, feature_size)
     images = first.map(lambda _, record: decode(record))
   else:
-    process = caption_data.process_image(config)
+    process = networks.preprocess_fn(config)
     images = first.map(
         lambda _, record: process(
             encoded_image(record, data), is_training=False

@@ -37,7 +37,7 @@ import numpy as np
 import tensorflow as tf
 
 from im2txt import configuration
-from im2txt import encoders
+from im2txt import networks
 from im2txt.data import caption_data
 from im2txt.data import dataset_facts
 from im2txt.data import distinct_images
@@ -74,8 +74,8 @@ def begin_set(
     ValueError: If other sets that are whole come from another encoder.
   """
   metadata: dict[str, Any] = {
-      "fingerprint": encoders.fingerprint(encoder, config),
-      "preprocessing": encoders.preprocessing(config),
+      "fingerprint": networks.fingerprint(encoder, config),
+      "preprocessing": networks.preprocessing_fields(config),
       "sets": {},
       "unfinished": {},
   }
@@ -119,8 +119,8 @@ def check_encoder(
     ValueError: If the files are not known to be whole, or the features come
       from other weights or another preprocessing.
   """
-  fingerprint = encoders.fingerprint(encoder, config)
-  ours = encoders.preprocessing(config)
+  fingerprint = networks.fingerprint(encoder, config)
+  ours = networks.preprocessing_fields(config)
   for folder in sorted({os.path.dirname(file) for file in files}):
     metadata = _read(folder) or {"sets": {}}
     for file in files:
@@ -301,7 +301,7 @@ def _views(
   Returns:
     A Dataset of float32 Tensors, [num_views, height, width, 3].
   """
-  process = caption_data.process_image(data.config)
+  process = networks.preprocess_fn(data.config)
 
   @tf.autograph.experimental.do_not_convert
   def image_views(index: tf.Tensor, serialized: tf.Tensor) -> tf.Tensor:

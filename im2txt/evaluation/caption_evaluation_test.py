@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 import tensorflow as tf
 
-from im2txt import encoders
+from im2txt import networks
 from im2txt import show_and_tell_model
 from im2txt.data import caption_data
 from im2txt.data import distinct_images
@@ -87,7 +87,7 @@ class CaptionEvaluationTest(tf.test.TestCase):
     super().setUp()
     fake_java.install(self, None)
     self.enter_context(
-        mock.patch.object(encoders, "make_encoder", tiny.FeatureEncoder)
+        mock.patch.object(networks, "make_encoder", tiny.FeatureEncoder)
     )
     self.dir = pathlib.Path(self.create_tempdir().full_path)
     self.captioner = FakeCaptioner(self.dir)

@@ -7,7 +7,7 @@ from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
 
-from im2txt import encoders
+from im2txt import networks
 from im2txt import show_and_tell_model
 from im2txt.data import caption_data
 from im2txt.evaluation import ranking
@@ -45,7 +45,7 @@ class RankerTest(tf.test.TestCase):
   def setUp(self):
     super().setUp()
     self.enter_context(
-        mock.patch.object(encoders, "make_encoder", tiny.FeatureEncoder)
+        mock.patch.object(networks, "make_encoder", tiny.FeatureEncoder)
     )
     self.model = show_and_tell_model.ShowAndTellModel(
         tiny_captioning.CONFIG, "eval", seed=3

@@ -18,7 +18,7 @@ from absl import logging
 import tensorflow as tf
 
 from im2txt import captioning
-from im2txt.data import caption_data
+from im2txt import networks
 from im2txt.export import exported_captions
 from im2txt.inference import inference_model
 from im2txt.inference import saved_model
@@ -96,7 +96,7 @@ class CaptioningModule(tf.Module):
     config = self._model.config
     return image_processing.central_view(
         image_processing.decode_any_image(encoded_image, config.image_format),
-        **caption_data.image_sizes(config),
+        **networks.image_sizes(config),
     )
 
   def _features(self, images: tf.Tensor) -> tf.Tensor:

@@ -17,7 +17,7 @@ import zipfile
 import tensorflow as tf
 
 from im2txt import captioning
-from im2txt.data import caption_data
+from im2txt import networks
 from im2txt.export import exported_captions
 from im2txt.export import saved_model_export
 from im2txt.inference import inference_model
@@ -97,7 +97,7 @@ def _caption_function(
   def caption(image: tf.Tensor) -> dict[str, tf.Tensor]:
     view = image_processing.central_view(
         tf.cast(image, tf.float32),  # As its own operation resizes these only.
-        **caption_data.image_sizes(model.config),
+        **networks.image_sizes(model.config),
     )
     result = beam_search.beam_search(
         model.decode_step,

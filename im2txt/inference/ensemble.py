@@ -20,7 +20,7 @@ from absl import logging
 import tensorflow as tf
 
 from im2txt import configuration
-from im2txt import encoders
+from im2txt import networks
 from im2txt.checkpointing import checkpoint_names
 from im2txt.checkpointing import checkpoints
 from im2txt.inference import inference_model
@@ -158,11 +158,11 @@ def _check_fits(
   """Raises a ValueError that names what tells a member from the first one."""
   fields = {
       "vocab_size": first.vocab_size,
-      **encoders.preprocessing(first.config),
+      **networks.preprocessing_fields(first.config),
   }
   others = {
       "vocab_size": other.vocab_size,
-      **encoders.preprocessing(other.config),
+      **networks.preprocessing_fields(other.config),
   }
   for name, value in fields.items():
     if others[name] != value:

@@ -15,10 +15,8 @@ from absl import logging
 import tensorflow as tf
 
 from im2txt import configuration
-from im2txt import decoders
-from im2txt import encoders
+from im2txt import networks
 from im2txt.checkpointing import checkpoints
-from im2txt.data import caption_data
 from im2txt.ops import folded_encoder
 from im2txt.runtime import precision as precisions
 
@@ -59,7 +57,7 @@ class InferenceModel:
     precisions.check(precision)
     logging.info("Loading model from checkpoint: %s", checkpoint)
     self.config = config
-    self._process_image = caption_data.process_image(config)
+    self._process_image = networks.preprocess_fn(config)
     reader = checkpoints.Reader(checkpoint)
 
     def value(name: str, shape: Sequence[int]) -> tf.Tensor:
@@ -69,8 +67,8 @@ class InferenceModel:
 
     # Built first, so a checkpoint without a decoder is reported clearly.
     feature_size = (reader.shapes.get(_IMAGE_MAP) or [0])[0]
-    self._decoder = decoders.make_decoder(config, feature_size, value=value)
-    self.encoder = encoder or encoders.make_inference_encoder(
+    self._decoder = networks.make_decoder(config, feature_size, value=value)
+    self.encoder = encoder or networks.make_inference_encoder(
         config, value, precision=precision, as_variables=as_variables
     )
     logging.info(

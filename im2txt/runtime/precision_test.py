@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from im2txt import configuration
-from im2txt import encoders
+from im2txt import networks
 from im2txt.ops import inputs
 from im2txt.runtime import precision
 from im2txt.testing import tiny
@@ -70,7 +70,7 @@ class MixedPrecisionTest(tf.test.TestCase):
     x = np.random.default_rng(1).normal(size=[64, 64]).astype(np.float32)
     self.assertAllClose(x @ x, _product(tf.constant(x)), atol=1e-4)
 
-  @mock.patch.object(encoders, "make_encoder", tiny.FeatureEncoder)
+  @mock.patch.object(networks, "make_encoder", tiny.FeatureEncoder)
   def test_training_descends_and_variables_stay_float32(self):
     precision.use("bfloat16")
     trainer = trainers.Trainer(
@@ -94,7 +94,7 @@ class Float16Test(tf.test.TestCase):
 
   def _trainer(self, initial_scale):
     self.enter_context(
-        mock.patch.object(encoders, "make_encoder", tiny.FeatureEncoder)
+        mock.patch.object(networks, "make_encoder", tiny.FeatureEncoder)
     )
     self.enter_context(
         mock.patch.object(precision, "_INITIAL_SCALE", initial_scale)

@@ -18,8 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from im2txt import configuration
-from im2txt import encoders
-from im2txt.data import caption_data
+from im2txt import networks
 from im2txt.ops import optimizers
 
 _BATCHES_AHEAD = 2
@@ -105,7 +104,7 @@ def training_batches(
     A Dataset of (float32 images of shape [batch_size, height, width, 3],
     float32 labels of shape [batch_size, num_labels]).
   """
-  process = caption_data.process_image(config)
+  process = networks.preprocess_fn(config)
 
   @tf.autograph.experimental.do_not_convert
   def read(index: tf.Tensor, image: tuple[tf.Tensor, tf.Tensor]):
@@ -159,7 +158,7 @@ class LabelTrainer(tf.Module):
     """
     super().__init__()
     seed = training_config.seed
-    self.encoder = encoders.make_encoder(
+    self.encoder = networks.make_encoder(
         model_config, trainable=True, seed=seed
     )
     shape = (self.encoder.feature_size, label_weights.size)

@@ -6,7 +6,7 @@ import contextlib
 from unittest import mock
 
 from im2txt import configuration
-from im2txt import encoders
+from im2txt import networks
 from im2txt.data import caption_data
 from im2txt.data import feature_cache
 from im2txt.testing import tiny
@@ -16,7 +16,7 @@ from im2txt.testing import tiny
 def accepted() -> Iterator[None]:
   """Models have a stand-in for an encoder, said to have made any features."""
   with (
-      mock.patch.object(encoders, "make_encoder", tiny.FeatureEncoder),
+      mock.patch.object(networks, "make_encoder", tiny.FeatureEncoder),
       mock.patch.object(feature_cache, "check_encoder"),
   ):
     yield

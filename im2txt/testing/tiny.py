@@ -42,7 +42,7 @@ FEATURE_SIZE = 108
 class FeatureEncoder(tf.Module):
   """Stands in for the encoder of models that are fed with cached features.
 
-  Making a real one takes seconds. It goes in place of `encoders.make_encoder`.
+  Making a real one takes seconds. It goes in place of `networks.make_encoder`.
   """
 
   def __init__(self, config=None, *, trainable=False, seed=0):

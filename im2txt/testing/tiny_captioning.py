@@ -6,10 +6,10 @@ import numpy as np
 import tensorflow as tf
 
 from im2txt import configuration
+from im2txt import networks
 from im2txt import show_and_tell_model
 from im2txt.checkpointing import checkpoints
 from im2txt.checkpointing import saved_config
-from im2txt.data import caption_data
 from im2txt.testing import tiny
 
 # Larger initial values than usual: decided about the next word.
@@ -30,7 +30,7 @@ def make_model(seed: int = 0) -> show_and_tell_model.ShowAndTellModel:
     image, greatly enlarged.
   """
   model = show_and_tell_model.ShowAndTellModel(CONFIG, "inference", seed=seed)
-  process = caption_data.process_image(CONFIG)
+  process = networks.preprocess_fn(CONFIG)
   image = process(jpeg(100), is_training=False)[tf.newaxis]
   common = tf.math.l2_normalize(model.image_features(image), axis=1)
   image_map = model.decoder.image_map

@@ -7,7 +7,7 @@ from absl.testing import parameterized
 import tensorflow as tf
 
 from im2txt import configuration
-from im2txt import encoders
+from im2txt import networks
 from im2txt.ops import inputs
 from im2txt.testing import tiny
 from im2txt.training import trainers
@@ -55,7 +55,7 @@ class CompiledStepTest(parameterized.TestCase, tf.test.TestCase):
   )
   def test_same_losses(self, training):
     self.enter_context(
-        mock.patch.object(encoders, "make_encoder", tiny.FeatureEncoder)
+        mock.patch.object(networks, "make_encoder", tiny.FeatureEncoder)
     )
     losses = []
     for jit_compile in (False, True):
@@ -91,13 +91,13 @@ class CompiledStepTest(parameterized.TestCase, tf.test.TestCase):
   )
   def test_no_integer_variable_is_compiled(self, training):
     self.enter_context(
-        mock.patch.object(encoders, "make_encoder", tiny.FeatureEncoder)
+        mock.patch.object(networks, "make_encoder", tiny.FeatureEncoder)
     )
     self._check_captures(_trainer(True, **training), _batch(5))
 
   def test_loss_scale_is_not_compiled(self):
     self.enter_context(
-        mock.patch.object(encoders, "make_encoder", tiny.FeatureEncoder)
+        mock.patch.object(networks, "make_encoder", tiny.FeatureEncoder)
     )
     trainer = trainers.Trainer(
         _CONFIG,
@@ -132,7 +132,7 @@ class CompiledStepTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_compiles_once_for_lengths_that_are_alike(self):
     self.enter_context(
-        mock.patch.object(encoders, "make_encoder", tiny.FeatureEncoder)
+        mock.patch.object(networks, "make_encoder", tiny.FeatureEncoder)
     )
     trainer = _trainer(True)
     step = trainer.step_function(_spec(_batch(5)))
@@ -148,7 +148,7 @@ class CompiledStepTest(parameterized.TestCase, tf.test.TestCase):
   @parameterized.parameters(True, False)
   def test_where_xla_can_not_compile(self, must_compile):
     self.enter_context(
-        mock.patch.object(encoders, "make_encoder", tiny.FeatureEncoder)
+        mock.patch.object(networks, "make_encoder", tiny.FeatureEncoder)
     )
     trainer = trainers.Trainer(
         _CONFIG,

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from im2txt import configuration
-from im2txt import encoders
+from im2txt import networks
 from im2txt.ops import inputs
 from im2txt.testing import shallow_inception
 from im2txt.testing import tiny
@@ -59,7 +59,7 @@ class TrainerTest(parameterized.TestCase, tf.test.TestCase):
   def setUp(self):
     super().setUp()
     self.enter_context(
-        mock.patch.object(encoders, "make_encoder", tiny.FeatureEncoder)
+        mock.patch.object(networks, "make_encoder", tiny.FeatureEncoder)
     )
 
   @parameterized.parameters(("sgd", 0.5), ("momentum", 0.1), ("adam", 0.01))
@@ -138,7 +138,7 @@ class RecipeTest(parameterized.TestCase, tf.test.TestCase):
   def setUp(self):
     super().setUp()
     self.enter_context(
-        mock.patch.object(encoders, "make_encoder", tiny.FeatureEncoder)
+        mock.patch.object(networks, "make_encoder", tiny.FeatureEncoder)
     )
 
   def test_scheduled_sampling(self):
@@ -259,7 +259,7 @@ class EncoderTest(parameterized.TestCase, tf.test.TestCase):
 
 class MirroredTest(tf.test.TestCase):
 
-  @mock.patch.object(encoders, "make_encoder", tiny.FeatureEncoder)
+  @mock.patch.object(networks, "make_encoder", tiny.FeatureEncoder)
   def test_two_replicas_step_as_one_device(self):
     batch = _batch(4)
     single = _trainer(optimizer="momentum", initial_learning_rate=0.1)
