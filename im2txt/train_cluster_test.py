@@ -43,7 +43,7 @@ class Cluster(contextlib.AbstractContextManager):
     Args:
       tasks: The number of tasks of each type.
       *arguments: Of the program.
-      **environment: Variables besides this process' own.
+      **environment: Environment variables to add.
     """
     ports = iter(programs.free_ports(sum(tasks.values())))
     addresses = {
@@ -194,7 +194,7 @@ class TrainClusterTest(tf.test.TestCase):
       self.assertEqual(0, status, text)
       self.assertEqual(0, cluster.wait("worker 0")[0])
       self.assertEqual(0, cluster.wait("ps 0")[0])
-    self.assertIn("Batch size: 4, each of them on one of 1 workers.", text)
+    self.assertIn("Batch size: 4. Each step runs on one of 1 workers.", text)
     losses = self._losses(text)
     self.assertLen(losses, _STEPS)
     self.assertAllClose(np.log(tiny.VOCAB_SIZE), losses[1], atol=0.1)

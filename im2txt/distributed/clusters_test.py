@@ -1,4 +1,4 @@
-"""Tests of finding the processes of a run in the environment."""
+"""Tests of finding the processes of a run in environment variables."""
 
 import json
 import os
@@ -12,7 +12,8 @@ from im2txt.distributed import clusters
 
 def _find(addresses, task_type, index):
   value = {"cluster": addresses, "task": {"type": task_type, "index": index}}
-  return clusters.find({"TF_CONFIG": json.dumps(value)})
+  with mock.patch.dict(os.environ, {"TF_CONFIG": json.dumps(value)}):
+    return clusters.find()
 
 
 class ClustersTest(parameterized.TestCase):
@@ -37,8 +38,14 @@ class ClustersTest(parameterized.TestCase):
     self.assertEqual(("worker", 0), (resolver.task_type, resolver.task_id))
 
   @parameterized.named_parameters(
-      ("index", {"worker": ["a:1"]}, "worker", 1, "worker 0, but .* worker 1"),
-      ("type", {"worker": ["a:1"]}, "ps", 0, "has worker 0, but .* is ps 0"),
+      (
+          "index",
+          {"worker": ["a:1"]},
+          "worker",
+          1,
+          "are worker 0, but .* is worker 1",
+      ),
+      ("type", {"worker": ["a:1"]}, "ps", 0, "are worker 0, but .* is ps 0"),
       ("unknown", {"master": ["a:1"]}, "master", 0, "Got: master"),
   )
   def test_wrong_task(self, addresses, task_type, index, message):
@@ -55,12 +62,16 @@ class ClustersTest(parameterized.TestCase):
       '{"cluster": ["a:1"], "task": {"type": "worker", "index": 0}}',
   )
   def test_wrong_text(self, text):
-    with self.assertRaisesRegex(ValueError, "TF_CONFIG must be a JSON object"):
-      clusters.find({"TF_CONFIG": text})
+    with (
+        mock.patch.dict(os.environ, {"TF_CONFIG": text}),
+        self.assertRaisesRegex(ValueError, "TF_CONFIG must be a JSON object"),
+    ):
+      clusters.find()
 
-  def test_nothing_is_said(self):
+  @mock.patch.dict(os.environ, {}, clear=True)
+  def test_variables_are_missing(self):
     with self.assertRaisesRegex(ValueError, "need TF_CONFIG .* srun"):
-      clusters.find({})
+      clusters.find()
 
 
 class SlurmTest(absltest.TestCase):
@@ -75,7 +86,7 @@ class SlurmTest(absltest.TestCase):
         **changes,
     }
     with mock.patch.dict(os.environ, variables):
-      return clusters.find(variables, slurm_port=7000)
+      return clusters.find(slurm_port=7000)
 
   def test_tasks_of_srun(self):
     cluster = self._find()
@@ -85,11 +96,11 @@ class SlurmTest(absltest.TestCase):
     self.assertEqual("worker 2", cluster.task)
 
   def test_other_order_of_machines(self):
-    with self.assertRaisesRegex(ValueError, "runs on n1, but .* be on n2"):
+    with self.assertRaisesRegex(ValueError, "runs on n1, but .* to n2"):
       self._find(SLURMD_NODENAME="n1")
 
   def test_wrong_variables(self):
-    with self.assertRaisesRegex(ValueError, "Slurm's variables can't be used"):
+    with self.assertRaisesRegex(ValueError, "Slurm's variables are invalid"):
       self._find(SLURM_STEP_NODELIST="n[")
 
 

@@ -1,15 +1,15 @@
-"""How a run of training is spread over devices, processes and machines.
+"""Distributes training over devices, processes and machines.
 
 | kind | devices | gradients |
 | --- | --- | --- |
 | off | one | |
-| mirrored | all GPUs of this machine | summed at each step |
-| multi_worker | those of all processes | summed at each step |
-| parameter_server | those of all workers | applied as they come |
+| mirrored | all GPUs of this machine | all-reduced at each step |
+| multi_worker | the GPUs of all processes | all-reduced at each step |
+| parameter_server | one per worker | applied asynchronously |
 
-The batch size of the configuration is that of a step, whatever its devices. So
-learning rates, losses and checkpoints don't depend on how many there are, and a
-run may resume with another number of them.
+The batch size of the configuration is the global one: that of a step on all
+devices together. So learning rates, losses and checkpoints don't depend on the
+number of devices, and a run may resume with another number.
 """
 
 from collections.abc import Callable
@@ -30,12 +30,12 @@ from im2txt.runtime import stop_signals
 KINDS = ("off", "mirrored", "multi_worker", "parameter_server")
 CLUSTER_KINDS = ("multi_worker", "parameter_server")
 
-# How often a server looks whether its chief is there, and how often that may
-# fail before it is taken to have ended.
-_LOOK_SECS = 2.0
-_MAX_FAILED_LOOKS = 5
+# How often a server polls its chief, and after how many failures in a row it
+# takes the chief to have ended.
+_POLLING_SECS = 2.0
+_MAX_FAILED_POLLS = 5
 
-# What TensorFlow says in a process whose peers are gone.
+# What TensorFlow raises in a process when another process is lost.
 _LOST_ERRORS = (
     tf.errors.AbortedError,
     tf.errors.CancelledError,
@@ -47,30 +47,31 @@ _LOST_ERRORS = (
 
 
 def local(strategy: tf.distribute.Strategy, value):
-  """This process' first component of what has one for each replica."""
+  """Returns the first local component of a per-replica value."""
   return strategy.experimental_local_results(value)[0]
 
 
 def local_variables(
     strategy: tf.distribute.Strategy, variables: Mapping[str, tf.Variable]
 ) -> dict[str, tf.Variable]:
-  """Returns the components of variables that this process can read."""
+  """Returns the local component of each variable, by the variable's name."""
   return {name: local(strategy, value) for name, value in variables.items()}
 
 
 def averaging(
     strategy: tf.distribute.Strategy, variables: Iterable[tf.Variable]
 ) -> Callable[[], None]:
-  """Makes what replicas keep on their own the same on all.
+  """Returns a function that averages per-replica variables over the replicas.
 
   Args:
     strategy: The strategy.
-    variables: Any variables in its scope. Of those that are averaged when read,
-      as a batch normalisation's moving averages are, each replica has its own.
+    variables: Variables created in the strategy's scope. Those that are
+      synchronized on read, such as the moving averages of batch normalization,
+      differ between replicas; the others are left as they are.
 
   Returns:
-    A function that gives them their mean; all processes must call it at the
-    same time.
+    A function that sets each such variable, on all replicas, to its mean. A
+    collective: all processes must call it.
   """
   own = [
       variable
@@ -96,11 +97,12 @@ class Distribution:
 
   Attributes:
     kind: One of `KINDS`.
-    strategy: TensorFlow's strategy.
+    strategy: The TensorFlow strategy.
     is_chief: Whether this process writes checkpoints, summaries and logs.
-    num_workers: The number of tasks of that type.
-    timeout_secs: How long to wait for a step of another process.
-    lost_errors: What TensorFlow raises when another process is lost.
+    num_workers: The number of tasks of type "worker"; 1 without a cluster.
+    timeout_secs: How long to wait for a step of another process, in seconds.
+    lost_errors: The exceptions that TensorFlow raises when another process is
+      lost.
   """
 
   def __init__(
@@ -111,16 +113,19 @@ class Distribution:
       shard_by_record: bool = False,
       timeout_secs: float = 300.0,
   ):
-    """Connects the processes; before anything else is done by TensorFlow.
+    """Connects the processes.
+
+    TensorFlow must not have run any op in this process before.
 
     Args:
       kind: One of `KINDS`.
-      cluster: The processes, for the kinds of which there are several.
-      shard_by_record: Whether each process reads all files; see `ops.shards`.
-      timeout_secs: How long to wait for a step of another process.
+      cluster: The processes; required for `CLUSTER_KINDS`.
+      shard_by_record: Whether each process reads all files and keeps its own
+        records, instead of reading its own files; see `ops.example_order`.
+      timeout_secs: How long to wait for a step of another process, in seconds.
 
     Raises:
-      ValueError: If the cluster does not fit the kind.
+      ValueError: If the task types of the cluster don't fit the kind.
     """
     self.kind = kind
     self.timeout_secs = timeout_secs
@@ -135,7 +140,7 @@ class Distribution:
 
   @property
   def is_synchronous(self) -> bool:
-    """Whether all replicas take part in each step."""
+    """Whether all replicas take part in every step."""
     return self.kind != "parameter_server"
 
   @property
@@ -145,25 +150,28 @@ class Distribution:
 
   @property
   def shard(self) -> example_order.Shard:
-    """Which part of each batch this process makes."""
-    if not self.is_synchronous:  # The chief reads, for all workers.
+    """The part of each batch that this process reads."""
+    if not self.is_synchronous:  # The chief reads for all workers.
       return example_order.WHOLE
     return example_order.Shard(
         index=self._index,
         count=self._num_processes,
-        # All processes have as many devices.
+        # Every process has the same number of devices.
         num_parts=self.num_replicas // self._num_processes,
         by_record=self._shard_by_record,
     )
 
-  def agree(
+  def any_process(
       self, request: stop_signals.StopRequest, *flags: bool
   ) -> list[bool]:
-    """Makes all processes know what one of them knows; all must ask at once.
+    """Returns the logical OR of flags over all processes.
+
+    A collective: all processes must call it, with the same number of flags.
 
     Args:
-      request: Gets the signal that another process received.
-      *flags: Any facts.
+      request: The stop request of this process. If another process received a
+        signal, it is recorded here too.
+      *flags: The flags of this process.
 
     Returns:
       For each flag, whether it is set in any process.
@@ -171,8 +179,8 @@ class Distribution:
     if self.shard.count == 1:
       return list(flags)
     signals = stop_signals.SIGNALS
-    facts = [*(request.signal == number for number in signals), *flags]
-    counts = self._sum(tf.cast(tf.stack(facts), tf.float32)).numpy()
+    values = [*(request.signal == number for number in signals), *flags]
+    counts = self._sum(tf.cast(tf.stack(values), tf.float32)).numpy()
     for number, count in zip(signals, counts, strict=False):
       if count and request.signal is None:
         request.signal = signal.Signals(number)
@@ -181,7 +189,7 @@ class Distribution:
   def _summed(self, values: tf.Tensor) -> tf.Tensor:
     def on_replica(values: tf.Tensor) -> tf.Tensor:
       replica = tf.distribute.get_replica_context()
-      # What is summed has to be on the replica's device.
+      # The identity places the values on the replica's device.
       return replica.all_reduce(tf.distribute.ReduceOp.SUM, tf.identity(values))
 
     return local(self.strategy, self.strategy.run(on_replica, args=(values,)))
@@ -197,32 +205,34 @@ def connect(
 ) -> Distribution:
   """Waits for the processes of a run, and connects them.
 
-  Before anything else is done by TensorFlow. Of processes that don't write,
-  from then on only warnings are logged.
+  TensorFlow must not have run any op in this process before. From then on, only
+  the chief logs more than warnings.
 
   Args:
     kind: One of `KINDS`.
-    cluster: The processes, for the kinds of which there are several.
-    settings: What all must have in common, as JSON values by name.
-    shard_by_record: See `Distribution`.
-    timeout_secs: How long to wait for the processes.
+    cluster: The processes; required for `CLUSTER_KINDS`.
+    settings: The settings that must be equal in all processes, as JSON values
+      by name.
+    shard_by_record: Whether each process reads all files; see `Distribution`.
+    timeout_secs: How long to wait for the processes, in seconds.
 
   Returns:
     The distribution.
 
   Raises:
-    ValueError: If the processes don't come or don't fit.
+    ValueError: If a process is missing or has other settings, or the task types
+      of the cluster don't fit the kind.
   """
-  # TensorFlow logs each variable that it sends to other replicas.
+  # At INFO, TensorFlow logs each variable that it sends to other replicas.
   tf.get_logger().setLevel("WARNING")
   if cluster:
     _check(cluster, kind)
     logging.info("%s of %s.", cluster.task, ", ".join(cluster.tasks))
     if kind == "multi_worker":
-      rendezvous.meet(cluster, settings, timeout_secs=timeout_secs)
+      rendezvous.barrier(cluster, settings, timeout_secs=timeout_secs)
     else:
       others = [a for task, a in cluster.tasks.items() if task != cluster.task]
-      rendezvous.wait_for(others, timeout_secs=timeout_secs)
+      rendezvous.wait_for_servers(others, timeout_secs=timeout_secs)
     if not cluster.is_chief and logging.get_verbosity() == logging.INFO:
       logging.set_verbosity(logging.WARNING)
   return Distribution(
@@ -234,14 +244,14 @@ def connect(
 
 
 def serve(cluster: clusters.Cluster, *, timeout_secs: float) -> None:
-  """Works for the chief of a run with parameter servers, until that ends.
+  """Runs a worker or parameter server until the chief ends.
 
   Args:
     cluster: The processes.
-    timeout_secs: How long to wait for the chief.
+    timeout_secs: How long to wait for the chief to start, in seconds.
 
   Raises:
-    RendezvousError: If it does not come.
+    RendezvousError: If the chief does not start in time.
   """
   _check(cluster, "parameter_server")
   server = tf.distribute.Server(
@@ -252,24 +262,24 @@ def serve(cluster: clusters.Cluster, *, timeout_secs: float) -> None:
   )
   logging.info("%s listens at %s.", cluster.task, server.target)
   address = cluster.tasks[cluster.chief]
-  rendezvous.wait_for([address], timeout_secs=timeout_secs)
-  failed_looks = 0
-  while failed_looks < _MAX_FAILED_LOOKS:
-    time.sleep(_LOOK_SECS)
-    is_there = rendezvous.is_listening(address)
-    failed_looks = 0 if is_there else failed_looks + 1
+  rendezvous.wait_for_servers([address], timeout_secs=timeout_secs)
+  failed_polls = 0
+  while failed_polls < _MAX_FAILED_POLLS:
+    time.sleep(_POLLING_SECS)
+    is_running = rendezvous.is_listening(address)
+    failed_polls = 0 if is_running else failed_polls + 1
   logging.info("The chief has ended.")
 
 
 def check_batch_size(batch_size: int, distribution: Distribution) -> None:
-  """Checks that a batch can be shared, and logs how it is.
+  """Checks that the batch can be divided evenly, and logs its division.
 
   Args:
-    batch_size: Of the configuration.
+    batch_size: The global batch size.
     distribution: The devices.
 
   Raises:
-    ValueError: If they can't share it evenly.
+    ValueError: If the batch size is not divisible by the number of devices.
   """
   part = distribution.shard.part_size(batch_size)
   if distribution.num_replicas > 1:
@@ -281,7 +291,7 @@ def check_batch_size(batch_size: int, distribution: Distribution) -> None:
     )
   elif not distribution.is_synchronous:
     logging.info(
-        "Batch size: %d, each of them on one of %d workers.",
+        "Batch size: %d. Each step runs on one of %d workers.",
         batch_size,
         distribution.num_workers,
     )
@@ -298,7 +308,9 @@ def _make_strategy(
       devices = devices or tf.config.list_logical_devices("CPU")
       return tf.distribute.MirroredStrategy([d.name for d in devices])
   if kind not in CLUSTER_KINDS:
-    raise ValueError(f"The kinds are {', '.join(KINDS)}. Got: {kind!r}.")
+    raise ValueError(
+        f"The kind must be one of {', '.join(KINDS)}. Got: {kind!r}."
+    )
   if cluster is None:
     raise ValueError(f"{kind} needs a cluster.")
   _check(cluster, kind)
@@ -307,8 +319,8 @@ def _make_strategy(
   strategy = tf.distribute.ParameterServerStrategy(cluster.resolver())
   if strategy.num_replicas_in_sync > 1:
     raise ValueError(
-        "With parameter servers a worker has one device: start a worker for"
-        " each GPU, with its own CUDA_VISIBLE_DEVICES."
+        "With parameter servers, a worker has one device. Start one worker per"
+        " GPU, each with its own CUDA_VISIBLE_DEVICES."
     )
   return strategy
 
@@ -319,6 +331,6 @@ def _check(cluster: clusters.Cluster, kind: str) -> None:
   types = set(cluster.addresses)
   if not needed <= types <= allowed:
     raise ValueError(
-        f"A cluster for {kind} has tasks of type {', '.join(sorted(needed))}."
+        f"A cluster for {kind} needs tasks of type {', '.join(sorted(needed))}."
         f" Got: {', '.join(sorted(types))}."
     )

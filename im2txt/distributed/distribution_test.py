@@ -78,7 +78,7 @@ class MirroredTest(tf.test.TestCase):
     for name in names:
       self.assertAllClose(*(v.get_tensor(name) for v in values), 1e-3, 1e-3)
 
-  def test_goes_on_with_another_number_of_devices(self):
+  def test_resumes_with_another_number_of_devices(self):
     expected = self._run("off", 6, "whole")
     actual = self._run("mirrored", 3, "parts") + self._run("off", 6, "parts")
     self.assertAllClose(expected, actual, rtol=0, atol=1.01e-4)
@@ -126,15 +126,15 @@ class AveragingTest(tf.test.TestCase):
 
 class DistributionTest(parameterized.TestCase, tf.test.TestCase):
 
-  def test_one_process_agrees_with_itself(self):
+  def test_flags_of_one_process(self):
     request = stop_signals.StopRequest()
     ours = distribution.Distribution()
-    self.assertEqual([True, False], ours.agree(request, True, False))
+    self.assertEqual([True, False], ours.any_process(request, True, False))
     self.assertIsNone(request.signal)
     self.assertTrue(ours.is_chief)
 
   @parameterized.named_parameters(
-      ("no_kind", "tpu", None, "The kinds are off, .* Got: 'tpu'"),
+      ("no_kind", "tpu", None, "must be one of off, .* Got: 'tpu'"),
       ("no_cluster", "multi_worker", None, "multi_worker needs a cluster"),
       ("ps", "multi_worker", ["worker", "ps"], "for multi_worker .* Got: ps"),
       ("no_ps", "parameter_server", ["worker"], "type chief, ps, worker. Got"),

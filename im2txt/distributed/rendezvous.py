@@ -1,11 +1,16 @@
-"""Lets the processes of a run wait for one another before TensorFlow starts.
+"""A barrier for the processes of a run, before TensorFlow starts.
 
-TensorFlow waits forever, or dies, when a process is missing or has another
-model. Here the chief listens on its own address, the others tell it what they
-are about to do, and all continue together or end with the same sentence:
+As measured with TensorFlow 2.21: its strategies wait for a missing process for
+more than five minutes without a message. Of different settings,
+MultiWorkerMirroredStrategy reports only unequal shapes, without a name; with
+another learning rate, the variables of the replicas silently differ.
+
+Here, the chief listens at its own address, and the others send it their
+settings. The chief replies to all with the same error message, or with an empty
+one if all are present and have the same settings:
 
     {"task": "worker 1", "settings": {"batch_size": 32}}   to the chief
-    {"error": ""}                                          to everybody
+    {"error": ""}                                          from the chief
 """
 
 from collections.abc import Iterable
@@ -18,55 +23,57 @@ from typing import Any
 from im2txt.distributed import clusters
 
 _RETRY_SECS = 0.5
-# No process has so much to say; what else is sent to the port is ignored.
+# The maximum size of a message. Anything longer comes from another program.
 _MAX_BYTES = 1 << 20
 
 
 class RendezvousError(ValueError):
-  """The processes of a run can't work together."""
+  """A process of a run is missing or has other settings."""
 
 
-def meet(
+def barrier(
     cluster: clusters.Cluster,
     settings: Mapping[str, Any],
     *,
     timeout_secs: float,
 ) -> None:
-  """Waits for all processes of a run.
+  """Waits for all processes of a run, and compares their settings.
 
   Args:
     cluster: The processes.
-    settings: What all must have in common, as JSON values by name.
-    timeout_secs: How long to wait.
+    settings: The settings that must be equal in all processes, as JSON values
+      by name.
+    timeout_secs: How long to wait, in seconds.
 
   Raises:
-    RendezvousError: If a process does not come in time, or has other settings;
-      in all processes.
+    RendezvousError: If a process is still missing after that time, or has other
+      settings. Raised in all processes.
   """
   deadline = time.monotonic() + timeout_secs
   if cluster.is_chief:
-    _receive(cluster, settings, deadline)
+    _run_chief(cluster, settings, deadline)
   else:
-    _report(cluster, settings, deadline)
+    _report_to_chief(cluster, settings, deadline)
 
 
-def wait_for(addresses: Iterable[str], *, timeout_secs: float) -> None:
-  """Waits until servers listen.
+def wait_for_servers(addresses: Iterable[str], *, timeout_secs: float) -> None:
+  """Waits until a server listens at each address.
 
   Args:
-    addresses: The addresses of the workers, such as "host0:2222".
-    timeout_secs: How long to wait.
+    addresses: The addresses, such as "host0:2222".
+    timeout_secs: How long to wait, in seconds.
 
   Raises:
-    RendezvousError: If one does not listen in time.
+    RendezvousError: If a server does not listen in time.
   """
   deadline = time.monotonic() + timeout_secs
   for address in addresses:
     while not is_listening(address):
       if time.monotonic() > deadline:
         raise RendezvousError(
-            f"Nothing listened at {address} within {timeout_secs:g} seconds. Is"
-            " that process running, and can it be reached?"
+            f"Timed out after {timeout_secs:g} seconds waiting for a process to"
+            f" listen at {address}. Is it running, and is the address"
+            " reachable?"
         )
       time.sleep(_RETRY_SECS)
 
@@ -80,8 +87,8 @@ def is_listening(address: str) -> bool:
     return False
 
 
-def _receive(cluster, settings, deadline: float) -> None:
-  """The chief's part: hears the others, and tells them what came of it."""
+def _run_chief(cluster, settings, deadline: float) -> None:
+  """Receives the settings of the others, and sends them the result."""
   missing = dict(cluster.tasks)
   del missing[cluster.task]
   peers: list[socket.socket] = []
@@ -91,7 +98,7 @@ def _receive(cluster, settings, deadline: float) -> None:
       while missing and not error:
         peer, message = _accept(server, deadline)
         if peer is None:
-          error = f"{cluster.task} waited in vain for {', '.join(missing)}."
+          error = f"{cluster.task} timed out waiting for {', '.join(missing)}."
         elif missing.pop(str(message.get("task")), None):
           peers.append(peer)
           error = _difference(cluster.task, settings, message)
@@ -115,27 +122,27 @@ def _accept(server: socket.socket, deadline: float):
     return None, {}
   try:
     peer.settimeout(5)
-    message = json.loads(_read_line(peer))
+    message = _read(peer)
     if isinstance(message["settings"], dict):
       return peer, message
-  except (OSError, ValueError, TypeError, KeyError):  # From a stranger.
+  except (OSError, ValueError, TypeError, KeyError):  # From another program.
     pass
   return peer, {}
 
 
-def _report(cluster, settings, deadline: float) -> None:
-  """Reports to the chief and receives whether to continue."""
+def _report_to_chief(cluster, settings, deadline: float) -> None:
+  """Sends the settings to the chief, and receives the result."""
   address = cluster.tasks[cluster.chief]
-  host_and_port = _split(address)  # A wrong one would be tried for long.
+  host_and_port = _split(address)  # Outside the loop: fails at once if invalid.
   message = json.dumps({"task": cluster.task, "settings": dict(settings)})
   while time.monotonic() < deadline:
     try:
       with socket.create_connection(host_and_port, timeout=5) as chief:
         chief.sendall(message.encode() + b"\n")
-        # The chief keeps the time; it may have started later than this one.
+        # The chief's deadline counts; it may have started later than this one.
         chief.settimeout(max(0.01, deadline - time.monotonic()) + 5)
-        error = json.loads(_read_line(chief))["error"]
-    # Not there yet, or not the chief yet.
+        error = _read(chief)["error"]
+    # The chief has not started yet, or another program uses its port.
     except (OSError, ValueError, TypeError, KeyError):
       time.sleep(_RETRY_SECS)
       continue
@@ -143,7 +150,7 @@ def _report(cluster, settings, deadline: float) -> None:
       raise RendezvousError(error)
     return
   raise RendezvousError(
-      f"{cluster.task} waited in vain for {cluster.chief} at {address}."
+      f"{cluster.task} timed out waiting for {cluster.chief} at {address}."
   )
 
 
@@ -155,37 +162,29 @@ def _listen(address: str, deadline: float) -> socket.socket:
     except OSError as error:  # An earlier run may be about to end.
       if time.monotonic() > deadline:
         raise RendezvousError(
-            f"Port {port} of this machine can't be had: {error.strerror}."
+            f"Can't listen on port {port} of this machine: {error.strerror}."
         ) from error
       time.sleep(_RETRY_SECS)
 
 
-def _read_line(connection: socket.socket) -> bytes:
-  data = b""
-  while not data.endswith(b"\n"):
-    chunk = connection.recv(65536)
-    if not chunk or len(data) > _MAX_BYTES:
-      raise ConnectionError("The line does not end.")
-    data += chunk
-  return data
+def _read(connection: socket.socket) -> Any:
+  """Receives a line, and returns its JSON value."""
+  with connection.makefile("rb") as file:
+    return json.loads(file.readline(_MAX_BYTES))
 
 
 def _difference(task: str, settings, message) -> str:
-  """Returns what another process has otherwise; empty if nothing."""
+  """Describes the first different setting; empty if there is none."""
   theirs = message["settings"]
   ours = json.loads(json.dumps(dict(settings)))
-  names = [
-      name
-      for name in sorted({*ours, *theirs})
-      if ours.get(name) != theirs.get(name)
-  ]
-  if not names:
-    return ""
-  name = names[0]
-  return (
-      f"All processes must train alike, but {message['task']} has"
-      f" {name}={theirs.get(name)!r} and {task} has {ours.get(name)!r}."
-  )
+  for name in sorted({*ours, *theirs}):
+    if ours.get(name) != theirs.get(name):
+      return (
+          "All processes must have the same settings, but"
+          f" {message['task']} has {name}={theirs.get(name)!r} and {task} has"
+          f" {ours.get(name)!r}."
+      )
+  return ""
 
 
 def _split(address: str) -> tuple[str, int]:

@@ -202,7 +202,7 @@ class TrainingLoop:
     if self.trainer.global_step >= number_of_steps:
       logging.info("Finished training! Saving model to disk.")
     self._save()
-    self._distribution.agree(request)  # All wait for the chief's files.
+    self._distribution.any_process(request)  # Waits for the chief's files.
 
   @contextlib.contextmanager
   def _mistakes_forgotten(self) -> Iterator[None]:
@@ -271,7 +271,7 @@ class TrainingLoop:
     while step < number_of_steps:
       start = time.monotonic()
       # All processes stop and save at the same step.
-      is_told, is_save_due = self._distribution.agree(
+      is_told, is_save_due = self._distribution.any_process(
           request,
           is_chief and stop_timer.is_due() and self._is_told_to_stop(),
           is_chief and checkpoint_timer.is_due(),
