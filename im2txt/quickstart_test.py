@@ -81,7 +81,7 @@ class QuickstartTest(absltest.TestCase):
   def test_a_stage_that_fails_ends_it(self):
     ran = self._run("--config_overrides=no_field=1", "--start_anew")
     self.assertEqual(ran.returncode, 1)
-    self.assertIn("No config field is called 'no_field'", ran.stderr)
+    self.assertIn("Unknown configuration field: 'no_field'", ran.stderr)
     self.assertIn("pretrain_encoder failed with exit status 1.", ran.stderr)
     self.assertNotIn("Traceback", ran.stderr)
     self.assertNotIn("cache_image_features", ran.stdout)

@@ -114,7 +114,7 @@ class RunInferenceTest(parameterized.TestCase, tf.test.TestCase):
       ("no_graph", {"checkpoint_path": "/no/x.pb"}, "No frozen graph found"),
       ("no_id", {"output_format": "coco_results"}, "'0.jpg' has no image id"),
       ("no_folder", {"output_file": "/no/x"}, "no folder for the file"),
-      ("no_field", {"config_overrides": "x=1"}, "No config field"),
+      ("no_field", {"config_overrides": "x=1"}, "Unknown configuration field"),
   )
   def test_wrong_use(self, wrong, message):
     with self.assertRaisesRegex((ValueError, OSError), message):

@@ -54,7 +54,7 @@ from absl import app
 from absl import flags
 
 from im2txt import common_flags
-from im2txt.config import presets
+from im2txt import presets
 from im2txt.runtime import program
 
 __doc__ = f"{__doc__}\nPresets, for --preset:\n\n{presets.describe()}"

@@ -106,7 +106,7 @@ class TrainTest(parameterized.TestCase, tf.test.TestCase):
           "field",
           None,
           ["--config_overrides=layers=2"],
-          "No config field is cal",
+          "Unknown configuration field: ",
       ),
       (
           "preset",

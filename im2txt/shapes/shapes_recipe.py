@@ -29,7 +29,7 @@ import time
 from typing import Any
 from typing import NamedTuple
 
-from im2txt.config import presets
+from im2txt import presets
 from im2txt.runtime import atomic_files
 from im2txt.runtime import progress
 from im2txt.shapes import shapes_dataset

@@ -9,7 +9,7 @@ from absl.testing import absltest
 from absl.testing import parameterized
 
 from im2txt import configuration
-from im2txt.config import presets
+from im2txt import presets
 from im2txt.shapes import shapes_recipe
 
 

@@ -23,11 +23,11 @@ from absl import logging
 import tensorflow as tf
 
 from im2txt import configuration
+from im2txt import presets
 from im2txt.checkpointing import checkpoint_names
 from im2txt.checkpointing import checkpoint_paths
 from im2txt.checkpointing import checkpoints
 from im2txt.checkpointing import saved_config
-from im2txt.config import presets
 from im2txt.data import caption_data
 from im2txt.data import dataset_facts
 from im2txt.distributed import clusters

@@ -6,7 +6,7 @@ from absl.testing import absltest
 from absl.testing import parameterized
 
 from im2txt import configuration
-from im2txt.config import presets
+from im2txt import presets
 
 
 def _configs(name):

@@ -1,1 +1,0 @@
-"""The fields of the configuration, and presets of them."""
