@@ -1,4 +1,4 @@
-r"""Serves captions over HTTP, with a page to drop pictures on.
+r"""Serves captions over HTTP, with a web page for pictures.
 
     serve \
         --checkpoint_path=model/train \
@@ -8,19 +8,20 @@ prints, once it is ready,
 
     Listening on http://127.0.0.1:8080
 
-Open that in a browser, or ask for captions from elsewhere:
+Open that URL in a browser, or request captions from another program:
 
     curl -F image=@dog.jpg http://127.0.0.1:8080/model/predict
     curl -F images=@dog.jpg -F images=@cat.jpg -F beam_size=5 \
         http://127.0.0.1:8080/v1/captions
 
-Images of clients that come at the same time are captioned in common batches.
-What is more than the limits allow is refused with a sentence; while too many
-images wait, the answer is 503 and says when to come again. Ctrl-C or SIGTERM
-stops the server after what it has begun, with the exit status 0.
+Images of concurrent requests are captioned in common batches. A request beyond
+the limits gets an error message; while too many images wait, its status is 503
+and the header Retry-After says when to retry. On Ctrl-C or SIGTERM the server
+finishes the accepted requests and exits with status 0.
 
-Only this machine can reach it unless --host says otherwise. It has no password
-and no TLS; for others to use it, put a proxy in front (see g3doc/serving.md).
+By default it listens on this machine's loopback address only. It has neither
+passwords nor TLS: to make it available to others, use a reverse proxy (see
+g3doc/serving.md).
 """
 
 import importlib.util
@@ -35,14 +36,16 @@ from im2txt.runtime import program
 _CHECKPOINT_PATH = flags.DEFINE_string(
     "checkpoint_path",
     "",
-    "The model: a checkpoint (.../model.ckpt-2000000), a folder, whose newest"
-    " one is taken, an exported SavedModel's folder, or a frozen graph"
-    " (.../model.pb). Several, separated by commas, are an ensemble.",
+    "The model: a checkpoint (.../model.ckpt-2000000), a folder, of which the"
+    " newest checkpoint is used, the folder of an exported SavedModel, or a"
+    " frozen graph (.../model.pb). Several, separated by commas, form an"
+    " ensemble.",
 )
 _VOCAB_FILE = flags.DEFINE_string(
     "vocab_file",
     "",
-    "The word_counts.txt that the model was trained with; a SavedModel has it.",
+    "The word_counts.txt that the model was trained with. Not needed for a"
+    " SavedModel, which contains it.",
 )
 _CONFIG_OVERRIDES = flags.DEFINE_string(
     "config_overrides",
@@ -54,7 +57,8 @@ _PRECISION = flags.DEFINE_enum(
     "precision",
     "float32",
     ["float32", "bfloat16"],
-    "What the encoder computes in; see run_inference.",
+    "The encoder's numeric type; bfloat16 is faster on processors that support"
+    " it, see run_inference.",
 )
 _RESPECT_EXIF_ORIENTATION = flags.DEFINE_flag(
     common_flags.respect_exif_orientation()
@@ -62,78 +66,78 @@ _RESPECT_EXIF_ORIENTATION = flags.DEFINE_flag(
 _HOST = flags.DEFINE_string(
     "host",
     "127.0.0.1",
-    "The address to listen on: 127.0.0.1 for this machine alone, 0.0.0.0 for"
-    " all that can reach it.",
+    "The address to listen on: 127.0.0.1 for clients on this machine only,"
+    " 0.0.0.0 for clients on any machine.",
 )
 _PORT = flags.DEFINE_integer(
     "port",
     8080,
-    "The port to listen on; with 0 the system chooses one.",
+    "The port to listen on; 0 for any free one.",
     lower_bound=0,
     upper_bound=65535,
 )
 _BATCH_SIZE = flags.DEFINE_integer(
     "batch_size",
     32,
-    "The most images to caption at once.",
+    "Maximum number of images per batch.",
     lower_bound=1,
 )
 _BATCH_DELAY_MS = flags.DEFINE_float(
     "batch_delay_ms",
     10.0,
-    "How long an image waits for others to share a batch while the model has"
-    " nothing to do, in milliseconds.",
+    "How long an image waits for others to share its batch while the model is"
+    " idle, in milliseconds.",
     lower_bound=0.0,
     upper_bound=60_000.0,
 )
 _MAX_WAITING = flags.DEFINE_integer(
     "max_waiting",
     256,
-    "The most images that wait; more are answered 503.",
+    "Maximum number of waiting images; requests beyond it get status 503.",
     lower_bound=1,
 )
 _MAX_WAITING_MB = flags.DEFINE_float(
     "max_waiting_mb",
     256.0,
-    "The most megabytes of images that wait or are in work; more are answered"
-    " 503.",
+    "Maximum size of all images that wait or are being captioned, in megabytes;"
+    " requests beyond it get status 503.",
     lower_bound=0.001,
     upper_bound=1e6,
 )
 _MAX_IMAGES = flags.DEFINE_integer(
-    "max_images", 32, "The most images of a request.", lower_bound=1
+    "max_images", 32, "Maximum number of images per request.", lower_bound=1
 )
 _MAX_BODY_MB = flags.DEFINE_float(
     "max_body_mb",
     32.0,
-    "The largest request, with all its images, in megabytes.",
+    "Maximum size of a request, with all its images, in megabytes.",
     lower_bound=0.001,
     upper_bound=1e6,
 )
 _MAX_MEGAPIXELS = flags.DEFINE_float(
     "max_megapixels",
     40.0,
-    "The largest image, in millions of pixels: the memory that an image takes"
-    " follows from this, not from its file. A request's images may have ten"
-    " times as many together.",
+    "Maximum size of an image, in millions of pixels, which determine the"
+    " memory that decoding it takes. All images of a request together may have"
+    " ten times as many.",
     lower_bound=0.001,
     upper_bound=1e6,
 )
 _BODY_SECS = flags.DEFINE_float(
     "body_secs",
     30.0,
-    "How long a request may take to arrive.",
+    "How long a request may take to arrive, in seconds.",
     lower_bound=0.001,
     upper_bound=86_400.0,
 )
 _TIMEOUT_SECS = flags.DEFINE_float(
     "timeout_secs",
     60.0,
-    "How long a request may wait for its captions.",
+    "How long a request may wait for its captions, in seconds.",
     lower_bound=0.001,
     upper_bound=86_400.0,
 )
-# NaN is within any bounds.
+# NaN passes the check of the bounds.
 for _flag in (
     _BATCH_DELAY_MS,
     _MAX_WAITING_MB,
@@ -144,20 +148,20 @@ for _flag in (
 ):
   flags.register_validator(_flag, math.isfinite, "It must be a number.")
 
-# Besides im2txt's own requirements.
+# The packages that only the server needs.
 _PACKAGES = ("fastapi", "prometheus_client", "python_multipart", "uvicorn")
 
 
 def main(argv: list[str]) -> None:
-  """Serves until a signal says to stop."""
+  """Serves until SIGINT or SIGTERM."""
   del argv
   program.require(_CHECKPOINT_PATH)
   if missing := [p for p in _PACKAGES if not importlib.util.find_spec(p)]:
     raise ValueError(
-        f"Serving needs packages that are missing here: {', '.join(missing)}."
+        f"Packages that serving needs are missing: {', '.join(missing)}."
         " Install them: pip install 'im2txt[serve]'"
     )
-  # Only now, as TensorFlow takes seconds to import.
+  # Imported here, as TensorFlow takes seconds to import.
   program.leave_keras_out()
   program.import_tensorflow()
   from im2txt import captioning
@@ -183,7 +187,7 @@ def main(argv: list[str]) -> None:
       max_body_bytes=int(_MAX_BODY_MB.value * 2**20),
       body_secs=_BODY_SECS.value,
   )
-  # Before the model is loaded, which takes a while.
+  # Before the model is loaded, so that a port in use fails at once.
   with server.bind(_HOST.value, _PORT.value) as bound:
     captioner = captioning.Captioner.load(
         model_loader.resolve(_CHECKPOINT_PATH.value),

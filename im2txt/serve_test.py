@@ -63,8 +63,8 @@ class ServeTest(parameterized.TestCase, tf.test.TestCase):
         {"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"},
     )
     with request.urlopen(posted, timeout=60) as answer:
-      said = json.load(answer)["predictions"][0]["caption"]
-    self.assertEqual(said, self.caption.sentence)
+      caption = json.load(answer)["predictions"][0]["caption"]
+    self.assertEqual(caption, self.caption.sentence)
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=60)
     self.assertEqual((process.returncode, stdout), (0, ""))
@@ -74,7 +74,11 @@ class ServeTest(parameterized.TestCase, tf.test.TestCase):
   @parameterized.named_parameters(
       ("checkpoint", {"checkpoint_path": "/no/x"}, "No checkpoint found"),
       ("vocabulary", {"vocab_file": "/no/x.txt"}, "no vocabulary file"),
-      ("limits", {"max_images": 9, "max_waiting": 8}, "must fit among those"),
+      (
+          "limits",
+          {"max_images": 9, "max_waiting": 8},
+          "must fit into the queue",
+      ),
   )
   def test_wrong_use(self, wrong, message):
     with (
@@ -111,7 +115,7 @@ class ServeTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual(
         ran.stderr.splitlines()[-1],
         f"serve: Can't listen on 127.0.0.1, port {port}: Address already in"
-        " use. Give another --port; with 0 the system chooses one.",
+        " use. Choose another --port, or 0 for any free one.",
     )
 
   def test_packages_are_missing(self):

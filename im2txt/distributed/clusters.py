@@ -5,7 +5,7 @@ They are read from the environment variable TF_CONFIG, as TensorFlow defines it:
     {"cluster": {"worker": ["host0:2222", "host1:2222"]},
      "task": {"type": "worker", "index": 0}}
 
-or, if it is not set, from the variables that Slurm sets for the tasks of `srun`.
+or, if it is not set, from the variables that Slurm sets for tasks of `srun`.
 """
 
 from collections.abc import Mapping

@@ -1,16 +1,17 @@
-"""The server's HTTP application: what is asked for, and how it is answered.
+"""The server's HTTP application: its routes, responses and errors.
 
-| request | answer |
+| request | response |
 | --- | --- |
-| `POST /model/predict` | captions of one image, as IBM's service gives them |
-| `POST /v1/captions` | captions of several images, word by word |
-| `GET /model/metadata` | what the server is, and its limits |
-| `GET /healthz`, `GET /readyz` | whether it runs; whether it can take more |
-| `GET /metrics` | figures for Prometheus |
-| `GET /openapi.json` | the description of all that |
-| `GET /` | the page |
+| `POST /model/predict` | captions of one image, in IBM's format |
+| `POST /v1/captions` | captions of several images, with word probabilities |
+| `GET /model/metadata` | a description of the model, and the server's limits |
+| `GET /healthz` | 200 while the process runs |
+| `GET /readyz` | 200 if the server accepts images now, else 503 |
+| `GET /metrics` | metrics for Prometheus |
+| `GET /openapi.json` | the OpenAPI description of these routes |
+| `GET /` | the web page |
 
-Every error is `{"status": "error", "message": "A sentence."}`.
+The body of every error is `{"status": "error", "message": "A sentence."}`.
 """
 
 import asyncio
@@ -44,11 +45,11 @@ _TYPES = {
     ".js": "text/javascript",
     ".svg": "image/svg+xml",
 }
-# A browser asks each time whether its copy is still good: a new release shows.
+# The browser revalidates its copy every time, so that it shows new releases.
 _HEADERS = {"Cache-Control": "no-cache"}
 
 
-# The larger, the longer a search takes, and holds up the others.
+# The larger these are, the longer a search takes and delays other requests.
 _MAX_BEAM_SIZE = 20
 _MAX_CAPTION_LENGTH = 50
 _MAX_LENGTH_NORMALIZATION_FACTOR = 2.0
@@ -58,17 +59,17 @@ _Value = TypeVar("_Value")
 _ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": schemas.Error, "description": description}
     for status, description in (
-        (400, "The request or the image is at fault"),
+        (400, "The request or the image is invalid"),
         (408, "The request took too long to arrive"),
         (413, "The request is too large"),
         (503, "The server is busy or stopping; Retry-After says when to retry"),
-        (504, "It took too long"),
+        (504, "The captions took too long"),
     )
 }
 
 
-def add(app: fastapi.FastAPI) -> None:
-  """Adds the page at `/` and its files beside it."""
+def _add_page(app: fastapi.FastAPI) -> None:
+  """Adds routes for the web page, at `/`, and for the files that it loads."""
   for path in sorted(_FOLDER.iterdir()):
     name = "" if path.name == "index.html" else path.name
     _add_file(app, f"/{name}", path)
@@ -88,16 +89,16 @@ def make(
     limits: caption_service.Limits,
     request_limits: middleware.RequestLimits,
 ) -> Callable:
-  """Makes the application.
+  """Builds the application.
 
   Args:
-    captioner: What captions.
-    limits: Of what is captioned.
-    request_limits: Of requests as such.
+    captioner: The captioner.
+    limits: Limits of images and batches.
+    request_limits: Limits of HTTP requests.
 
   Returns:
-    An ASGI application. What it starts at the beginning of its lifespan, after
-    which it answers without delay, it ends with it.
+    An ASGI application. It warms up the model when its lifespan starts, and
+    stops its thread when the lifespan ends.
   """
   counts = metrics.Metrics()
   service = caption_service.CaptionService(
@@ -117,7 +118,7 @@ def make(
   app = fastapi.FastAPI(
       title="im2txt",
       description="Captions of images.",
-      # Their pages load scripts from elsewhere.
+      # FastAPI's documentation pages load scripts from other sites.
       docs_url=None,
       redoc_url=None,
       lifespan=lifespan,
@@ -125,7 +126,7 @@ def make(
   _add_error_handlers(app)
   _add_captions(app, service, counts)
   _add_about(app, service, counts, request_limits)
-  add(app)
+  _add_page(app)
   return middleware.RequestGuard(
       app,
       limits=request_limits,
@@ -147,10 +148,10 @@ def _add_captions(
       request: fastapi.Request, image: fastapi.UploadFile
   ) -> schemas.Predictions:
     """Captions a JPEG, PNG, WebP, GIF or BMP image."""
-    (found,) = await caption(request, [image], caption_service.Options())
-    if isinstance(found, captioning.ImageError):
-      raise fastapi.HTTPException(400, f"The image can't be used. {found}")
-    return schemas.predictions_of(found)
+    (outcome,) = await caption(request, [image], caption_service.Options())
+    if isinstance(outcome, captioning.ImageError):
+      raise fastapi.HTTPException(400, f"The image can't be used. {outcome}")
+    return schemas.predictions_of(outcome)
 
   @app.post("/v1/captions", responses=_ERRORS)
   async def captions(
@@ -165,27 +166,28 @@ def _add_captions(
       ] = 0.0,
       num_captions: Annotated[int | None, fastapi.Form(ge=1)] = None,
   ) -> schemas.Captions:
-    """Captions images; an image at fault has an error instead."""
+    """Captions images; an invalid image has an error in place of captions."""
     if len(images) > service.limits.max_images:
       raise fastapi.HTTPException(
           400,
-          f"At most {service.limits.max_images} images may come at once. Got:"
+          f"A request can have at most {service.limits.max_images} images. Got:"
           f" {len(images)}.",
       )
     options = caption_service.Options(
         beam_size,
         max_caption_length,
-        # Each new combination takes seconds to prepare, so that there are few.
+        # The first request with a new combination takes seconds longer, so
+        # the number of combinations is kept small.
         round(length_normalization_factor, 1),
     )
     return schemas.Captions(
         images=[
-            schemas.ImageAnswer(error=str(found))
-            if isinstance(found, captioning.ImageError)
+            schemas.ImageAnswer(error=str(outcome))
+            if isinstance(outcome, captioning.ImageError)
             else schemas.ImageAnswer(
-                captions=[schemas.caption_of(c) for c in found[:num_captions]]
+                captions=[schemas.caption_of(c) for c in outcome[:num_captions]]
             )
-            for found in await caption(request, images, options)
+            for outcome in await caption(request, images, options)
         ]
     )
 
@@ -197,15 +199,17 @@ async def _caption_uploads(
     uploads: Sequence[fastapi.UploadFile],
     options: caption_service.Options,
 ) -> list[caption_service.Outcome]:
-  """Captions what came with a request, and counts what came of it."""
+  """Captions the images of a request, and counts the outcomes."""
   with service.room(sum(upload.size or 0 for upload in uploads)):
     images = [await upload.read() for upload in uploads]
-    found = await _unless_left(request, service.caption(images, options))
-  failed = [isinstance(each, captioning.ImageError) for each in found]
+    outcomes = await _until_disconnect(
+        request, service.caption(images, options)
+    )
+  failed = [isinstance(outcome, captioning.ImageError) for outcome in outcomes]
   counts.images_answered(
       captioned=failed.count(False), refused=failed.count(True)
   )
-  return found
+  return outcomes
 
 
 def _add_about(
@@ -216,7 +220,7 @@ def _add_about(
 ) -> None:
   @app.get("/model/metadata")
   async def metadata() -> schemas.Metadata:
-    """What the server is, and what it takes."""
+    """Describes the model and the server's limits."""
     return schemas.Metadata(
         vocab_size=service.vocab_size,
         max_images=service.limits.max_images,
@@ -229,43 +233,44 @@ def _add_about(
 
   @app.get("/healthz")
   async def health() -> schemas.Health:
-    """Says that the server runs."""
+    """Returns 200 while the process runs."""
     return schemas.Health()
 
   @app.get("/readyz", responses={503: _ERRORS[503]})
   async def readiness() -> fastapi.Response:
-    """Says whether the server can take more requests now."""
+    """Returns 200 if the server accepts images now, else 503."""
     if service.is_full or not service.is_working:
       return middleware.busy()
     return responses.JSONResponse(schemas.Health().model_dump())
 
   @app.get("/metrics", response_class=responses.PlainTextResponse)
-  async def figures() -> fastapi.Response:
-    """Figures in Prometheus' text format."""
+  async def prometheus_metrics() -> fastapi.Response:
+    """Returns the metrics in Prometheus' text format."""
     return fastapi.Response(
         counts.page(), headers={"Content-Type": counts.content_type}
     )
 
 
-# In place of the two that Starlette gives as no sentence.
-_SENTENCES = {
-    404: "There is nothing at this address.",
-    405: "This address is to be asked by another method.",
+# Messages by status, instead of Starlette's own, which are not sentences.
+_STATUS_MESSAGES = {
+    404: "Not found: the server has no such path.",
+    405: "This path does not support the request's HTTP method.",
 }
 
-# In place of those that are about Python's types, by the field.
-_NO_FILES = {
+# Messages by field, instead of those of the validation, which mention Python's
+# types.
+_FILE_MESSAGES = {
     "image": "Send the picture as a file in the multipart field 'image'.",
     "images": "Send the pictures as files in the multipart field 'images'.",
 }
 
 
 def _add_error_handlers(app: fastapi.FastAPI) -> None:
-  # Starlette's own class, as its router raises it: fastapi's comes of it.
+  # Starlette's class, which its router raises, is the base of FastAPI's.
   @app.exception_handler(starlette_exceptions.HTTPException)
   async def refused(request, error):
     del request
-    message = _SENTENCES.get(error.status_code, error.detail)
+    message = _STATUS_MESSAGES.get(error.status_code, error.detail)
     return middleware.error(error.status_code, message, error.headers)
 
   @app.exception_handler(exceptions.RequestValidationError)
@@ -274,7 +279,9 @@ def _add_error_handlers(app: fastapi.FastAPI) -> None:
     first = error.errors()[0]
     names = [str(part) for part in first["loc"][1:]]
     message = f"{'.'.join(names)}: {first['msg']}."
-    return middleware.error(400, _NO_FILES.get("".join(names[:1]), message))
+    return middleware.error(
+        400, _FILE_MESSAGES.get("".join(names[:1]), message)
+    )
 
   @app.exception_handler(caption_service.TooManyPixelsError)
   async def too_large(request, error):
@@ -290,30 +297,38 @@ def _add_error_handlers(app: fastapi.FastAPI) -> None:
   @app.exception_handler(TimeoutError)
   async def late(request, error):
     del request, error
-    return middleware.error(504, "It took too long; try again later.")
+    return middleware.error(
+        504, "Timed out waiting for the captions; try again later."
+    )
 
   @app.exception_handler(Exception)
   async def failed(request, error):
     del request, error
-    return middleware.error(500, "The server failed; its log says why.")
+    return middleware.error(
+        500, "Internal error; the server's log has the details."
+    )
 
 
-async def _unless_left(
+async def _until_disconnect(
     request: fastapi.Request, work: Awaitable[_Value]
 ) -> _Value:
-  """Waits for a value; what makes it is cancelled if the client leaves."""
+  """Returns the result of `work`, which is cancelled on disconnection."""
 
-  async def leave() -> None:
+  async def disconnect() -> None:
     while (await request.receive())["type"] != "http.disconnect":
       pass
 
   working = asyncio.ensure_future(work)
-  leaving = asyncio.ensure_future(leave())
+  disconnecting = asyncio.ensure_future(disconnect())
   try:
-    await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait(
+        {working, disconnecting}, return_when=asyncio.FIRST_COMPLETED
+    )
     if not working.done():
-      raise fastapi.HTTPException(middleware.BROKEN_OFF, "The client has left.")
+      raise fastapi.HTTPException(
+          middleware.DISCONNECTED, "The client has disconnected."
+      )
     return working.result()
   finally:
     working.cancel()
-    leaving.cancel()
+    disconnecting.cancel()

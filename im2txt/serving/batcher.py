@@ -1,15 +1,15 @@
-"""Puts what many callers ask for into batches, which one thread works off.
+"""Combines items of many callers into batches, which one thread processes.
 
-    callers --submit--> waiting --batches of one kind--> run --> futures
+    callers --submit--> queue --batches of one kind--> run --> futures
 
-While a batch is worked on, the next one gathers. An idle thread waits a moment
-for company before it takes what there is. Of what waits, the oldest decides
-which kind comes next, so that no kind waits forever. What is cancelled while it
-waits costs nothing; what waits has an upper limit.
+While a batch is processed, the queue collects the items of the next one. When
+the thread is idle, an item waits a short time for others. The oldest item in
+the queue decides the kind of the next batch, so that no kind waits forever. An
+item that is cancelled while it waits is dropped. The queue has a maximum size.
 
-Requests take turns by rounds: of a request that weighs more than a batch may,
-the first batch is in the next round, the second in the one after, and so on. So
-others wait for no more than one batch of it.
+Requests take turns in rounds. If a request is heavier than the limit of a
+batch, its first batch belongs to the next round, its second batch to the round
+after that, and so on; so other requests wait for at most one of its batches.
 """
 
 from collections import deque
@@ -27,11 +27,11 @@ from absl import logging
 
 
 class FullError(RuntimeError):
-  """No more can wait at the moment."""
+  """The queue is full."""
 
 
 class ClosedError(RuntimeError):
-  """Nothing more is accepted."""
+  """The batcher is closed."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -39,12 +39,12 @@ class _Task:
   item: Any
   kind: Hashable
   future: futures.Future
-  deadline: float  # When it is taken even into a batch that isn't full.
+  deadline: float  # The time from which on it no longer waits for others.
   round: int
 
 
 class Batcher:
-  """Works off items in batches, in a thread of its own."""
+  """A thread that processes submitted items in batches."""
 
   def __init__(
       self,
@@ -59,13 +59,15 @@ class Batcher:
     """Starts the thread; `close` ends it.
 
     Args:
-      run: Takes the items of a batch and their kind; returns their results.
-      weigh: Gives an item's weight.
-      max_batch_size: The most items of a batch.
-      max_batch_weight: The most that they weigh, unless it is one alone.
-      max_delay_secs: How long an item waits for others to come while nothing
-        else is done.
-      max_waiting: The most items to wait, those in work not counted.
+      run: Function (items of a batch, their kind) -> their results.
+      weigh: Function item -> weight of the item.
+      max_batch_size: Maximum number of items per batch.
+      max_batch_weight: Maximum total weight of a batch. An item that is heavier
+        is a batch of its own.
+      max_delay_secs: How long an item waits for others while the thread is
+        idle, in seconds.
+      max_waiting: Maximum number of items in the queue, without those being
+        processed.
 
     Raises:
       ValueError: If a number is too small.
@@ -83,10 +85,10 @@ class Batcher:
     self._max_delay_secs = max_delay_secs
     self._max_waiting = max_waiting
     self._waiting: deque[_Task] = deque()
-    self._round = 0  # Of the last batch.
+    self._round = 0  # The round of the last batch.
     self._changed = threading.Condition()
     self._is_closed = False
-    # As a daemon, it keeps no process alive that fails before `close`.
+    # A daemon does not keep the process alive if that fails before `close`.
     self._thread = threading.Thread(
         target=self._work, name="batcher", daemon=True
     )
@@ -94,37 +96,37 @@ class Batcher:
 
   @property
   def num_waiting(self) -> int:
-    """How many items wait."""
+    """The number of items in the queue."""
     with self._changed:
       self._drop_cancelled()
       return len(self._waiting)
 
   @property
   def is_full(self) -> bool:
-    """Whether nothing more can wait."""
+    """Whether the queue is full."""
     return self.num_waiting >= self._max_waiting
 
   @property
   def is_working(self) -> bool:
-    """Whether items are accepted and worked off."""
+    """Whether items are accepted and processed."""
     return self._thread.is_alive() and not self._is_closed
 
   def submit(
       self, items: Sequence[Any], kind: Hashable = None
   ) -> list[futures.Future]:
-    """Has items worked off; all of them are accepted, or none.
+    """Adds items to the queue: either all of them, or none.
 
     Args:
       items: The items.
-      kind: Only items of the same kind share a batch.
+      kind: Kind of the items. Only items of the same kind share a batch.
 
     Returns:
-      A future for each item's result. Cancelled before its batch begins, the
-      item is not worked on.
+      A future for each item's result. If a future is cancelled before its batch
+      starts, the item is not processed.
 
     Raises:
-      FullError: If too many wait.
-      ClosedError: After `close`.
+      FullError: If the queue has no room for the items.
+      ClosedError: If the batcher is closed.
     """
     deadline = time.monotonic() + self._max_delay_secs
     weights = itertools.accumulate(map(self._weigh, items), initial=0)
@@ -136,7 +138,10 @@ class Batcher:
       if self._is_closed:
         raise ClosedError("The batcher is closed.")
       if self.num_waiting + len(tasks) > self._max_waiting:
-        raise FullError(f"{self.num_waiting} items wait already.")
+        raise FullError(
+            f"{self.num_waiting} items are already waiting, of at most"
+            f" {self._max_waiting}."
+        )
       # Within a round, the oldest first.
       self._waiting = deque(
           sorted([*self._waiting, *tasks], key=lambda task: task.round)
@@ -145,14 +150,14 @@ class Batcher:
     return [task.future for task in tasks]
 
   def close(self) -> None:
-    """Accepts nothing more, and returns when all that waits is worked off."""
+    """Stops accepting items, and returns when the queue is processed."""
     with self._changed:
       self._is_closed = True
       self._changed.notify()
     self._thread.join()
 
   def _round_of(self, weight_before: int) -> int:
-    """Returns the round of an item after others of its request."""
+    """Returns the round of an item, given the weight of those before it."""
     return self._round + 1 + weight_before // max(1, self._max_batch_weight)
 
   def _drop_cancelled(self) -> None:
@@ -171,9 +176,9 @@ class Batcher:
   def _run_batch(self, batch: Sequence[_Task]) -> None:
     try:
       results = self._run([task.item for task in batch], batch[0].kind)
-      # Before any is told, lest one caller has both a result and an error.
+      # Complete before the first future is set, as a future can't be set twice.
       pairs = list(zip(batch, results, strict=True))
-    except Exception as error:  # Whoever asked is to know; the thread lives on.
+    except Exception as error:  # Passed to the callers; the thread continues.
       logging.exception("A batch of %d failed.", len(batch))
       for task in batch:
         task.future.set_exception(error)
@@ -182,7 +187,7 @@ class Batcher:
         task.future.set_result(result)
 
   def _take(self) -> list[_Task]:
-    """Waits for a batch and takes it; an empty one says that all is done."""
+    """Waits for a batch and takes it; it is empty once all is processed."""
     with self._changed:
       while not self._is_closed:
         self._drop_cancelled()
@@ -200,7 +205,7 @@ class Batcher:
       return batch
 
   def _next(self) -> list[_Task]:
-    """Returns the batch of the oldest that waits, as it is now."""
+    """Returns the batch that starts with the oldest item of the queue."""
     if not self._waiting:
       return []
     kind = self._waiting[0].kind

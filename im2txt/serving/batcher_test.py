@@ -126,7 +126,7 @@ class BatcherTest(parameterized.TestCase):
     pending = made.submit([1, 2])
     self.assertFalse(made.is_full)
     # All or none.
-    with self.assertRaisesRegex(batcher.FullError, "2 items wait"):
+    with self.assertRaisesRegex(batcher.FullError, "2 items are .* at most 3"):
       made.submit([3, 4])
     pending += made.submit([3])
     self.assertTrue(made.is_full)

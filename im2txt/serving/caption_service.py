@@ -1,10 +1,11 @@
-"""Captions for many callers at once, within limits.
+"""Captions images of concurrent callers in common batches, within limits.
 
     images --batcher--> batches --caption_each--> captions
 
-Images wait as the files that came. Their heads tell how many pixels they have:
-a batch has so few that memory is bounded and others soon have their turn, and a
-request of too many is refused. Knows nothing of HTTP; `application` does.
+Images wait as encoded files. The number of pixels is read from their headers.
+The pixels of a batch are limited, which bounds memory and the time that others
+wait; a request whose images have too many pixels is refused. HTTP is handled in
+`application`.
 """
 
 import asyncio
@@ -24,28 +25,28 @@ from im2txt.data import image_files
 from im2txt.inference import captions
 from im2txt.serving import batcher
 
-# An image's captions, the best first, or why there are none.
+# The captions of an image, the best first, or why it can't be captioned.
 Outcome = list[captions.Caption] | captioning.ImageError
 
 
-# In images of the largest size. Of a request: 32 of a phone's photographs have
-# 384 million pixels. Of a batch: as many are decoded at once at most, and each
-# pixel takes some 20 bytes then.
+# Pixel limits, in images of the maximum size. For a request: 32 photographs of
+# a phone have 384 million pixels. For a batch: all its images may be decoded at
+# the same time, which takes about 20 bytes per pixel.
 _REQUEST_PIXELS_IN_IMAGES = 10
 _BATCH_PIXELS_IN_IMAGES = 2
 
 
 class TooManyPixelsError(ValueError):
-  """The images of a request have too many pixels together."""
+  """The images of a request have too many pixels in total."""
 
 
 class _Image(NamedTuple):
   encoded: bytes
-  num_pixels: int  # That will be decoded.
+  num_pixels: int  # Pixels to decode: 0 for an image that is too large.
 
 
 class Options(NamedTuple):
-  """How to search for captions; images of the same options share a batch."""
+  """Search options; only images with the same options share a batch."""
 
   beam_size: int = 3
   max_caption_length: int = 20
@@ -54,19 +55,23 @@ class Options(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Limits:
-  """What a server takes on.
+  """Limits of images and batches.
 
   Attributes:
-    max_batch_size: The most images that the model captions at once.
-    max_delay_secs: How long an image waits for others while the model is idle.
-    max_waiting: The most images that wait; more are refused for the moment.
-    max_waiting_bytes: The most bytes of images in work or waiting; a request
-      of more is taken while there is no other.
-    max_images: The most images of a request.
-    max_pixels: The most pixels of an image; one of more is not decoded.
-    respect_exif_orientation: Whether images that a camera noted to lie are
-      turned upright.
-    timeout_secs: How long a request may take from its last byte on.
+    max_batch_size: Maximum number of images per batch.
+    max_delay_secs: How long an image waits for others while the model is idle,
+      in seconds.
+    max_waiting: Maximum number of waiting images; requests beyond it are
+      refused.
+    max_waiting_bytes: Maximum number of bytes of all images that wait or are
+      being captioned. A larger request is accepted only while there is no
+      other.
+    max_images: Maximum number of images per request.
+    max_pixels: Maximum number of pixels per image; a larger image is refused
+      without decoding it.
+    respect_exif_orientation: Whether to apply the EXIF orientation of JPEGs.
+    timeout_secs: How long a request may wait for its captions after its last
+      byte has arrived, in seconds.
   """
 
   max_batch_size: int = 32
@@ -79,11 +84,11 @@ class Limits:
   timeout_secs: float = 60.0
 
   def __post_init__(self):
-    """Raises a ValueError if the limits contradict each other."""
+    """Raises a ValueError if a limit is invalid."""
     if not 1 <= self.max_images <= self.max_waiting:
       raise ValueError(
-          "A request's images must fit among those that wait, so max_images"
-          f" must be from 1 to max_waiting. Got: {self.max_images} and"
+          "The images of a request must fit into the queue, so max_images must"
+          f" be from 1 to max_waiting. Got: {self.max_images} and"
           f" {self.max_waiting}."
       )
     if self.max_pixels < 1 or self.timeout_secs <= 0:
@@ -94,16 +99,16 @@ class Limits:
 
   @property
   def max_request_pixels(self) -> int:
-    """The most pixels of a request's images together."""
+    """Maximum total number of pixels of a request's images."""
     return _REQUEST_PIXELS_IN_IMAGES * self.max_pixels
 
 
 class CaptionService:
-  """Captions images, those of all callers in common batches.
+  """A captioner for concurrent callers, who share batches.
 
   Attributes:
-    limits: The `Limits`.
-    vocab_size: How many words the model knows.
+    limits: The limits.
+    vocab_size: The model's vocabulary size.
   """
 
   def __init__(
@@ -116,10 +121,10 @@ class CaptionService:
     """Starts the thread that captions; `close` ends it.
 
     Args:
-      captioner: What captions.
-      limits: What to take on.
-      on_batch: Called after each batch, in that thread, with the number of
-        images and the seconds they took.
+      captioner: The captioner.
+      limits: The limits.
+      on_batch: Function (number of images, seconds), called in the thread after
+        each batch.
     """
     self.limits = limits
     self.vocab_size = captioner.model.vocab_size
@@ -137,7 +142,7 @@ class CaptionService:
 
   @property
   def num_waiting(self) -> int:
-    """How many images wait."""
+    """The number of images in the queue."""
     return self._batcher.num_waiting
 
   @property
@@ -152,7 +157,7 @@ class CaptionService:
     return self._batcher.is_working
 
   def warm_up(self) -> None:
-    """Captions something, which the first time takes seconds longer."""
+    """Captions one image, as the first one takes seconds longer."""
     file = io.BytesIO()
     Image.new("RGB", (8, 8)).save(file, format="jpeg")
     image = _Image(file.getvalue(), 8 * 8)
@@ -161,17 +166,20 @@ class CaptionService:
 
   @contextlib.contextmanager
   def room(self, num_bytes: int) -> Iterator[None]:
-    """Keeps room for the files of a request, from before they are read.
+    """Reserves room for the files of a request; to be called before reading.
 
     Args:
-      num_bytes: How large they are together.
+      num_bytes: The total size of the files.
 
     Raises:
-      batcher.FullError: If there is too little.
+      batcher.FullError: If the files exceed the limit of waiting bytes.
     """
     total = self._num_bytes + num_bytes
     if self._num_bytes and total > self.limits.max_waiting_bytes:
-      raise batcher.FullError(f"{self._num_bytes} bytes wait already.")
+      raise batcher.FullError(
+          f"{self._num_bytes} bytes are already waiting, of at most"
+          f" {self.limits.max_waiting_bytes}."
+      )
     self._num_bytes += num_bytes
     try:
       yield
@@ -183,20 +191,20 @@ class CaptionService:
   ) -> list[Outcome]:
     """Captions the images of a request.
 
-    If the caller is cancelled, so is what waits.
+    If this coroutine is cancelled, its waiting images leave the queue.
 
     Args:
-      images: JPEG, PNG, WebP, GIF or BMP files.
-      options: How to search.
+      images: The contents of image files.
+      options: The search options.
 
     Returns:
       An outcome for each image.
 
     Raises:
-      TooManyPixelsError: If they have too many pixels together.
-      batcher.FullError: If too many images wait.
-      batcher.ClosedError: After `close`.
-      TimeoutError: If it takes longer than the limits say.
+      TooManyPixelsError: If the images have too many pixels in total.
+      batcher.FullError: If the queue has no room for the images.
+      batcher.ClosedError: If the service is closed.
+      TimeoutError: If the captions take longer than `timeout_secs`.
     """
     async with asyncio.timeout(self.limits.timeout_secs):
       measured = await asyncio.to_thread(self._measure, images)
@@ -207,22 +215,22 @@ class CaptionService:
       return await asyncio.gather(*waiting)
 
   def close(self) -> None:
-    """Accepts nothing more, and returns when all that waits is captioned."""
+    """Stops accepting images, and returns when the queue is captioned."""
     self._batcher.close()
 
   def _measure(self, images: Sequence[bytes]) -> list[_Image]:
     measured = []
     for encoded in images:
       num_pixels = image_files.num_pixels(encoded)
-      # One that is too large is not decoded.
+      # An image that is too large is refused without decoding it.
       is_decoded = num_pixels <= self.limits.max_pixels
       measured.append(_Image(encoded, num_pixels if is_decoded else 0))
     total = sum(image.num_pixels for image in measured)
     if total > self.limits.max_request_pixels:
       raise TooManyPixelsError(
-          f"The images have {total:,} pixels together, more than the"
-          f" {self.limits.max_request_pixels:,} of a request. Send them in"
-          " several."
+          f"The images have {total:,} pixels in total, but a request can have"
+          f" at most {self.limits.max_request_pixels:,}. Send them in several"
+          " requests."
       )
     return measured
 
@@ -230,7 +238,7 @@ class CaptionService:
       self, images: Sequence[_Image], options: Options
   ) -> Sequence[Outcome]:
     start = time.perf_counter()
-    found = list(
+    outcomes = list(
         self._captioner.caption_each(
             [image.encoded for image in images],
             batch_size=len(images),
@@ -240,4 +248,4 @@ class CaptionService:
         )
     )
     self._on_batch(len(images), time.perf_counter() - start)
-    return found
+    return outcomes

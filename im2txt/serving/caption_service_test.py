@@ -65,7 +65,7 @@ class CaptionServiceTest(parameterized.TestCase):
   def test_pixels_of_a_request_and_of_a_batch(self):
     service = self._make(max_pixels=100, max_delay_secs=0.0)
     image = fake_captioner.image
-    # One that is too large and one that is none are not decoded.
+    # An image that is too large and an invalid one are not decoded.
     ten = [*10 * [image(10, 10, "webp")], image(11, 10), b"x"]
     found = asyncio.run(service.caption(ten, _OPTIONS))
     self.assertEqual(found[9][0].sentence, "a 10 by 10 .")
@@ -73,7 +73,7 @@ class CaptionServiceTest(parameterized.TestCase):
     self.assertEqual(sizes, [2, 2, 2, 2, 4])
     with self.assertRaisesRegex(
         caption_service.TooManyPixelsError,
-        "^The images have 1,001 pixels together, more than the 1,000 of a",
+        "1,001 pixels in total, .* at most 1,000",
     ):
       asyncio.run(service.caption([*ten, image(1, 1)], _OPTIONS))
 
@@ -85,7 +85,7 @@ class CaptionServiceTest(parameterized.TestCase):
       self.assertFalse(service.is_full)
       with self.assertRaises(batcher.FullError), service.room(5):
         pass
-    # A request that is larger is taken when it is alone.
+    # A larger request is accepted while it is the only one.
     with service.room(11):
       self.assertTrue(service.is_full)
     self.assertFalse(service.is_full)

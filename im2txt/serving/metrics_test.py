@@ -1,4 +1,4 @@
-"""Tests of the server's figures."""
+"""Tests of the metrics."""
 
 from absl.testing import absltest
 

@@ -1,9 +1,9 @@
 """ASGI middleware that limits, counts and labels requests.
 
-It limits the duration and the size of requests (whether or not they declare a
-size) and the number of concurrent ones, counts them, and adds headers to every
-answer. HEAD is answered as GET, without the body. Rejections have the form of
-all errors of the server.
+It limits the size of requests (whether or not they declare it), the time they
+take to arrive, and the number of concurrent ones; counts requests; and adds
+headers to every response. HEAD is handled as GET, without the body. Refusals
+have the format of all errors of the server.
 """
 
 import asyncio
@@ -20,9 +20,9 @@ from fastapi import responses
 from im2txt.serving import metrics
 from im2txt.serving import schemas
 
-# Of a request that its client broke off; nobody sees such an answer.
-BROKEN_OFF = 499
-# The page needs no more than these; what it shows of a picture is a blob.
+# The status, in the metrics, of a request whose client disconnected.
+DISCONNECTED = 499
+# All that the page needs; it shows pictures as blobs.
 _POLICY = "; ".join(
     [
         "default-src 'none'",
@@ -49,12 +49,12 @@ _HEADERS = [
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RequestLimits:
-  """Limits of requests as such.
+  """Limits of HTTP requests.
 
   Attributes:
-    max_body_bytes: The longest body.
-    body_secs: How long a body may take to arrive.
-    max_requests: The most requests with a body at a time.
+    max_body_bytes: Maximum size of a body, in bytes.
+    body_secs: How long a body may take to arrive, in seconds.
+    max_requests: Maximum number of concurrent requests with a body.
   """
 
   max_body_bytes: int = 32 * 2**20
@@ -65,20 +65,20 @@ class RequestLimits:
 def error(
     status: int, message: str, headers: Mapping[str, str] | None = None
 ) -> responses.JSONResponse:
-  """Returns an answer that says what went wrong."""
+  """Returns an error response."""
   return responses.JSONResponse(
       schemas.Error(message=message).model_dump(), status, headers
   )
 
 
 def busy() -> responses.JSONResponse:
-  """Returns the answer of an overloaded server, with Retry-After."""
+  """Returns the response of an overloaded server, with Retry-After."""
   message = "The server is busy; try again in a moment."
   return error(503, message, {"Retry-After": "1"})
 
 
 class RequestGuard:
-  """The middleware."""
+  """ASGI middleware that limits and counts requests and adds headers."""
 
   def __init__(
       self,
@@ -92,11 +92,13 @@ class RequestGuard:
     """Wraps an application.
 
     Args:
-      app: An ASGI application.
-      limits: The limits.
-      counts: Where to count requests.
-      paths: The application's paths, to be counted apart.
-      is_full: Whether requests with a body need not even be read.
+      app: The ASGI application.
+      limits: The limits of requests.
+      counts: The metrics in which to count requests.
+      paths: The application's paths, which are counted by path; all others are
+        counted together.
+      is_full: Function that returns whether to refuse requests with a body
+        without reading them.
     """
     self._app = app
     self._limits = limits
@@ -108,14 +110,14 @@ class RequestGuard:
   async def __call__(
       self, scope: dict[str, Any], receive: Callable, send: Callable
   ) -> None:
-    """Handles a request; see ASGI's specification."""
+    """Handles a request; see the ASGI specification."""
     if scope["type"] != "http":
       await self._app(scope, receive, send)
       return
     is_head = scope["method"] == "HEAD"
     if is_head:
       scope = {**scope, "method": "GET"}
-    status = BROKEN_OFF
+    status = DISCONNECTED
     start = time.perf_counter()
 
     async def send_with_headers(message: dict[str, Any]) -> None:
@@ -155,20 +157,20 @@ class RequestGuard:
     if self._num_requests >= self._limits.max_requests or self._is_full():
       return busy()
     length = dict(scope["headers"]).get(b"content-length", b"0")
-    # What is no number the server below us has refused.
+    # The HTTP server has already refused a length that is not a number.
     if int(length) > self._limits.max_body_bytes:
       return error(413, self._too_large())
     return None
 
   def _limited(self, receive: Callable) -> Callable:
-    """Receives a body, unless it is too long or takes too long."""
+    """Returns a `receive` that limits the size and the duration of the body."""
     deadline = asyncio.get_running_loop().time() + self._limits.body_secs
     num_bytes = 0
     is_whole = False
 
     async def limited() -> dict[str, Any]:
       nonlocal num_bytes, is_whole
-      if is_whole:  # What is still received is that the client has left.
+      if is_whole:  # The only message left is that the client disconnected.
         return await receive()
       try:
         async with asyncio.timeout_at(deadline):

@@ -1,4 +1,4 @@
-"""Tests of the guard before the application."""
+"""Tests of the middleware."""
 
 import asyncio
 
@@ -126,7 +126,7 @@ class RequestGuardTest(parameterized.TestCase):
         answer.json()["message"],
         "The server is busy; try again in a moment.",
     )
-    # Others than those with a body still are answered.
+    # Requests without a body are still handled.
     self.assertEqual(self._ask(guard, "GET", "/nowhere").status_code, 404)
 
   def test_too_many_at_a_time(self):

@@ -145,7 +145,7 @@ class PageBrowserTest(chromium_test_case.ChromiumTestCase):
         _file("b.png", b"text"),
     )
     self._await_errors(
-        "It is no picture that this browser can show.",
+        "Not a picture that this browser can show.",
         image_files.PROBLEM,
     )
     self.assertLen(self.texts(".best"), 0)
@@ -217,7 +217,7 @@ class PageBrowserTest(chromium_test_case.ChromiumTestCase):
     self.captioner.failure = RuntimeError("Out of order.")
     with self.assertLogs(level="ERROR"):
       self._choose((8, 6))
-      self._await_errors("The server failed; its log says why.")
+      self._await_errors("Internal error; the server's log has the details.")
     self.captioner.failure = None
     self.find(".action").click()
     self._await_captions("a 8 by 6.")

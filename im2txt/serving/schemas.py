@@ -1,7 +1,7 @@
-"""Schemas of the bodies of answers, from which OpenAPI's description is made.
+"""Schemas of response bodies, also for the OpenAPI description.
 
-`Predictions` is the answer of IBM's image caption service (MAX), so its clients
-work here too.
+`Predictions` is the response of IBM's image caption service (MAX), so its
+clients work with this server too.
 """
 
 import pydantic
@@ -10,14 +10,14 @@ from im2txt.inference import captions
 
 
 class Error(pydantic.BaseModel):
-  """What went wrong, in a sentence."""
+  """An error message."""
 
   status: str = "error"
   message: str
 
 
 class Prediction(pydantic.BaseModel):
-  """A caption; index "0" is the likeliest."""
+  """A caption; index "0" is the best one."""
 
   index: str
   caption: str
@@ -25,24 +25,25 @@ class Prediction(pydantic.BaseModel):
 
 
 class Predictions(pydantic.BaseModel):
-  """The captions of the one image of a request."""
+  """The captions of a single image."""
 
   status: str = "ok"
   predictions: list[Prediction]
 
 
 class Word(pydantic.BaseModel):
-  """A word and its probability, given the image and the words before it."""
+  """A word and its probability given the image and the previous words."""
 
   word: str
   probability: float
 
 
 class Caption(pydantic.BaseModel):
-  """A caption.
+  """A caption with its score and its words.
 
-  `score` is what captions are ranked by. `end_probability` is that of ending
-  after the last word; null if the caption came to its greatest length first.
+  Captions are ranked by `score`. `end_probability` is the probability of the
+  end-of-sentence word after the last word; null if the caption reached its
+  maximum length without one.
   """
 
   caption: str
@@ -54,21 +55,21 @@ class Caption(pydantic.BaseModel):
 
 
 class ImageAnswer(pydantic.BaseModel):
-  """An image's captions, the best first, or why there are none."""
+  """The captions of an image, the best first, or an error."""
 
   captions: list[Caption] = []
   error: str | None = None
 
 
 class Captions(pydantic.BaseModel):
-  """What came of each image, in the request's order."""
+  """The captions of all images, in the order of the request."""
 
   status: str = "ok"
   images: list[ImageAnswer]
 
 
 class Metadata(pydantic.BaseModel):
-  """What the server is, and what it takes."""
+  """A description of the model, and the server's limits."""
 
   id: str = "im2txt"
   name: str = "Show and Tell image caption generator"
@@ -89,13 +90,13 @@ class Metadata(pydantic.BaseModel):
 
 
 class Health(pydantic.BaseModel):
-  """Whether the server is well."""
+  """The status of a server that runs."""
 
   status: str = "ok"
 
 
-def predictions_of(found: list[captions.Caption]) -> Predictions:
-  """Returns the answer to a request of one image."""
+def predictions_of(image_captions: list[captions.Caption]) -> Predictions:
+  """Returns the response for the captions of a single image."""
   return Predictions(
       predictions=[
           Prediction(
@@ -103,13 +104,13 @@ def predictions_of(found: list[captions.Caption]) -> Predictions:
               caption=caption.sentence,
               probability=caption.probability,
           )
-          for index, caption in enumerate(found)
+          for index, caption in enumerate(image_captions)
       ]
   )
 
 
 def caption_of(caption: captions.Caption) -> Caption:
-  """Returns a caption with all that is known of it."""
+  """Returns the schema of a caption, with its score and its words."""
   return Caption(
       caption=caption.sentence,
       probability=caption.probability,

@@ -1,4 +1,4 @@
-"""Tests of the bodies of answers."""
+"""Tests of the schemas of responses."""
 
 from absl.testing import absltest
 from absl.testing import parameterized

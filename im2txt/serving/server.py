@@ -1,4 +1,4 @@
-"""Runs an application on a socket until a signal says to stop."""
+"""Runs an ASGI application on a socket until SIGINT or SIGTERM."""
 
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -13,14 +13,16 @@ from im2txt.runtime import stop_signals
 
 
 def bind(host: str, port: int) -> socket.socket:
-  """Returns a socket for `run`, so that a taken port fails at once.
+  """Returns a bound socket for `run`.
+
+  Bound before the model is loaded, so that a port in use fails at once.
 
   Args:
-    host: A name or address of this machine.
-    port: A port; with 0 the system chooses one.
+    host: A host name or address of this machine.
+    port: The port; 0 for any free one.
 
   Raises:
-    OSError: If the port is in use, or the like.
+    OSError: If the socket can't be bound, for instance as the port is in use.
   """
   try:
     family, kind, protocol, _, address = socket.getaddrinfo(
@@ -32,10 +34,10 @@ def bind(host: str, port: int) -> socket.socket:
       bound.bind(address)
       on_error.pop_all()
   except OSError as error:
-    # In one string, as these errors name no file.
+    # A single string, as there is no file name to give to OSError.
     raise OSError(
-        f"Can't listen on {host}, port {port}: {error.strerror}. Give another"
-        " --port; with 0 the system chooses one."
+        f"Can't listen on {host}, port {port}: {error.strerror}. Choose another"
+        " --port, or 0 for any free one."
     ) from error
   return bound
 
@@ -47,15 +49,15 @@ def run(
     on_start: Callable[[str], None],
     stop_secs: int,
 ) -> None:
-  """Answers requests until SIGINT or SIGTERM, then finishes what has begun.
+  """Serves until SIGINT or SIGTERM, then finishes the accepted requests.
 
   Args:
-    application: An ASGI application.
+    application: The ASGI application.
     bound: The socket to listen on; closed at the end.
-    on_start: Called with the server's URL when it listens.
-    stop_secs: How long what has begun may take when the server is to stop.
+    on_start: Function that is called with the server's URL once it listens.
+    stop_secs: How long to wait for accepted requests when stopping, in seconds.
   """
-  # It warns of each body that is no form; the client is told that.
+  # It would log each malformed form, which the client gets as an error.
   logging.getLogger("python_multipart").setLevel(logging.ERROR)
   config = uvicorn.Config(
       application,
@@ -72,10 +74,10 @@ def run(
 
 
 class _Server(uvicorn.Server):
-  """Uvicorn's server, but a signal to stop is no failure.
+  """A Uvicorn server whose exit status is 0 after SIGINT or SIGTERM.
 
-  Uvicorn's own raises the signal anew at the end, which would then be the exit
-  status. A second signal ends the process at once, whatever it is at.
+  Uvicorn itself raises the signal again at the end, so the process would be
+  killed by it. A second signal ends the process at once.
   """
 
   def __init__(self, config: uvicorn.Config, on_start: Callable[[str], None]):
@@ -85,9 +87,9 @@ class _Server(uvicorn.Server):
 
   @contextlib.contextmanager
   def capture_signals(self) -> Iterator[None]:
-    # What a second signal does; asyncio's own handler would cancel requests,
-    # and wait for the batch in work.
-    earlier = {
+    # The default handlers, for a second signal: asyncio's handler would cancel
+    # requests, and wait for the current batch.
+    previous = {
         caught: signal.signal(caught, signal.SIG_DFL)
         for caught in stop_signals.SIGNALS
     }
@@ -95,7 +97,7 @@ class _Server(uvicorn.Server):
       with stop_signals.catch() as self._stop:
         yield
     finally:
-      for caught, handler in earlier.items():
+      for caught, handler in previous.items():
         signal.signal(caught, handler)
 
   async def startup(self, sockets: list[socket.socket] | None = None) -> None:

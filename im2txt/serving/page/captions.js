@@ -1,16 +1,16 @@
-// Asks the server for captions of a picture.
+// Requests captions of a picture from the server.
 
 const MAX_TRIES = 10;
 
-/** Why there are no captions, in a sentence. */
+/** An error with a message for the user. */
 export class CaptionError extends Error {}
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
- * The captions of a picture, the best first.
+ * Returns the captions of a picture, the best first.
  *
- * A busy server is asked again when it says, a few times.
+ * If the server is busy, retries a few times, after its Retry-After.
  */
 export async function captionsOf(blob, options, {signal, onBusy}) {
   for (let tries = 1; ; tries++) {
@@ -46,7 +46,7 @@ async function captionsIn(response) {
   try {
     answer = await response.json();
   } catch {
-    // A proxy's own page, for example.
+    // The response of a proxy, for example.
     throw new CaptionError(`The server failed (status ${response.status}).`);
   }
   const error = response.ok ? answer.images[0].error : answer.message;

@@ -1,14 +1,14 @@
-// What is shown of a picture. Text is only ever set as text, never as HTML.
+// The card of a picture. Text is only ever set as text, never as HTML.
 
 const percent = new Intl.NumberFormat("en", {
   style: "percent",
   maximumSignificantDigits: 2,
 });
 
-// Captions of many words are unlikely, however good they are.
+// Long captions have small probabilities, however good they are.
 const LEAST_SHOWN = 1e-5;
 
-/** Makes an element; children are nodes or texts. */
+/** Creates an element; the children are nodes or strings. */
 function element(tag, attributes, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -18,7 +18,7 @@ function element(tag, attributes, ...children) {
   return made;
 }
 
-/** A bar that is filled to a share between 0 and 1. */
+/** Returns a bar, of which a share between 0 and 1 is filled. */
 function bar(share) {
   const filled = element("span", {});
   filled.style.setProperty("--share", `${100 * share}%`);
@@ -53,12 +53,12 @@ function wordsOf({words, end_probability: end}) {
   );
 }
 
-/** A caption as people write a sentence. */
+/** Returns a caption in the punctuation of a sentence. */
 function sentenceOf({caption}) {
   return caption.replace(/ ([.,!?;:])/g, "$1") || "Empty caption";
 }
 
-/** The captions, each with its words behind it; the first one's are open. */
+/** Returns the captions; each expands to its words, the first one at once. */
 function captionList(captions) {
   const likeliest = Math.max(...captions.map(({probability: p}) => p));
   return element(
@@ -89,7 +89,7 @@ function captionList(captions) {
   );
 }
 
-/** A picture's card: it waits, has captions, or an error. */
+/** The card of a picture, which is waiting, captioned or failed. */
 export class Card {
   /** Shows a file; `onRemove` and `onRetry` are called with the card. */
   constructor(file, {onRemove, onRetry}) {
@@ -142,7 +142,7 @@ export class Card {
     this.setAction(null);
   }
 
-  /** Shows captions; returns what is to be said of the picture. */
+  /** Shows captions; returns the text to announce to screen readers. */
   show(captions) {
     this.finish();
     const sentence = sentenceOf(captions[0]);
@@ -156,7 +156,7 @@ export class Card {
     return sentence;
   }
 
-  /** Shows why there are no captions. */
+  /** Shows an error. */
   fail(message) {
     this.finish();
     this.content.replaceChildren(element("p", {class: "error"}, message));
@@ -168,7 +168,7 @@ export class Card {
     this.node.removeAttribute("aria-busy");
   }
 
-  /** Has one button beside "Remove", or none. */
+  /** Shows one button beside "Remove", or none. */
   setAction(label, act) {
     this.foot.querySelector(".action")?.remove();
     if (!label) return;

@@ -1,16 +1,16 @@
-// The page: pictures come in, a card each, and are captioned a few at a time.
+// The page: each picture gets a card; a few are captioned at a time.
 
 import {CaptionError, captionsOf} from "./captions.js";
 import {Card} from "./cards.js";
 import {pictureOf} from "./pictures.js";
 
-// Enough for the server to batch; browsers make no more connections anyway.
+// Enough for the server to batch; browsers open no more connections anyway.
 const MAX_REQUESTS = 6;
 
 const byId = (id) => document.getElementById(id);
 const cards = new Set();
 const queue = [];
-// What stops a card's request, by card.
+// The AbortController of each request, by card.
 const running = new Map();
 
 function add(files) {
@@ -30,7 +30,7 @@ function enqueue(card) {
   work();
 }
 
-/** Has as many requests under way as there may be. */
+/** Starts requests, up to the maximum number of concurrent ones. */
 function work() {
   while (queue.length && running.size < MAX_REQUESTS) start(queue.shift());
   showStatus();
@@ -50,7 +50,7 @@ async function start(card) {
   } catch (error) {
     if (!signal.aborted) {
       const isKnown = error instanceof CaptionError;
-      const message = isKnown ? error.message : "The page failed at this.";
+      const message = isKnown ? error.message : "The page failed on this picture.";
       card.fail(message);
       say(card, message);
       if (!isKnown) throw error;
@@ -61,7 +61,7 @@ async function start(card) {
   }
 }
 
-/** Takes a card out of what is done or to be done. */
+/** Cancels the request of a card, or takes the card out of the queue. */
 function stop(card) {
   running.get(card)?.abort();
   running.delete(card);
@@ -100,7 +100,7 @@ function showStatus() {
   document.body.classList.toggle("filled", cards.size > 0);
 }
 
-/** Says a result to those who don't see it. */
+/** Announces a result to screen readers. */
 function say(card, text) {
   byId("said").textContent = `${card.file.name}: ${text}`;
 }
@@ -118,7 +118,7 @@ function listen() {
     document.body.classList.add("dragging");
   });
   addEventListener("dragleave", (event) => {
-    // Also when the pointer goes from one element to another.
+    // Also fires when the pointer moves between elements inside.
     if (!event.relatedTarget) document.body.classList.remove("dragging");
   });
   addEventListener("drop", (event) => {
@@ -153,5 +153,5 @@ async function describeModel() {
 
 listen();
 if (!navigator.onLine) showConnection();
-// Nice to know, but the page does without.
+// Optional: the page works without it.
 describeModel().catch(() => {});

@@ -1,4 +1,4 @@
-// Makes of a file what the server takes.
+// Converts files to formats and sizes that the server accepts.
 
 import {CaptionError} from "./captions.js";
 
@@ -9,13 +9,13 @@ const TYPES = [
   "image/gif",
   "image/bmp",
 ];
-// Larger files are mostly photographs as a camera made them, whose pixels are
-// far more than the model looks at.
+// Larger files are mostly photographs of cameras, with far more pixels than the
+// model uses.
 const MAX_BYTES = 1 << 20;
 const MAX_SIDE = 1600;
 const QUALITY = 0.92;
 
-/** What to send of a picture: a small file itself, else a JPEG. */
+/** Returns what to send for a picture: a small file itself, else a JPEG. */
 export async function pictureOf(file) {
   const isTaken = TYPES.includes(file.type);
   if (isTaken && file.size <= MAX_BYTES) return file;
@@ -23,9 +23,9 @@ export async function pictureOf(file) {
   try {
     bitmap = await createImageBitmap(file);
   } catch {
-    // The server says best what is wrong with what it should take.
+    // The server's error for such a file is more precise.
     if (isTaken) return file;
-    throw new CaptionError("It is no picture that this browser can show.");
+    throw new CaptionError("Not a picture that this browser can show.");
   }
   return reduced(bitmap);
 }
@@ -36,7 +36,7 @@ function reduced(bitmap) {
   canvas.width = Math.max(1, Math.round(scale * bitmap.width));
   canvas.height = Math.max(1, Math.round(scale * bitmap.height));
   const context = canvas.getContext("2d");
-  // JPEG has no transparency, which would become black.
+  // JPEG has no transparency; transparent pixels would become black.
   context.fillStyle = "white";
   context.fillRect(0, 0, canvas.width, canvas.height);
   context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
