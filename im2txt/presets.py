@@ -7,6 +7,7 @@ name has the default, which is the released configuration.
 from collections.abc import Callable
 import inspect
 import textwrap
+from typing import Any
 
 # An Inception v3 of a quarter of the width, that sees 107 of 124 pixels. It is
 # trained for minutes, not weeks, so its moving averages must follow faster.
@@ -21,7 +22,7 @@ QUICKSTART_ENCODER = {
 }
 
 
-def original() -> dict[str, object]:
+def original() -> dict[str, Any]:
   r"""The released code's training, a million steps and two million more.
 
   bazel-bin/im2txt/train --preset=original \
@@ -34,7 +35,7 @@ def original() -> dict[str, object]:
   return {}
 
 
-def paper2016() -> dict[str, object]:
+def paper2016() -> dict[str, Any]:
   r"""What the paper (arXiv 1609.06647, section 5) adds to that.
 
   Scheduled sampling, and fine-tuning after 500,000 steps, for 100,000 more.
@@ -56,7 +57,7 @@ def paper2016() -> dict[str, object]:
   }
 
 
-def cpu_small() -> dict[str, object]:
+def cpu_small() -> dict[str, Any]:
   r"""A model of half the size, for a few processor cores and some hours.
 
   Adam, larger batches of captions of like length, from cached features alone.
@@ -77,7 +78,7 @@ def cpu_small() -> dict[str, object]:
   }
 
 
-def quickstart() -> dict[str, object]:
+def quickstart() -> dict[str, Any]:
   r"""The quickstart's: a world of 17 words, and a small encoder of its own.
 
   bazel-bin/im2txt/train --preset=quickstart \
@@ -103,15 +104,10 @@ def quickstart() -> dict[str, object]:
   }
 
 
-PRESETS: dict[str, Callable[[], dict[str, object]]] = {
+PRESETS: dict[str, Callable[[], dict[str, Any]]] = {
     preset.__name__: preset
     for preset in (original, paper2016, cpu_small, quickstart)
 }
-
-
-def overrides(name: str) -> str:
-  """A preset in the form of `configuration.apply_overrides`."""
-  return ",".join(f"{f}={value}" for f, value in PRESETS[name]().items())
 
 
 def describe() -> str:

@@ -1,5 +1,6 @@
 """Tests of the presets."""
 
+import dataclasses
 import re
 
 from absl.testing import absltest
@@ -10,10 +11,10 @@ from im2txt import presets
 
 
 def _configs(name):
-  return configuration.apply_overrides(
+  return configuration.replace(
       configuration.ModelConfig(),
       configuration.TrainingConfig(),
-      presets.overrides(name),
+      presets.PRESETS[name](),
   )
 
 
@@ -25,17 +26,24 @@ class PresetsTest(parameterized.TestCase):
         _configs("original"),
     )
 
-  def test_paper2016_changes_the_sampling_alone(self):
+  def test_paper2016_changes_only_the_sampling(self):
     model, training = _configs("paper2016")
     self.assertEqual(configuration.ModelConfig(), model)
     self.assertEqual("inverse_sigmoid", training.scheduled_sampling)
     self.assertEqual("SGD", training.optimizer)
 
-  def test_values_that_are_not_strings(self):
+  def test_values_of_both_configurations(self):
     model, training = _configs("quickstart")
     self.assertEqual(32, model.vocab_size)
     self.assertEqual(0.25, model.inception_depth_multiplier)
     self.assertEqual(1e-5, training.train_inception_learning_rate)
+
+  @parameterized.parameters(*presets.PRESETS)
+  def test_values_are_valid(self, name):
+    values = {}
+    for config in _configs(name):
+      values.update(dataclasses.asdict(config))
+    self.assertContainsSubset(presets.PRESETS[name](), values)
 
   @parameterized.parameters(*presets.PRESETS)
   def test_each_has_its_command(self, name):

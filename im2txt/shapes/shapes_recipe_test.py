@@ -50,10 +50,13 @@ class ShapesRecipeTest(absltest.TestCase):
       if overrides is None or command.flags.get("train_inception"):
         continue
       preset = command.flags.get("preset", "original")
-      model, training = configuration.apply_overrides(
+      model, training = configuration.replace(
           configuration.ModelConfig(),
           configuration.TrainingConfig(),
-          f"{presets.overrides(preset)},{overrides}",
+          {
+              **presets.PRESETS[preset](),
+              **configuration.parse_overrides(overrides),
+          },
       )
       self.assertEqual(model.image_height, 107)
       # The user's come last.

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import contextlib
 import dataclasses
-import os
 from pathlib import Path
+from typing import Any
 from typing import NamedTuple
 
 from absl import logging
@@ -47,84 +47,74 @@ _Configs = tuple[configuration.ModelConfig, configuration.TrainingConfig]
 def load_configuration(
     train_dir: str,
     *,
-    preset: str = "",
-    overrides: str = "",
-    data_fields: Mapping[str, int] | None = None,
+    preset: str | None,
+    overrides: Mapping[str, Any],
+    data_fields: Mapping[str, int],
 ) -> _Configs:
-  """Returns the folder's configuration, or a preset's, with the overrides.
+  """Returns the configuration of a run, which may be new or resumed.
+
+  A value of a new run comes from `overrides`, or else from the preset, from
+  `data_fields` or from the defaults, in this order. A value of a resumed run
+  comes from `overrides`, or else from the saved configuration.
 
   Args:
     train_dir: The folder of the run, which need not exist.
-    preset: The name of a preset for a new run; the default configuration if
-      empty. A resumed run has its own: a preset may then be given if it
-      agrees, so that the same command resumes.
-    overrides: As for `configuration.apply_overrides`.
-    data_fields: Fields that a new run takes from its data set, unless the
-      preset or the overrides set them; see `dataset_facts.config_fields`.
+    preset: Name of a preset; None for none. The values of a resumed run must
+      agree with it, except for `overrides`, so that the command that started a
+      run also resumes it.
+    overrides: Values by field; see `configuration.parse_overrides`.
+    data_fields: Values by field that describe the data set; see
+      `dataset_facts.config_fields`.
 
   Returns:
-    The model's and the training configuration.
+    The model and the training configuration.
 
   Raises:
-    ValueError: If the folder's configuration can't be used or contradicts the
-      preset, or the overrides are not right.
+    ValueError: If the saved configuration is not valid or contradicts the
+      preset, or if one of `overrides` is not valid.
   """
   saved = saved_config.load(train_dir)
-  is_new = _is_new(train_dir)
-  if is_new and data_fields:
-    given = {part.partition("=")[0].strip() for part in overrides.split(",")}
-    given.update(presets.PRESETS[preset]() if preset else ())
-    taken = {f: v for f, v in data_fields.items() if f not in given}
-    if taken:
-      text = ",".join(f"{field}={value}" for field, value in taken.items())
-      logging.info("The data set says: %s", text)
-      saved = configuration.apply_overrides(*saved, text)
-  if not preset:
-    return configuration.apply_overrides(*saved, overrides)
-  preset_overrides = presets.overrides(preset)
-  if not is_new:
-    configs = configuration.apply_overrides(*saved, overrides)
-    expected = configuration.apply_overrides(
-        *saved, f"{preset_overrides},{overrides}"
-    )
-    _check_same(configs, expected, preset=preset, train_dir=train_dir)
-    return configs
-  return configuration.apply_overrides(
-      *saved, f"{preset_overrides},{overrides}"
-  )
+  preset_values = presets.PRESETS[preset]() if preset else {}
+  if _is_new(train_dir):
+    values = {**preset_values, **overrides}
+    from_data = {f: v for f, v in data_fields.items() if f not in values}
+    if from_data:
+      text = ", ".join(f"{field}={value}" for field, value in from_data.items())
+      logging.info("Configuration from the data set: %s", text)
+    return configuration.replace(*saved, {**from_data, **values})
+  expected = {f: v for f, v in preset_values.items() if f not in overrides}
+  _check_preset(saved, expected, preset=preset, train_dir=train_dir)
+  return configuration.replace(*saved, overrides)
 
 
 def _is_new(folder: str) -> bool:
   """Returns whether a folder has neither a configuration nor a checkpoint."""
-  config_file = os.path.join(folder, saved_config.CONFIG_FILE)
-  if tf.io.gfile.exists(config_file):
+  if saved_config.exists(folder):
     return False
   return checkpoint_paths.find_latest(folder) is None
 
 
-def _check_same(
-    configs: _Configs, expected: _Configs, *, preset: str, train_dir: str
+def _check_preset(
+    saved: _Configs,
+    expected: Mapping[str, Any],
+    *,
+    preset: str | None,
+    train_dir: str,
 ) -> None:
-  ours, theirs = map(_values, (configs, expected))
+  """Raises a ValueError if saved values differ from those of a preset."""
+  model, training = saved
+  actual = {**dataclasses.asdict(model), **dataclasses.asdict(training)}
   differences = [
-      f"{name}={ours[name]}, not {theirs[name]}"
-      for name in ours
-      if ours[name] != theirs[name]
+      f"{field} is {actual[field]}, not {value}"
+      for field, value in expected.items()
+      if actual[field] != value
   ]
   if differences:
     raise ValueError(
-        f"The run in {train_dir} was begun with"
-        f" {'; '.join(differences)} as of --preset={preset}. Leave the preset"
-        " out to go on with it, or choose another --train_dir."
+        f"The run in {train_dir} contradicts --preset={preset}:"
+        f" {'; '.join(differences)}. Omit --preset to resume the run, or choose"
+        " another --train_dir."
     )
-
-
-def _values(configs: _Configs) -> dict[str, object]:
-  return {
-      name: value
-      for config in configs
-      for name, value in dataclasses.asdict(config).items()
-  }
 
 
 class Phase(NamedTuple):
@@ -248,8 +238,8 @@ def _train(
   first = parts[0]
   model_config, training_config = load_configuration(
       run.train_dir,
-      preset=run.preset or "",
-      overrides=run.config_overrides,
+      preset=run.preset,
+      overrides=configuration.parse_overrides(run.config_overrides),
       data_fields=dataset_facts.config_fields(
           first.files, are_features=first.are_features
       ),

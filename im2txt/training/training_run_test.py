@@ -388,80 +388,79 @@ class StopTest(tf.test.TestCase):
     self.assertEqual(143, request.exit_status)
 
 
-class RunConfigurationTest(parameterized.TestCase, tf.test.TestCase):
+class LoadConfigurationTest(parameterized.TestCase, tf.test.TestCase):
 
   def setUp(self):
     super().setUp()
     self.dir = os.path.join(self.create_tempdir().full_path, "train")
 
-  def _begin(self, **arguments):
-    configs = training_run.load_configuration(self.dir, **arguments)
+  def _load(self, preset=None, data_fields=(), **overrides):
+    return training_run.load_configuration(
+        self.dir,
+        preset=preset,
+        overrides=overrides,
+        data_fields=dict(data_fields),
+    )
+
+  def _start(self, *args, **overrides):
+    configs = self._load(*args, **overrides)
     os.makedirs(self.dir, exist_ok=True)
     saved_config.save(self.dir, *configs)
     return configs
 
-  def test_default(self):
+  def test_defaults(self):
     self.assertEqual(
         (configuration.ModelConfig(), configuration.TrainingConfig()),
-        training_run.load_configuration(self.dir),
+        self._load(),
     )
 
   @parameterized.named_parameters(
-      ("default", "", "", (9, 30)),
-      ("other_overrides", "", "batch_size=7", (9, 30)),
-      ("own_size", "", "vocab_size=11", (11, 30)),
-      ("own_number", "", "seed=1, num_examples_per_epoch=5", (9, 5)),
-      ("preset", "cpu_small", "", (9, 30)),
-      ("preset_with_a_size", "quickstart", "", (32, 30)),
+      ("defaults", None, {}, (9, 30)),
+      ("other_overrides", None, {"batch_size": 7}, (9, 30)),
+      ("overridden_size", None, {"vocab_size": 11}, (11, 30)),
+      ("overridden_number", None, {"num_examples_per_epoch": 5}, (9, 5)),
+      ("preset", "cpu_small", {}, (9, 30)),
+      ("preset_with_a_size", "quickstart", {}, (32, 30)),
   )
-  def test_new_run_takes_fields_of_the_data_set(self, preset, given, expected):
+  def test_new_run_has_values_of_the_data_set(self, preset, given, expected):
     fields = {"vocab_size": 9, "num_examples_per_epoch": 30}
-    arguments = {"preset": preset, "overrides": given, "data_fields": fields}
     with self.assertLogs("absl", "INFO") as logs:
-      model, training = self._begin(**arguments)
-    self.assertIn("The data set says:", logs.output[0])
+      model, training = self._start(preset, fields, **given)
+    self.assertIn("Configuration from the data set:", logs.output[0])
     self.assertEqual(
         expected, (model.vocab_size, training.num_examples_per_epoch)
     )
-    # A run that resumes has its own.
-    arguments["data_fields"] = {"vocab_size": 8, "num_examples_per_epoch": 3}
-    self.assertEqual(
-        (model, training),
-        training_run.load_configuration(self.dir, **arguments),
-    )
+    # A resumed run keeps its own values.
+    fields = {"vocab_size": 8, "num_examples_per_epoch": 3}
+    self.assertEqual((model, training), self._load(preset, fields, **given))
 
-  def test_overrides_go_above_the_preset(self):
-    model, training = self._begin(
-        preset="cpu_small", overrides="batch_size=7,seed=3"
-    )
+  def test_overrides_take_precedence_over_the_preset(self):
+    model, training = self._start("cpu_small", batch_size=7, seed=3)
     self.assertEqual((7, 256), (model.batch_size, model.num_lstm_units))
     self.assertEqual(("adam", 3), (training.optimizer, training.seed))
 
   @parameterized.named_parameters(
-      ("the_same", "cpu_small", "batch_size=7"),
-      ("without_preset", "", ""),
-      ("with_another_rate", "cpu_small", "batch_size=7,seed=4"),
+      ("same_command", "cpu_small", {"batch_size": 7}),
+      ("without_preset", None, {}),
+      ("with_another_override", "cpu_small", {"batch_size": 7, "seed": 4}),
   )
-  def test_goes_on_with(self, preset, overrides):
-    self._begin(preset="cpu_small", overrides="batch_size=7")
-    model, training = training_run.load_configuration(
-        self.dir, preset=preset, overrides=overrides
-    )
+  def test_resumes(self, preset, overrides):
+    self._start("cpu_small", batch_size=7)
+    model, training = self._load(preset, **overrides)
     self.assertEqual((7, 256), (model.batch_size, model.num_lstm_units))
     self.assertEqual("adam", training.optimizer)
+    self.assertEqual(overrides.get("seed", 12345), training.seed)
 
   @parameterized.named_parameters(
-      ("other", "quickstart", "", "vocab_size=12000, not 32; "),
-      ("overridden", "cpu_small", "", "with batch_size=7, not 64 as of"),
+      ("other_preset", "quickstart", "vocab_size is 12000, not 32; "),
+      ("overridden", "cpu_small", "cpu_small: batch_size is 7, not 64. Omit"),
   )
-  def test_contradicts(self, preset, overrides, message):
-    self._begin(preset="cpu_small", overrides="batch_size=7")
+  def test_preset_that_contradicts(self, preset, message):
+    self._start("cpu_small", batch_size=7)
     with self.assertRaisesRegex(ValueError, message):
-      training_run.load_configuration(
-          self.dir, preset=preset, overrides=overrides
-      )
+      self._load(preset)
 
-  def test_folder_that_has_only_a_checkpoint_is_not_new(self):
+  def test_folder_with_a_checkpoint_only_is_not_new(self):
     os.makedirs(self.dir)
     tf.raw_ops.SaveV2(
         prefix=os.path.join(self.dir, "model.ckpt-5"),
@@ -469,8 +468,8 @@ class RunConfigurationTest(parameterized.TestCase, tf.test.TestCase):
         shape_and_slices=[""],
         tensors=[tf.constant(5)],
     )
-    with self.assertRaisesRegex(ValueError, "was begun with"):
-      training_run.load_configuration(self.dir, preset="cpu_small")
+    with self.assertRaisesRegex(ValueError, "contradicts --preset=cpu_small"):
+      self._load("cpu_small")
 
 
 if __name__ == "__main__":
