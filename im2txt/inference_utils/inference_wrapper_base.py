@@ -22,6 +22,9 @@ import numpy as np
 import tensorflow as tf
 
 from im2txt import configuration
+from im2txt.checkpointing import checkpoint_paths
+from im2txt.checkpointing import checkpoints
+from im2txt.inference import frozen_graph
 from im2txt.runtime import home_folder
 
 
@@ -41,8 +44,8 @@ class InferenceWrapperBase(abc.ABC):
   ) -> RestorableModel:
     """Builds the model, with initial values."""
 
-  def use_graph(self, graph: Any) -> None:
-    """Uses a `FrozenGraph` as the model, in place of `build_model`."""
+  def use_graph(self, graph: frozen_graph.FrozenGraph) -> None:
+    """Uses a frozen graph as the model, instead of `build_model`."""
     raise NotImplementedError(f"{type(self).__name__} takes no graphs.")
 
   @abc.abstractmethod
@@ -89,10 +92,6 @@ class InferenceWrapperBase(abc.ABC):
     Raises:
       FileNotFoundError: If the checkpoint does not exist.
     """
-    # Imported here, as in `build_graph_from_proto` and `restore`: this class is
-    # the original's interface, on top of the packages that implement it.
-    from im2txt.checkpointing import checkpoint_paths
-
     path = checkpoint_paths.find(home_folder.expand(checkpoint_path))
     logging.info("Building model.")
     model = self.build_model(model_config)
@@ -122,9 +121,6 @@ class InferenceWrapperBase(abc.ABC):
     Raises:
       FileNotFoundError: If the checkpoint does not exist.
     """
-    from im2txt.checkpointing import checkpoint_paths
-    from im2txt.inference import frozen_graph
-
     del saver_def_file
     graph_def_file = home_folder.expand(graph_def_file)
     checkpoint_path = home_folder.expand(checkpoint_path)
@@ -144,8 +140,6 @@ def restore(
     checkpoint: The path of the checkpoint, without suffix.
     averaged: Whether to restore moving averages where the checkpoint has them.
   """
-  from im2txt.checkpointing import checkpoints
-
   logging.info("Loading model from checkpoint: %s", checkpoint)
   checkpoints.restore(
       model.checkpoint_variables(),
