@@ -47,13 +47,11 @@ batch_size is that of a step, whatever the number of devices. Only the chief
 writes and logs; all read --train_dir, which they share.
 """
 
-import dataclasses
-from typing import Any
-
 from absl import app
 from absl import flags
 
 from im2txt import common_flags
+from im2txt import configuration
 from im2txt import presets
 from im2txt.runtime import program
 
@@ -167,7 +165,7 @@ _SLURM_PORT = flags.DEFINE_integer(
 _SCHEDULED_SAMPLING = flags.DEFINE_enum(
     "scheduled_sampling",
     None,
-    ["off", "linear", "exponential", "inverse_sigmoid"],
+    list(configuration.SAMPLING_SCHEDULES),
     "How the share of words that are drawn from the model's own predictions,"
     " instead of taken from the caption, grows with the steps; the fields"
     " scheduled_sampling_* of the configuration say how fast. By default as the"
@@ -197,15 +195,30 @@ def main(argv: list[str]) -> int:
   program.import_tensorflow()
   from im2txt.training import training_run
 
-  values: dict[str, Any] = {
-      field.name: flags.FLAGS[field.name].value
-      for field in dataclasses.fields(training_run.Run)
-  }
-  if _SCHEDULED_SAMPLING.value:
-    values[
-        "config_overrides"
-    ] += f",scheduled_sampling={_SCHEDULED_SAMPLING.value}"
-  return training_run.train(training_run.Run(**values))
+  return training_run.train(
+      training_run.Run(
+          train_dir=_TRAIN_DIR.value,
+          input_file_pattern=_INPUT_FILE_PATTERN.value,
+          input_feature_pattern=_INPUT_FEATURE_PATTERN.value,
+          allow_missing_shards=_ALLOW_MISSING_SHARDS.value,
+          inception_checkpoint_file=_INCEPTION_CHECKPOINT_FILE.value,
+          train_inception=_TRAIN_INCEPTION.value,
+          train_inception_after_steps=_TRAIN_INCEPTION_AFTER_STEPS.value,
+          number_of_steps=_NUMBER_OF_STEPS.value,
+          log_every_n_steps=_LOG_EVERY_N_STEPS.value,
+          objective=_OBJECTIVE.value,
+          vocab_file=_VOCAB_FILE.value,
+          preset=_PRESET.value,
+          config_overrides=_CONFIG_OVERRIDES.value,
+          scheduled_sampling=_SCHEDULED_SAMPLING.value,
+          mixed_precision=_MIXED_PRECISION.value,
+          jit_compile=_JIT_COMPILE.value,
+          distribution=_DISTRIBUTION.value,
+          shard_by_record=_SHARD_BY_RECORD.value,
+          cluster_timeout_secs=_CLUSTER_TIMEOUT_SECS.value,
+          slurm_port=_SLURM_PORT.value,
+      )
+  )
 
 
 def _check_flags() -> None:

@@ -115,6 +115,15 @@ class TrainTest(parameterized.TestCase, tf.test.TestCase):
           "The run in ",
       ),
       (
+          "sampling",
+          None,
+          [
+              "--config_overrides=scheduled_sampling=off",
+              "--scheduled_sampling=linear",
+          ],
+          "--scheduled_sampling=linear contradicts scheduled_sampling=off in",
+      ),
+      (
           "inception",
           None,
           ["--inception_checkpoint_file=/no/inception.ckpt"],

@@ -197,6 +197,7 @@ class Run:
   vocab_file: str
   preset: str | None
   config_overrides: str
+  scheduled_sampling: str | None
   mixed_precision: str
   jit_compile: str
   distribution: str
@@ -239,7 +240,7 @@ def _train(
   model_config, training_config = load_configuration(
       run.train_dir,
       preset=run.preset,
-      overrides=configuration.parse_overrides(run.config_overrides),
+      overrides=_overrides(run),
       data_fields=dataset_facts.config_fields(
           first.files, are_features=first.are_features
       ),
@@ -289,6 +290,21 @@ def _train(
       train_dir=run.train_dir,
       log_every_n_steps=run.log_every_n_steps,
   )
+
+
+def _overrides(run: Run) -> dict[str, Any]:
+  """Returns the values of the configuration that flags set, by field."""
+  overrides = configuration.parse_overrides(run.config_overrides)
+  if run.scheduled_sampling:
+    schedule = overrides.setdefault(
+        "scheduled_sampling", run.scheduled_sampling
+    )
+    if schedule != run.scheduled_sampling:
+      raise ValueError(
+          f"--scheduled_sampling={run.scheduled_sampling} contradicts"
+          f" scheduled_sampling={schedule} in --config_overrides."
+      )
+  return overrides
 
 
 def _uses_xla(run: Run) -> bool:

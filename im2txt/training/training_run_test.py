@@ -62,6 +62,7 @@ class TrainingRunTestCase(parameterized.TestCase, tf.test.TestCase):
             "vocab_file": "",
             "preset": None,
             "config_overrides": "",
+            "scheduled_sampling": None,
             "mixed_precision": "float32",
             "jit_compile": "auto",
             "distribution": "off",
@@ -128,6 +129,35 @@ class TrainingRunTest(TrainingRunTestCase):
     self.assertTrue(options.jit_compile)
     self.assertTrue(options.must_compile)
     self.assertIsNone(options.objective)
+
+  @parameterized.parameters(
+      (None, "", "off"),
+      (None, "scheduled_sampling=linear", "linear"),
+      ("linear", "seed=3", "linear"),
+      ("linear", "scheduled_sampling=linear", "linear"),
+  )
+  def test_scheduled_sampling(self, flag, overrides, expected):
+    self._train(
+        input_file_pattern=self.pairs,
+        scheduled_sampling=flag,
+        config_overrides=overrides,
+    )
+    with mock.patch.object(training_loop, "TrainingLoop") as made:
+      self.make_loop(False)
+    training = made.call_args.kwargs["training_config"]
+    self.assertEqual(expected, training.scheduled_sampling)
+
+  def test_flag_that_contradicts_an_override(self):
+    with self.assertRaisesWithLiteralMatch(
+        ValueError,
+        "--scheduled_sampling=linear contradicts scheduled_sampling=off in"
+        " --config_overrides.",
+    ):
+      self._train(
+          input_file_pattern=self.pairs,
+          scheduled_sampling="linear",
+          config_overrides="scheduled_sampling=off",
+      )
 
   @parameterized.parameters(
       ("auto", 1, {}, True),
