@@ -1,13 +1,13 @@
-r"""Trains an image encoder to see labelled things.
+r"""Trains an image encoder on labelled images.
 
     bazel-bin/im2txt/pretrain_encoder \
       --labels_file=scenes/labels.json --output_dir=encoder \
       --number_of_steps=1000 \
       --config_overrides=inception_depth_multiplier=0.25,...
 
-Where ImageNet's encoder is of no use, as for the quickstart's small drawings,
-the checkpoint written here is what to give to `cache_image_features` and
-`train` as --inception_checkpoint_file. `labels.json` says what there is to see:
+Use it where the ImageNet encoder does not fit the images, as for the small
+drawings of the quickstart. Pass the checkpoint to `cache_image_features` and
+`train` as --inception_checkpoint_file. The format of `labels.json`:
 
     {"weights": {"cat": 1.0, "dog": 1.0},
      "images": [{"file_name": "images/1.jpg", "labels": ["dog"]}, ...]}
@@ -21,30 +21,31 @@ from im2txt.runtime import program
 from im2txt.runtime import progress
 
 _LABELS_FILE = flags.DEFINE_string(
-    "labels_file", "", "JSON file of images and their labels."
+    "labels_file", "", "JSON file of images, their labels and label weights."
 )
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", "", "Folder to write the checkpoint to."
 )
 _NUMBER_OF_STEPS = flags.DEFINE_integer(
-    "number_of_steps", 1000, "How many steps to train.", lower_bound=1
+    "number_of_steps", 1000, "Number of training steps.", lower_bound=1
 )
 _CONFIG_OVERRIDES = flags.DEFINE_string(
     "config_overrides",
     "",
-    "Changes to the configuration, whose optimizer is adam here with the rate"
-    " 0.003. A wrong name lists all the fields.",
+    "Overrides of the configuration, such as batch_size=16. The defaults here"
+    " include optimizer=adam,initial_learning_rate=0.003. An unknown field is"
+    " an error that lists all fields.",
 )
 
-# How many steps the figures of the progress bar are means of, roughly.
+# Number of steps over which the progress bar's metrics are averaged, roughly.
 _SMOOTHING = 20
 
 
 def main(argv: list[str]) -> None:
-  """Trains an encoder as the flags say."""
+  """Trains an encoder as configured by the flags."""
   del argv
   program.require(_LABELS_FILE, _OUTPUT_DIR)
-  # Here, so that --help and wrong flags need not wait for TensorFlow.
+  # Imported here, so that --help and flag errors don't wait for TensorFlow.
   program.import_tensorflow()
   import tensorflow as tf
 
@@ -81,7 +82,7 @@ def main(argv: list[str]) -> None:
       loss = kept * loss + (1 - kept) * float(metrics.loss)
       share_right = kept * share_right + (1 - kept) * float(metrics.share_right)
       bar.set_postfix_str(
-          f"loss {loss:.2f}, {share_right:.0%} read right", refresh=False
+          f"loss {loss:.2f}, {share_right:.0%} right", refresh=False
       )
       bar.update()
   tf.io.gfile.makedirs(_OUTPUT_DIR.value)

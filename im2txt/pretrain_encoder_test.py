@@ -70,7 +70,7 @@ class PretrainEncoderTest(tf.test.TestCase):
 
   def test_no_images(self):
     self._write_labels([])
-    with self.assertRaisesRegex(ValueError, "labels.json names no image"):
+    with self.assertRaisesRegex(ValueError, "labels.json has no images"):
       self._run()
 
 
@@ -80,7 +80,7 @@ class FlagsTest(parameterized.TestCase):
     ran = programs.run("pretrain_encoder", "--help")
     self.assertEqual(0, ran.returncode)
     self.assertIn('"labels": ["dog"]', ran.stdout)
-    self.assertIn("--number_of_steps: How many steps to train.", ran.stdout)
+    self.assertIn("--number_of_steps: Number of training steps.", ran.stdout)
 
   @parameterized.parameters(
       (["--output_dir=x"], "--labels_file is required."),

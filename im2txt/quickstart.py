@@ -1,15 +1,15 @@
-r"""Shows all of im2txt at work in minutes, without a data set.
+r"""Runs all of im2txt in minutes, without a data set.
 
     ./bazelw run //im2txt:quickstart
 
-Draws a small world of coloured shapes, trains a small model on it, and lets it
-describe scenes with pairs of objects that it never saw together, by the very
-programs that MSCOCO goes through. Each command is shown before it runs. At the
-end there is a page to open in a browser, logs for TensorBoard, and the share of
-the held-out scenes that are described right to the word.
+Draws scenes of coloured shapes, trains a small model on them, and captions
+held-out scenes, with pairs of objects that are never together in a training
+scene. It runs the same programs as for MSCOCO, and prints each command first.
+The results are an HTML page, logs for TensorBoard, and the share of held-out
+scenes whose caption is right word for word.
 
-When it is interrupted, the same command resumes at the stage it was in. What
-is finished already is not done again; --start_anew deletes it.
+After an interruption, the same command resumes at the interrupted stage.
+Finished stages are not run again, unless --start_anew deletes their output.
 """
 
 import os
@@ -24,51 +24,51 @@ from im2txt.shapes import shapes_recipe
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir",
     "~/im2txt_quickstart",
-    "Folder to write everything to, 100 MB in all.",
+    "Folder for all output, about 100 MB.",
 )
 _SCENES = flags.DEFINE_integer(
     "scenes",
     shapes_recipe.Recipe.num_scenes,
-    "How many scenes to draw.",
+    "Number of scenes to draw.",
     lower_bound=120,
 )
 _SEED = flags.DEFINE_integer(
     "seed",
     shapes_recipe.Recipe.seed,
-    "Of the scenes and of all training.",
+    "Seed of the scenes and of all training.",
     lower_bound=0,
 )
 _ENCODER_STEPS = flags.DEFINE_integer(
     "encoder_steps",
     shapes_recipe.Recipe.encoder_steps,
-    "Steps to train the encoder.",
+    "Number of steps to train the encoder.",
     lower_bound=1,
 )
 _DECODER_STEPS = flags.DEFINE_integer(
     "decoder_steps",
     shapes_recipe.Recipe.decoder_steps,
-    "Steps of phase 1.",
+    "Number of steps of phase 1, which trains the decoder.",
     lower_bound=1,
 )
 _FINE_TUNING_STEPS = flags.DEFINE_integer(
     "fine_tuning_steps",
     shapes_recipe.Recipe.fine_tuning_steps,
-    "Steps of phase 2, after those.",
+    "Number of further steps of phase 2, which trains both.",
     lower_bound=1,
 )
 _CONFIG_OVERRIDES = flags.DEFINE_string(
     "config_overrides",
     "",
-    "Further changes to the configuration of encoder and model, such as"
-    " batch_size=16.",
+    "Further overrides of the configuration of the encoder and the model, such"
+    " as batch_size=16.",
 )
 _START_ANEW = flags.DEFINE_boolean(
-    "start_anew", False, "Whether to delete what an earlier run wrote."
+    "start_anew", False, "Whether to delete the output of an earlier run first."
 )
 
 
 def main(argv: list[str]) -> None:
-  """Runs all stages that are not finished yet, and shows the results."""
+  """Runs the stages that are not finished, and prints the results."""
   del argv
   program.exit_on_sigterm()
   recipe = shapes_recipe.Recipe(
@@ -82,19 +82,13 @@ def main(argv: list[str]) -> None:
   )
   if _START_ANEW.value:
     _delete_earlier_run(recipe.folder)
-  journal = shapes_recipe.Journal(recipe.folder, recipe.settings())
-  (recipe.folder / "results").mkdir(exist_ok=True)
-  all_stages = recipe.all_stages()
   print(f"Everything is written to {recipe.folder}.")
-  for number, stage in enumerate(all_stages, 1):
-    print(f"\n[{number}/{len(all_stages)}] {stage.title}", flush=True)
-    if not journal.run(stage):
-      print("  was finished before.")
-  _show_results(recipe, sum(journal.seconds.values()))
+  seconds = shapes_recipe.run(recipe.folder, recipe.settings(), recipe.stages())
+  _show_results(recipe, sum(seconds.values()))
 
 
 def _output_dir() -> pathlib.Path:
-  """Returns the flag's folder, relative to where `bazel run` was called."""
+  """Returns the absolute output folder; under `bazel run`, from its cwd."""
   start = os.environ.get("BUILD_WORKING_DIRECTORY", "")
   return pathlib.Path(start, _OUTPUT_DIR.value).absolute()
 
@@ -106,14 +100,14 @@ def _delete_earlier_run(folder: pathlib.Path) -> None:
 
 
 def _show_results(recipe: shapes_recipe.Recipe, seconds: float) -> None:
-  figures = recipe.results().figures()
+  figures = recipe.figures()
   figures["time"] = f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
   width = max(map(len, figures))
   print("\nScenes with pairs of objects never seen together in training:\n")
   for name, value in figures.items():
     print(f"  {name.ljust(width)}  {value}")
   tensorboard = shapes_recipe.Command(
-      "tensorboard_main", {"logdir": recipe.model_dir}
+      "tensorboard_main", [f"--logdir={recipe.folder}/model"]
   )
   caption = recipe.caption("/path/to/your/picture.jpg")
   print(f"""
@@ -121,16 +115,16 @@ Pictures with their captions, to open in a browser:
 
   {recipe.folder / "report" / "index.html"}
 
-What training logged, in TensorBoard:
+The logs of training, in TensorBoard:
 
-  {tensorboard.shown()}
+  {tensorboard}
 
-What next? Let the model describe a picture of your own. All it knows is this
-world of shapes, and it will say so:
+What next? Caption a picture of your own. The model knows shapes only, so its
+captions mention nothing else:
 
-  {caption.shown()}
+  {caption}
 
-For a model of photographs, get MSCOCO and train on it as README.md tells:
+For a model of photographs, train on MSCOCO as README.md describes:
 
   {_MSCOCO}
 """)

@@ -1,1 +1,1 @@
-"""The quickstart: a small world of coloured shapes."""
+"""The quickstart: synthetic scenes of coloured shapes."""

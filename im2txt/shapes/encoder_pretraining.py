@@ -1,12 +1,12 @@
-"""Trains an encoder to see labelled things, where ImageNet's is of no use.
+"""Trains an image encoder on labelled images, by multi-label classification.
 
                               +-> sigmoid of label 1
     images -> Inception v3 ---+-> sigmoid of label 2
                               +-> ...
 
-A decoder can't teach an encoder to see from nothing: long before its gradients
-say anything of images, it has learned to talk without looking at them. The
-encoder that comes out of this takes the place of the ImageNet checkpoint.
+Used where the ImageNet checkpoint does not fit the images. An encoder with
+random weights does not learn from the captioning loss: the decoder learns to
+ignore it long before its gradients carry information about images.
 """
 
 from collections.abc import Sequence
@@ -26,13 +26,14 @@ _KERNEL_STDDEV = 0.02
 
 
 class LabeledImages(NamedTuple):
-  """Images and what can be seen in them.
+  """Image files with their labels.
 
   Attributes:
     files: The image files.
     labels: A float32 array of shape [num_images, num_labels]; 1 where an image
       has a label.
-    weights: A float32 array of shape [num_labels]; how much each label counts.
+    weights: A float32 array of shape [num_labels]; the labels' weights in the
+      loss.
   """
 
   files: Sequence[str]
@@ -40,13 +41,13 @@ class LabeledImages(NamedTuple):
   weights: np.ndarray
 
 
-class StepMetrics(NamedTuple):
+class PretrainingMetrics(NamedTuple):
   """The metrics of one training step; float32 scalars.
 
   Attributes:
-    loss: The weighted sum of the labels' cross-entropies in nats, the mean of
+    loss: The weighted sum of the labels' cross-entropies in nats, averaged over
       the batch.
-    share_right: The share of the images with all labels right.
+    share_right: The share of the images whose labels are all predicted right.
   """
 
   loss: tf.Tensor
@@ -54,18 +55,18 @@ class StepMetrics(NamedTuple):
 
 
 def load_labels(labels_file: str) -> LabeledImages:
-  """Reads which labels images have.
+  """Reads the labels of images.
 
   Args:
-    labels_file: A JSON file with "weights", the weight of each label by its
-      name, and "images", each a "file_name" relative to the JSON file's folder
-      and the "labels" that it has.
+    labels_file: JSON file with "weights", the weights by label, and "images", a
+      list of objects with a "file_name", relative to the folder of the JSON
+      file, and "labels".
 
   Returns:
     The images.
 
   Raises:
-    ValueError: If the file has another form, or no image.
+    ValueError: If the file has another format, or no images.
   """
   with tf.io.gfile.GFile(labels_file) as file:
     try:
@@ -78,10 +79,10 @@ def load_labels(labels_file: str) -> LabeledImages:
       weights = np.array(list(content["weights"].values()), np.float32)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
       raise ValueError(
-          f"{labels_file} is no JSON file of labels: {error!r}."
+          f"{labels_file} is not a JSON file of labels: {error!r}."
       ) from error
   if not names:
-    raise ValueError(f"{labels_file} names no image.")
+    raise ValueError(f"{labels_file} has no images.")
   folder = os.path.dirname(labels_file)
   return LabeledImages(
       files=[os.path.join(folder, name) for name in names],
@@ -93,12 +94,12 @@ def load_labels(labels_file: str) -> LabeledImages:
 def training_batches(
     images: LabeledImages, config: configuration.ModelConfig, *, seed: int
 ) -> tf.data.Dataset:
-  """Returns endless shuffled batches of images, distorted as in training.
+  """Returns an infinite Dataset of shuffled batches of distorted images.
 
   Args:
     images: The images.
     config: The model's configuration.
-    seed: Of the order and the distortions.
+    seed: Seed of the order and the distortions.
 
   Returns:
     A Dataset of (float32 images of shape [batch_size, height, width, 3],
@@ -133,7 +134,7 @@ def training_batches(
 
 
 class LabelTrainer(tf.Module):
-  """An encoder, a sigmoid for each label, and the step that trains them.
+  """An encoder with one sigmoid per label, and the step that trains them.
 
   Attributes:
     encoder: The `image_embedding.ImageEncoder`.
@@ -147,14 +148,15 @@ class LabelTrainer(tf.Module):
       label_weights: np.ndarray,
       num_steps: int,
   ):
-    """Makes all variables, with initial values.
+    """Creates and initializes all variables.
 
     Args:
       model_config: The model's configuration.
       training_config: The training configuration.
-      label_weights: A float32 array of shape [num_labels].
-      num_steps: How many steps there will be: the learning rate is constant in
-        the first half and falls to nothing in the second.
+      label_weights: A float32 array of shape [num_labels]; the labels' weights
+        in the loss.
+      num_steps: Total number of steps. The learning rate is constant in the
+        first half, and decays linearly to 0 in the second.
     """
     super().__init__()
     seed = training_config.seed
@@ -182,7 +184,9 @@ class LabelTrainer(tf.Module):
     self._step = tf.Variable(0, trainable=False, name="step")
     self.step = tf.function(self._train_step, autograph=False)
 
-  def _train_step(self, images: tf.Tensor, labels: tf.Tensor) -> StepMetrics:
+  def _train_step(
+      self, images: tf.Tensor, labels: tf.Tensor
+  ) -> PretrainingMetrics:
     step = self._step.read_value()
     with tf.GradientTape() as tape:
       features, _ = self.encoder.features_and_end_points(
@@ -197,4 +201,6 @@ class LabelTrainer(tf.Module):
     self._optimizer.apply(gradients, learning_rate)
     self._step.assign_add(1)
     is_right = tf.reduce_all((logits > 0) == (labels > 0), axis=1)
-    return StepMetrics(loss, tf.reduce_mean(tf.cast(is_right, tf.float32)))
+    return PretrainingMetrics(
+        loss, tf.reduce_mean(tf.cast(is_right, tf.float32))
+    )

@@ -55,7 +55,7 @@ class LabelsTest(parameterized.TestCase, tf.test.TestCase):
       '{"weights": {"a": 1}, "images": [{"file_name": "1", "labels": ["b"]}]}',
   )
   def test_other_files(self, text):
-    with self.assertRaisesRegex(ValueError, "is no JSON file of labels"):
+    with self.assertRaisesRegex(ValueError, "is not a JSON file of labels"):
       encoder_pretraining.load_labels(self._write(text))
 
 
@@ -101,7 +101,7 @@ class LabelTrainerTest(tf.test.TestCase):
         self._images, _CONFIG, seed=1
     )
     metrics = [trainer.step(*batch) for batch in batches.take(40)]
-    # Before the first step a label costs about ln 2, and the second twice.
+    # Before the first step, the loss per label is about ln 2 times its weight.
     self.assertBetween(float(metrics[0].loss), 1.5, 3.0)
     self.assertLess(float(metrics[-1].loss), 0.5 * float(metrics[0].loss))
     self.assertEqual(metrics[-1].share_right, 1)

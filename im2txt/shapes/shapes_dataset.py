@@ -1,4 +1,4 @@
-"""Writes the made-up world as a data set.
+"""Writes synthetic scenes as a data set.
 
     OUTPUT_DIR/train/scene_000000.jpg ...
     OUTPUT_DIR/val/scene_001000.jpg ...
@@ -6,8 +6,8 @@
     OUTPUT_DIR/captions_train.json
     OUTPUT_DIR/captions_val.json
 
-The pictures and captions are laid out as MSCOCO's are. `labels.json` tells
-which properties of objects the training scenes show, for an encoder to learn:
+Pictures and captions have MSCOCO's layout and format. `labels.json` has the
+labels of the training scenes, for `pretrain_encoder`:
 
     {"weights": {"upper red": 1.0, ..., "lower triangle": 3.0},
      "images": [{"file_name": "train/scene_000000.jpg",
@@ -29,17 +29,17 @@ _JPEG_QUALITY = 92
 
 
 def write(
-    output_dir: pathlib.Path, split: shapes_world.Split, *, seed: int
+    output_dir: pathlib.Path, split: shapes_world.SceneSplit, *, seed: int
 ) -> Iterator[shapes_world.Scene]:
-  """Draws all scenes; their captions come last, when the rest is whole.
+  """Draws all scenes, then writes the labels and captions.
 
   Args:
-    output_dir: The folder to fill; made if it is missing.
+    output_dir: The folder for the output; created if it is missing.
     split: The scenes.
-    seed: Of what varies in the drawing.
+    seed: Seed of the drawings.
 
   Yields:
-    Each scene when it is drawn.
+    Each scene after it is drawn.
   """
   sets = {"train": split.train, "val": split.val}
   labels = []
@@ -50,7 +50,7 @@ def write(
       picture = shapes_world.draw_scene(scene, seed=seed)
       content = io.BytesIO()
       picture.save(content, "JPEG", quality=_JPEG_QUALITY)
-      # Not by Pillow, which cuts a JPEG short on a full disk without an error.
+      # Not by Pillow, which on a full disk truncates a JPEG without an error.
       with atomic_files.errors_name(str(path)):
         path.write_bytes(content.getvalue())
       labels.append(
@@ -60,7 +60,7 @@ def write(
           }
       )
       yield scene
-  # Nothing may learn from the held-out scenes.
+  # Only training scenes, so that no model sees the held-out ones.
   _write_json(
       output_dir / "labels.json",
       {
@@ -73,7 +73,7 @@ def write(
 
 
 def captions(scenes: Sequence[shapes_world.Scene]) -> dict[str, Any]:
-  """Returns the content of the captions JSON of some scenes."""
+  """Returns the content of the captions JSON file of some scenes."""
   return caption_sources.content_of(
       [
           caption_sources.CaptionedImage(s.image_id, s.file_name, [*s.captions])

@@ -1,7 +1,7 @@
-"""Judges captions of the made-up world's held-out scenes.
+"""Scores captions of held-out scenes, and writes a report.
 
-The top caption of a scene is right if it is, word for word, one of the five
-that are true of the scene (`shapes_world.WORDINGS`).
+The best caption of a scene is right if it equals one of the scene's five true
+captions (`shapes_world.WORDINGS`) word for word.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,6 @@ import json
 import os
 import pathlib
 import re
-from typing import NamedTuple
 
 from im2txt.evaluation import caption_tokenizer
 from im2txt.evaluation import coco_metrics
@@ -21,66 +20,37 @@ from im2txt.shapes import shapes_world
 _PERPLEXITY_LINE = re.compile(r"Perplexity = ([\d.]+|inf|nan)")
 
 
-class Results(NamedTuple):
-  """How well the held-out scenes were described.
-
-  Attributes:
-    num_scenes: How many there are.
-    num_right: Of how many the top caption is right.
-    bleu_4: BLEU-4 of the top captions, in [0, 1].
-    cider: Their CIDEr, in [0, 10].
-    perplexity: The model's, of the scenes' captions.
-  """
-
-  num_scenes: int
-  num_right: int
-  bleu_4: float
-  cider: float
-  perplexity: float
-
-  def figures(self) -> dict[str, str]:
-    """Returns the results as text, by their names."""
-    share = self.num_right / self.num_scenes
-    return {
-        "described right": f"{share:.1%}",
-        "held-out scenes": f"{self.num_right} of {self.num_scenes}",
-        "BLEU-4": f"{self.bleu_4:.3f}",
-        "CIDEr": f"{self.cider:.2f}",
-        "perplexity": f"{self.perplexity:.3f}",
-    }
-
-
 def read_captions(
     lines: Iterable[str],
 ) -> dict[str, list[html_report.Caption]]:
-  """Reads what `run_inference --output_format=jsonl` printed.
+  """Parses the output of `run_inference --output_format=jsonl`.
 
   Args:
-    lines: Its lines.
+    lines: The lines of the output.
 
   Returns:
-    The captions of each image, best first, by the name of its file.
+    The captions of each image, the best first, by file name.
   """
   return {
       os.path.basename(image["file"]): [
-          html_report.Caption(said["caption"], said["probability"])
-          for said in image["captions"]
+          html_report.Caption(caption["caption"], caption["probability"])
+          for caption in image["captions"]
       ]
       for image in map(json.loads, lines)
   }
 
 
 def read_perplexity(text: str) -> float:
-  """Reads what `evaluate --once` printed.
+  """Returns the perplexity from the output of `evaluate --once`.
 
   Args:
-    text: Its output.
+    text: The output.
 
   Returns:
     The perplexity.
 
   Raises:
-    ValueError: If the output doesn't tell it.
+    ValueError: If it is missing.
   """
   match = _PERPLEXITY_LINE.search(text)
   if not match:
@@ -88,67 +58,63 @@ def read_perplexity(text: str) -> float:
   return float(match[1])
 
 
-def judge(
+def figures(
     scenes: Sequence[shapes_world.Scene],
     captions: Mapping[str, Sequence[html_report.Caption]],
     *,
     perplexity: float,
-) -> Results:
-  """Compares captions with what is true of the scenes.
+) -> dict[str, str]:
+  """Scores captions against the true ones.
 
   Args:
-    scenes: The scenes.
-    captions: Of each scene, by the name of its file.
-    perplexity: What `evaluate` found.
+    scenes: The held-out scenes.
+    captions: The captions of each scene, the best first, by file name.
+    perplexity: The model's perplexity on the true captions.
 
   Returns:
-    The results.
+    The results as text, by name.
 
   Raises:
-    ValueError: If a scene has no caption.
+    ValueError: If the captions of a scene are missing.
   """
   missing = [s.file_name for s in scenes if not captions.get(s.file_name)]
   if missing:
-    raise ValueError(f"{len(missing)} scenes lack a caption: {missing[0]}, ...")
+    raise ValueError(
+        f"Captions of {len(missing)} scenes are missing: {missing[0]}, ..."
+    )
+  tokens = caption_tokenizer.by_python
   corpus = coco_metrics.score(
-      references={
-          scene.image_id: [
-              caption_tokenizer.by_python(caption) for caption in scene.captions
-          ]
-          for scene in scenes
-      },
+      references={s.image_id: [*map(tokens, s.captions)] for s in scenes},
       candidates={
-          scene.image_id: caption_tokenizer.by_python(
-              captions[scene.file_name][0].text
-          )
-          for scene in scenes
+          s.image_id: tokens(captions[s.file_name][0].text) for s in scenes
       },
   ).corpus
-  return Results(
-      num_scenes=len(scenes),
-      num_right=sum(_is_right(scene, captions) for scene in scenes),
-      bleu_4=corpus["Bleu_4"],
-      cider=corpus["CIDEr"],
-      perplexity=perplexity,
-  )
+  num_right = sum(_is_right(scene, captions) for scene in scenes)
+  return {
+      "described right": f"{num_right / len(scenes):.1%}",
+      "held-out scenes": f"{num_right} of {len(scenes)}",
+      "BLEU-4": f"{corpus['Bleu_4']:.3f}",
+      "CIDEr": f"{corpus['CIDEr']:.2f}",
+      "perplexity": f"{perplexity:.3f}",
+  }
 
 
 def write_report(
     report_dir: pathlib.Path,
     scenes: Sequence[shapes_world.Scene],
     captions: Mapping[str, Sequence[html_report.Caption]],
-    results: Results,
+    results: Mapping[str, str],
     *,
     image_dir: pathlib.Path,
 ) -> pathlib.Path:
-  """Writes a page of the scenes with their captions.
+  """Writes an HTML page of the scenes with their captions.
 
   Args:
     report_dir: The folder of the report.
-    scenes: The scenes.
-    captions: Of each scene, by the name of its file.
-    results: What `judge` found.
-    image_dir: The folder with the pictures.
+    scenes: The held-out scenes.
+    captions: The captions of each scene, the best first, by file name.
+    results: The results of `figures`.
+    image_dir: The folder of the pictures.
 
   Returns:
     The path of the page.
@@ -157,12 +123,12 @@ def write_report(
       report_dir,
       title="Scenes with pairs of objects never seen together",
       summary=(
-          "What a model trained by the im2txt quickstart says of pictures whose"
-          " two objects were never in one picture in training. A caption is"
-          " right if it is, word for word, one of the five that are true of the"
-          " picture. Beside each caption is its probability."
+          "Captions, with their probabilities, by the model that the im2txt"
+          " quickstart has trained. The two objects of each picture were never"
+          " together in a training picture. A caption is right if it equals one"
+          " of the picture's five true captions word for word."
       ),
-      figures=results.figures(),
+      figures=results,
       pictures=(
           html_report.Picture(
               path=image_dir / scene.file_name,

@@ -54,11 +54,10 @@ class ShapesResultsTest(parameterized.TestCase):
     with self.assertRaisesRegex(ValueError, "No perplexity"):
       shapes_results.read_perplexity("Something else.")
 
-  def test_judge(self):
-    results = shapes_results.judge(_SCENES, _captions(), perplexity=1.5)
-    self.assertEqual(results.num_right, 1)
+  def test_figures(self):
+    figures = shapes_results.figures(_SCENES, _captions(), perplexity=1.5)
     self.assertEqual(
-        results.figures() | {"BLEU-4": "", "CIDEr": ""},
+        figures | {"BLEU-4": "", "CIDEr": ""},
         {
             "described right": "50.0%",
             "held-out scenes": "1 of 2",
@@ -70,9 +69,9 @@ class ShapesResultsTest(parameterized.TestCase):
 
   def test_right_captions_have_the_best_scores(self):
     scenes = [_SCENES[0]]
-    results = shapes_results.judge(scenes, _captions(), perplexity=1.5)
-    self.assertEqual(results.num_right, 1)
-    self.assertAlmostEqual(results.bleu_4, 1, places=6)
+    figures = shapes_results.figures(scenes, _captions(), perplexity=1.5)
+    self.assertEqual(figures["held-out scenes"], "1 of 1")
+    self.assertEqual(figures["BLEU-4"], "1.000")
 
   @parameterized.parameters(
       ("above a blue circle is a red triangle .", True),
@@ -83,19 +82,19 @@ class ShapesResultsTest(parameterized.TestCase):
   )
   def test_word_for_word(self, text, is_right):
     captions = {"held_out_000001.jpg": [html_report.Caption(text, 0.5)]}
-    results = shapes_results.judge([_SCENES[0]], captions, perplexity=1.5)
-    self.assertEqual(results.num_right, int(is_right))
+    figures = shapes_results.figures([_SCENES[0]], captions, perplexity=1.5)
+    self.assertEqual(figures["held-out scenes"], f"{int(is_right)} of 1")
 
   def test_scene_without_caption(self):
     captions = {"held_out_000001.jpg": _captions()["held_out_000001.jpg"]}
     with self.assertRaisesRegex(ValueError, "held_out_000002.jpg"):
-      shapes_results.judge(_SCENES, captions, perplexity=1.5)
+      shapes_results.figures(_SCENES, captions, perplexity=1.5)
 
   def test_write_report(self):
     folder = pathlib.Path(self.create_tempdir().full_path)
     for scene in _SCENES:
       (folder / scene.file_name).touch()
-    results = shapes_results.judge(_SCENES, _captions(), perplexity=1.5)
+    results = shapes_results.figures(_SCENES, _captions(), perplexity=1.5)
     path = shapes_results.write_report(
         folder / "report", _SCENES, _captions(), results, image_dir=folder
     )

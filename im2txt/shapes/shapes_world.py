@@ -1,8 +1,8 @@
-"""A made-up world: two coloured shapes, one in the sky and one on the ground.
+"""A synthetic world: scenes of two coloured shapes, one above the other.
 
-It replaces a data set where none is available. Each scene holds two objects,
-such as a red circle and a blue square; its five captions say which is above
-which, so that every one of them can be checked in the picture:
+It replaces a data set where none is available. Each scene has two objects, such
+as a red circle in the sky and a blue square on the ground. Its five captions
+name both and state which is above, so each caption can be checked:
 
     a red circle above a blue square .
     a red circle is over a blue square .
@@ -10,17 +10,17 @@ which, so that every one of them can be checked in the picture:
     above a blue square is a red circle .
     below a red circle is a blue square .
 
-How a caption begins decides which of the two objects it names first. If both
-orders could follow the same beginning, the colour said first would decide, and
-a decoder learns from that which objects go together instead of where they are:
-of new pairs it then says the colour of the one with the shape of the other.
-No caption speaks of left and right, which the flips of training would swap.
+The first words of a caption determine which object it names first. If both
+orders could follow the same first words, the decoder would learn from the first
+colour which objects go together, instead of where they are; for new pairs it
+would then combine the colour of one object with the shape of the other. No
+caption mentions left and right, which the random flips of training would swap.
 
 Some pairs of objects are held out: each of the two is in many training scenes,
-but the two are never together in one. A caption of such a scene can't be
-remembered; it has to be read off the picture.
+but the pair is in none. So the model can't have memorized the captions of such
+a scene; it has to recognize the objects.
 
-In pictures, the horizon divides sky and ground, and each object lies on its own
+In pictures, the horizon divides sky and ground, and each object is on its own
 side of it. Sizes, positions, rotations, colours, horizon and light vary.
 """
 
@@ -38,7 +38,7 @@ COLORS = ("red", "yellow", "green", "blue", "purple")
 
 SHAPES = ("circle", "square", "triangle")
 
-# The captions of a scene: all of them are right, and no others are.
+# The true captions of a scene; all others count as wrong.
 WORDINGS = (
     "a {upper} above a {lower} .",
     "a {upper} is over a {lower} .",
@@ -50,24 +50,24 @@ WORDINGS = (
 # The share of val images that build_mscoco_data adds to the training split.
 _TRAIN_SHARE_OF_VAL = 0.85
 
-# In the ring of all objects, neighbours up to this far are held out.
+# All objects form a ring; pairs up to this distance in the ring are held out.
 _HELD_OUT_DISTANCE = 2
 
 
 class Thing(NamedTuple):
-  """What is said of an object."""
+  """An object of a scene."""
 
   color: str
   shape: str
 
   @property
   def name(self) -> str:
-    """For example "red circle"."""
+    """The name in captions, such as "red circle"."""
     return " ".join(self)
 
 
 class Scene(NamedTuple):
-  """A picture to draw and what it shows."""
+  """A scene: the objects of a picture."""
 
   image_id: int
   upper: Thing
@@ -76,13 +76,13 @@ class Scene(NamedTuple):
 
   @property
   def file_name(self) -> str:
-    """Of its picture; it tells whether the scene is held out."""
+    """The file name of the picture; its prefix marks held-out scenes."""
     kind = "held_out" if self.is_held_out else "scene"
     return f"{kind}_{self.image_id:06d}.jpg"
 
   @property
   def captions(self) -> tuple[str, ...]:
-    """All captions that are right, in the order of `WORDINGS`."""
+    """The true captions, in the order of `WORDINGS`."""
     return tuple(
         wording.format(upper=self.upper.name, lower=self.lower.name)
         for wording in WORDINGS
@@ -90,7 +90,7 @@ class Scene(NamedTuple):
 
   @property
   def labels(self) -> tuple[str, ...]:
-    """What an encoder is to see, e.g. "upper red"; four of `label_weights`."""
+    """The four labels for the encoder, such as "upper red"."""
     return tuple(
         f"{place} {word}"
         for place, thing in (("upper", self.upper), ("lower", self.lower))
@@ -98,15 +98,15 @@ class Scene(NamedTuple):
     )
 
 
-class Split(NamedTuple):
-  """The scenes of the two MSCOCO-like sets.
+class SceneSplit(NamedTuple):
+  """The scenes of a training and a validation set, as MSCOCO has them.
 
   Attributes:
-    train: Scenes of the training set.
-    val: Scenes of the validation set. The builder's rule adds its first 85%
-      to the training split, so these are ordinary scenes; the rest, which
-      become the splits val and test, are the held-out ones.
-    held_out: The held-out scenes, a tail of `val`.
+    train: The scenes of the training set.
+    val: The scenes of the validation set. build_mscoco_data adds the first 85%
+      of them to its training split, so these are ordinary scenes. The rest,
+      which it divides into its val and test splits, are held-out scenes.
+    held_out: The held-out scenes: the last ones of `val`.
   """
 
   train: tuple[Scene, ...]
@@ -122,9 +122,9 @@ class Split(NamedTuple):
 def label_weights() -> dict[str, float]:
   """Returns the labels of scenes and their weights in training.
 
-  Colours are so easy to see that learning them first would leave nothing of
-  the first layers for the edges that tell shapes apart. Counting three times as
-  much, shapes are learned in half the steps.
+  Colours are easier to learn than shapes. With equal weights, the first layers
+  specialize in colours and lose the edges that distinguish shapes. With three
+  times the weight, shapes are learned in half the steps.
   """
   return {
       f"{place} {word}": 3.0 if word in SHAPES else 1.0
@@ -133,25 +133,26 @@ def label_weights() -> dict[str, float]:
   }
 
 
-def make_split(num_scenes: int, *, seed: int) -> Split:
-  """Chooses what the scenes show.
+def make_split(num_scenes: int, *, seed: int) -> SceneSplit:
+  """Chooses the objects of all scenes.
 
-  Two thirds of the scenes are in the validation set, so that 15% of that, a
-  tenth of all, are held out.
+  Two thirds of the scenes are in the validation set, so that the held-out 15%
+  of that are a tenth of all scenes.
 
   Args:
-    num_scenes: Scenes in all; at least 120, for each object to be in training.
-    seed: Of all choices.
+    num_scenes: Total number of scenes; at least 120, so that every object
+      occurs in a training scene.
+    seed: Seed of all choices.
 
   Returns:
     The scenes of each set.
 
   Raises:
-    ValueError: If there are too few scenes.
+    ValueError: If `num_scenes` is less than 120.
   """
   if num_scenes < 120:
     raise ValueError(
-        "At least 120 scenes are needed, for every object to occur in"
+        "At least 120 scenes are needed, so that every object occurs in"
         f" training. Got: {num_scenes}."
     )
   rng = np.random.default_rng([seed, num_scenes])
@@ -163,7 +164,7 @@ def make_split(num_scenes: int, *, seed: int) -> Split:
       _make_scene(i, ring, i >= num_train, rng) for i in range(num_scenes)
   )
   first_val = num_scenes - num_val
-  return Split(scenes[:first_val], scenes[first_val:], scenes[num_train:])
+  return SceneSplit(scenes[:first_val], scenes[first_val:], scenes[num_train:])
 
 
 def _make_scene(
@@ -172,36 +173,36 @@ def _make_scene(
     is_held_out: bool,
     rng: np.random.Generator,
 ) -> Scene:
-  """Returns a scene; only held-out ones pair neighbours of the ring."""
+  """Returns a scene; only held-out scenes pair neighbours in the ring."""
   if is_held_out:
     distances = range(1, _HELD_OUT_DISTANCE + 1)
   else:
     distances = range(_HELD_OUT_DISTANCE + 1, len(ring) - _HELD_OUT_DISTANCE)
-  first = image_id % len(ring)  # In turn, so that all occur equally often.
+  first = image_id % len(ring)  # In turn, so that all are equally frequent.
   second = (first + int(rng.choice(distances))) % len(ring)
   upper, lower = (Thing(*ring[i]) for i in rng.permutation([first, second]))
   return Scene(image_id, upper, lower, is_held_out)
 
 
-# Pixels a side. Inception v3 at 107 pixels sees the middle of this, and random
-# crops of it in training, as 299-pixel crops of 346 do at the usual size.
+# Pixels per side. The encoder's input is 107 pixels: the central crop, or a
+# random one in training, as 299-pixel crops of 346 pixels at the usual size.
 IMAGE_SIZE = 124
 
-# The central crop leaves out 8 pixels a side; objects keep clear of them.
+# The central crop removes 8 pixels per side; objects are farther inside.
 _MARGIN = 10
 
-# Between an object and the horizon.
+# Minimum pixels between an object and the horizon.
 _GAP = 2
 
 # Radii in pixels.
 _RADII = (15.0, 19.0)
 
-# No corner of a shape is farther from its centre than this many radii.
+# Maximum distance of a shape's corners from its centre, in radii.
 _REACH = 1.25
 
-_MAX_TURN = 0.25  # Radians to either side.
+_MAX_TURN = 0.25  # In radians, in either direction.
 
-# Shapes are drawn this many times larger and reduced, for smooth edges.
+# Scenes are drawn this many times as large, then reduced, for smooth edges.
 _SUPERSAMPLING = 4
 
 _COLORS: Mapping[str, tuple[int, int, int]] = {
@@ -215,25 +216,25 @@ _COLOR_JITTER = 15
 _SKY, _GROUND = (203, 223, 241), (158, 146, 126)
 _LIGHT_JITTER = 12
 
-# By the distances of the corners from the centre, in radii, the first at the
-# top; scaled so that the shapes of one radius look equally large.
+# Distances of the corners from the centre, in radii, starting at the top. They
+# are scaled so that shapes of the same radius look equally large.
 _CORNERS: Mapping[str, Sequence[float]] = {
     "circle": [1.0] * 60,
     "square": [_REACH] * 4,
     "triangle": [_REACH] * 3,
 }
-_STANDING = {"square": math.pi / 4}  # Turned to stand on a side.
+_STANDING = {"square": math.pi / 4}  # The turn that puts it on a side.
 
 
 def draw_scene(scene: Scene, *, seed: int) -> Image.Image:
   """Draws a scene.
 
   Args:
-    scene: What to draw.
-    seed: Of all variation, together with the scene's image id.
+    scene: The scene.
+    seed: Seed of the variation, in combination with the scene's image id.
 
   Returns:
-    An RGB picture of `IMAGE_SIZE` pixels a side.
+    An RGB picture of `IMAGE_SIZE` pixels per side.
   """
   rng = np.random.default_rng([seed, scene.image_id])
   things = (scene.upper, scene.lower)
@@ -257,11 +258,11 @@ def draw_scene(scene: Scene, *, seed: int) -> Image.Image:
 
 
 def _background(horizon: float, rng: np.random.Generator) -> np.ndarray:
-  """Sky and ground in a light that changes from corner to corner, with grain.
+  """Draws sky and ground, with a gradient of light and with noise.
 
   Args:
-    horizon: Pixels of sky.
-    rng: The source of all variation.
+    horizon: Height of the sky in pixels.
+    rng: The random generator.
 
   Returns:
     A uint8 array of shape [IMAGE_SIZE, IMAGE_SIZE, 3].
@@ -283,12 +284,12 @@ def _background(horizon: float, rng: np.random.Generator) -> np.ndarray:
 def _place(
     radius: float, side: tuple[float, float], rng: np.random.Generator
 ) -> np.ndarray:
-  """Returns where an object's centre is.
+  """Chooses the centre of an object.
 
   Args:
-    radius: Of the object.
-    side: The first and the last row of sky or ground.
-    rng: The source of all variation.
+    radius: The radius of the object.
+    side: The first and the last row of the sky or the ground.
+    rng: The random generator.
 
   Returns:
     A float64 array (x, y).
@@ -305,8 +306,8 @@ def _outline(shape: str, rng: np.random.Generator) -> np.ndarray:
   """Returns the corners of a shape of radius 1 around (0, 0), slightly turned.
 
   Args:
-    shape: One of `shapes_world.SHAPES`.
-    rng: The source of all variation.
+    shape: One of `SHAPES`.
+    rng: The random generator.
 
   Returns:
     A float64 array of shape [num_corners, 2] of x and y, y pointing down.
