@@ -157,7 +157,7 @@ class Distribution:
         index=self._index,
         count=self._num_processes,
         # Every process has the same number of devices.
-        num_parts=self.num_replicas // self._num_processes,
+        num_devices=self.num_replicas // self._num_processes,
         by_record=self._shard_by_record,
     )
 
@@ -281,7 +281,7 @@ def check_batch_size(batch_size: int, distribution: Distribution) -> None:
   Raises:
     ValueError: If the batch size is not divisible by the number of devices.
   """
-  part = distribution.shard.part_size(batch_size)
+  part = distribution.shard.device_batch_size(batch_size)
   if distribution.num_replicas > 1:
     logging.info(
         "Batch size: %d in all, %d on each of %d replicas.",

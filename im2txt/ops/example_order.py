@@ -1,11 +1,19 @@
-"""Defines the order in which a run of training uses its examples.
+"""Defines the order in which a training run uses its examples.
 
-    files -> shuffle -> sort by length -> this process' part -> examples
+    files -> shuffle -> sort by length -> this process's rows -> examples
 
-The order is that of a whole run from its first step on; `inputs`,
-`feature_inputs` and the search for a corrupt record start anywhere in it.
+The order is that of a whole run, from its first step on. `inputs`,
+`feature_inputs` and the search for a corrupt record can start anywhere in it,
+all in the same steps:
 
-With `bucket_batches`, captions of a batch have similar lengths:
+    files, local_order = example_order.split_files(files, order)
+    dataset = tfrecords.read_epochs(
+        files, start=example_order.start_of_window(local_order), ...
+    )
+    dataset = example_order.bucket_by_length(dataset, local_order, lengths)
+    dataset = example_order.keep_own_rows(dataset, local_order)
+
+With `bucket_batches`, the captions of a batch have similar lengths:
 
     window 0 of 3 batches, by length   3 3 4 | 4 5 5 | 6 8 9
     its batches, shuffled              4 5 5 | 6 8 9 | 3 3 4
@@ -25,199 +33,81 @@ batches of a single process:
 from collections.abc import Callable
 from collections.abc import Sequence
 import dataclasses
-import functools
 from typing import Any
 
 import tensorflow as tf
 
-from im2txt.ops import tfrecords
-
-
-def bucketed(
-    elements_from: Callable[..., tf.data.Dataset],
-    *,
-    lengths: Callable[[Any], tf.Tensor],
-    batch_size: int,
-    num_batches: int,
-    seed: int,
-    start: int,
-) -> tf.data.Dataset:
-  """Elements in such an order that batches have captions of like length.
-
-  Args:
-    elements_from: Gives an infinite Dataset of the elements from number `start`
-      on, its keyword argument.
-    lengths: Gives the lengths of the captions of a batch of elements; an
-      integer Tensor of shape [num_elements].
-    batch_size: Elements in a batch.
-    num_batches: Batches in a window; with 1 the order stays as it is.
-    seed: Decides the order of a window's batches.
-    start: How many elements to leave out, in the order that this gives.
-
-  Returns:
-    An infinite Dataset of the elements, to be cut into batches. What was of
-    different shapes is padded.
-  """
-  if num_batches == 1:
-    return elements_from(start=start)
-  window_size = batch_size * num_batches
-  first_window, skipped = divmod(start, window_size)
-
-  @tf.autograph.experimental.do_not_convert
-  def reorder(index: tf.Tensor, window: Any) -> Any:
-    by_length = tf.argsort(lengths(window), stable=True)
-    batches = tf.random.experimental.stateless_shuffle(
-        tf.reshape(by_length, [num_batches, batch_size]),
-        seed=tf.stack([seed, index]),
-    )
-    order = tf.reshape(batches, [window_size])
-    return tf.nest.map_structure(lambda t: tf.gather(t, order), window)
-
-  return (
-      elements_from(start=first_window * window_size)
-      .padded_batch(window_size, drop_remainder=True)
-      .enumerate(first_window)
-      .map(reorder)
-      .unbatch()
-      .skip(skipped)
-  )
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Shard:
-  """A process' part of each batch; by default, all of it.
+  """One process's part of each batch; by default, the whole batch.
 
   Attributes:
-    index: The number of the process; the first is 0.
-    count: The number of processes, which share a batch evenly.
-    num_parts: Batches into which a process cuts its rows of a batch, one for
-      each of its devices.
+    index: Number of the process, from 0.
+    count: Number of processes, which share each batch evenly.
+    num_devices: Number of devices of each process, which share the process's
+      rows evenly.
     by_record: Whether each process reads all files even if there are enough
-      of them.
+      files to give each process its own.
   """
 
   index: int = 0
   count: int = 1
-  num_parts: int = 1
+  num_devices: int = 1
   by_record: bool = False
 
-  def part_size(self, batch_size: int) -> int:
-    """Returns the rows that each device takes of a batch.
+  def device_batch_size(self, batch_size: int) -> int:
+    """Returns the number of rows of a batch per device.
 
     Args:
-      batch_size: Rows of the batch that all processes share.
+      batch_size: Number of rows of the batch that all processes share.
 
     Returns:
       The number of rows.
 
     Raises:
-      ValueError: If the devices can't share the batch evenly.
+      ValueError: If the batch cannot be shared evenly.
     """
-    num_parts = self.count * self.num_parts
-    if batch_size % num_parts:
+    num_replicas = self.count * self.num_devices
+    if batch_size % num_replicas:
       raise ValueError(
-          f"batch_size is that of all {num_parts} replicas together, so it must"
-          f" be a multiple of {num_parts}. Got: {batch_size}."
+          f"batch_size is that of all {num_replicas} replicas together, so it"
+          f" must be a multiple of {num_replicas}. Got: {batch_size}."
       )
-    return batch_size // num_parts
+    return batch_size // num_replicas
 
-  def rows(self, batch_size: int) -> int:
-    """Returns the rows of a batch that this process makes."""
-    return self.part_size(batch_size) * self.num_parts
-
-  def own_start(self, start: int, batch_size: int) -> int:
-    """Returns how many rows this process made of the run's first `start`.
+  def local_batch_size(self, batch_size: int) -> int:
+    """Returns the number of rows of a batch per process.
 
     Args:
-      start: Of all processes together; a multiple of `batch_size` if there are
-        several.
-      batch_size: Rows of the batch that all processes share.
+      batch_size: Number of rows of the batch that all processes share.
 
     Returns:
       The number of rows.
 
     Raises:
-      ValueError: If a batch would be begun.
+      ValueError: If the batch cannot be shared evenly.
     """
-    if self.count == 1:
-      return start
-    if start % batch_size:
-      raise ValueError(
-          f"The start must be a multiple of {batch_size}, the batch size. Got:"
-          f" {start}."
-      )
-    return start // batch_size * self.rows(batch_size)
-
-  def own_elements(
-      self,
-      files: Sequence[str],
-      elements: Callable[[Sequence[str], int, int], tf.data.Dataset],
-      *,
-      batch_size: int,
-      start: int,
-  ) -> tf.data.Dataset:
-    """Returns what this process reads, in the order of the run.
-
-    Args:
-      files: Names of the files of all processes.
-      elements: Gives the infinite Dataset of the elements of files, for a
-        number of rows in a batch, from a row on.
-      batch_size: Rows of the batch that all processes share.
-      start: How many rows of the run to leave out, of all processes; a multiple
-        of `batch_size` if there are several.
-
-    Returns:
-      A Dataset of this process' elements.
-
-    Raises:
-      ValueError: If a batch would be begun.
-    """
-    own_start = self.own_start(start, batch_size)
-    if self.count == 1:
-      return elements(files, batch_size, start)
-    rows = self.rows(batch_size)
-    if self.count <= len(files) and not self.by_record:
-      return elements(files[self.index :: self.count], rows, own_start)
-    return (
-        elements(files, batch_size, start)
-        .enumerate(start)
-        .filter(lambda row, _: row % batch_size // rows == self.index)
-        .map(lambda _, element: element)
-    )
-
-  def row_of_run(self, own_row: tf.Tensor, batch_size: int) -> tf.Tensor:
-    """Returns which row of the run a row of this process is.
-
-    Args:
-      own_row: An int64 Tensor; this process' rows counted alone.
-      batch_size: Rows of the batch that all processes share.
-
-    Returns:
-      An int64 Tensor of that shape.
-    """
-    rows = self.rows(batch_size)
-    first = own_row // rows * batch_size + self.index * rows
-    return first + own_row % rows
+    return self.device_batch_size(batch_size) * self.num_devices
 
 
-# Of the only process, on one device.
+# The shard of a single process with one device.
 WHOLE = Shard()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingOrder:
-  """Which examples come when.
+  """The order of training examples, and where in it to start.
 
   Attributes:
-    batch_size: Examples in a batch, of all processes and devices together;
-      batches span epoch boundaries.
-    seed: Decides the order, alone.
-    start_example: How many examples of the run to leave out, of all processes:
-      those of the steps that were made before.
-    shuffle_buffer_size: How many examples to shuffle among.
-    bucket_batches: How many batches to sort by length among each other; see
-      `bucketed`.
-    shard: Which part of each batch this process makes.
+    batch_size: Number of examples per batch, over all processes and devices.
+      Batches span epoch boundaries.
+    seed: Seed for the order, which depends on nothing else.
+    start_example: Number of examples of the run to skip, over all processes;
+      those of the steps that have been made.
+    shuffle_buffer_size: Number of examples in the shuffle buffer.
+    bucket_batches: Number of batches per window of `bucket_by_length`.
+    shard: The part of each batch that this process makes.
   """
 
   batch_size: int
@@ -228,70 +118,161 @@ class TrainingOrder:
   shard: Shard = WHOLE
 
   @property
-  def part_size(self) -> int:
-    """The examples that each device takes of a batch."""
-    return self.shard.part_size(self.batch_size)
+  def device_batch_size(self) -> int:
+    """The number of examples of a batch per device."""
+    return self.shard.device_batch_size(self.batch_size)
 
   @property
-  def own_start(self) -> int:
-    """How many examples this process made of those to leave out."""
-    return self.shard.own_start(self.start_example, self.batch_size)
+  def local_batch_size(self) -> int:
+    """The number of examples of a batch that this process makes."""
+    return self.shard.local_batch_size(self.batch_size)
 
-  def number_in_run(self, own_number: tf.Tensor) -> tf.Tensor:
-    """Returns which example of the run an example of this process is.
-
-    Args:
-      own_number: An int64 Tensor; this process' examples counted alone.
-
-    Returns:
-      An int64 Tensor of that shape.
-    """
-    return self.shard.row_of_run(own_number, self.batch_size)
-
-  def examples(
-      self,
-      files: Sequence[str],
-      *,
-      read: Callable[[tf.Tensor], tf.data.Dataset],
-      count: Callable[[Sequence[str]], int],
-      lengths: Callable[[Any], tf.Tensor],
-  ) -> tf.data.Dataset:
-    """Returns the examples of files in this order.
-
-    Args:
-      files: Names of the files of all processes.
-      read: Gives a Dataset of the examples of a file.
-      count: Counts the examples of files.
-      lengths: Gives the lengths of the captions of a batch of examples; an
-        integer Tensor of shape [num_examples].
-
-    Returns:
-      An infinite Dataset of this process' examples.
+  @property
+  def local_start(self) -> int:
+    """The number of examples to skip, counted among those of this process.
 
     Raises:
-      ValueError: If there is no example, or a batch would be begun or can't be
-        shared evenly.
+      ValueError: If several processes would start within a batch.
     """
-
-    def ordered(
-        files: Sequence[str], batch_size: int, start: int
-    ) -> tf.data.Dataset:
-      return bucketed(
-          functools.partial(
-              tfrecords.shuffled,
-              files,
-              read=read,
-              count=count,
-              seed=self.seed,
-              buffer_size=self.shuffle_buffer_size,
-          ),
-          lengths=lengths,
-          batch_size=batch_size,
-          num_batches=self.bucket_batches,
-          seed=self.seed,
-          start=start,
+    if self.shard.count == 1:
+      return self.start_example
+    if self.start_example % self.batch_size:
+      raise ValueError(
+          f"The start must be a multiple of {self.batch_size}, the batch size."
+          f" Got: {self.start_example}."
       )
+    return self.start_example // self.batch_size * self.local_batch_size
 
-    return self.shard.own_elements(
-        files, ordered, batch_size=self.batch_size, start=self.start_example
+  def global_index(self, local_index: tf.Tensor) -> tf.Tensor:
+    """Returns the number in the run of an example of this process.
+
+    Args:
+      local_index: An int64 Tensor; the number of the example among those of
+        this process.
+
+    Returns:
+      An int64 Tensor of the same shape.
+    """
+    rows = self.local_batch_size
+    first = local_index // rows * self.batch_size + self.shard.index * rows
+    return first + local_index % rows
+
+
+def split_files(
+    files: Sequence[str], order: TrainingOrder
+) -> tuple[Sequence[str], TrainingOrder]:
+  """Gives each process its own files, if there are enough of them.
+
+  Args:
+    files: Names of the files of all processes.
+    order: The order of the run.
+
+  Returns:
+    files: Names of the files that this process reads.
+    local_order: The order in which this process reads them. A process with its
+      own files reads them like a run of its own, with smaller batches; for a
+      process that reads all files it is `order`.
+
+  Raises:
+    ValueError: If several processes would start within a batch, or cannot share
+      batches evenly.
+  """
+  shard = order.shard
+  local_start = order.local_start
+  if shard.count == 1 or shard.by_record or len(files) < shard.count:
+    return files, order
+  local_order = dataclasses.replace(
+      order,
+      batch_size=order.local_batch_size,
+      start_example=local_start,
+      shard=WHOLE,
+  )
+  return files[shard.index :: shard.count], local_order
+
+
+def start_of_window(order: TrainingOrder) -> int:
+  """Returns the example from which `bucket_by_length` has to read.
+
+  Args:
+    order: The order in which this process reads.
+
+  Returns:
+    The number in `order` of the first example of the window that contains its
+    `start_example`; `start_example` itself if there are no windows.
+  """
+  return order.start_example - order.start_example % _window_size(order)
+
+
+def bucket_by_length(
+    dataset: tf.data.Dataset,
+    order: TrainingOrder,
+    lengths: Callable[[Any], tf.Tensor],
+) -> tf.data.Dataset:
+  """Reorders examples so that the captions of a batch have similar lengths.
+
+  Args:
+    dataset: An infinite Dataset of examples, from `start_of_window(order)` on.
+    order: The order in which this process reads. With one batch per window,
+      examples keep their order.
+    lengths: Function that returns the caption lengths of a batch of examples as
+      an integer Tensor of shape [num_examples].
+
+  Returns:
+    An infinite Dataset of the examples from `order.start_example` on, to be cut
+    into batches of `order.batch_size`. Components of different shapes are
+    padded.
+  """
+  window_size = _window_size(order)
+  if window_size == 1:
+    return dataset
+  first_window, skipped = divmod(order.start_example, window_size)
+
+  @tf.autograph.experimental.do_not_convert
+  def reorder(index: tf.Tensor, window: Any) -> Any:
+    by_length = tf.argsort(lengths(window), stable=True)
+    batches = tf.random.experimental.stateless_shuffle(
+        tf.reshape(by_length, [order.bucket_batches, order.batch_size]),
+        seed=tf.stack([order.seed, index]),
     )
+    positions = tf.reshape(batches, [window_size])
+    return tf.nest.map_structure(lambda t: tf.gather(t, positions), window)
+
+  return (
+      dataset.padded_batch(window_size, drop_remainder=True)
+      .enumerate(first_window)
+      .map(reorder)
+      .unbatch()
+      .skip(skipped)
+  )
+
+
+def keep_own_rows(
+    dataset: tf.data.Dataset, order: TrainingOrder
+) -> tf.data.Dataset:
+  """Keeps this process's rows of each batch.
+
+  Args:
+    dataset: A Dataset of examples, from `order.start_example` on.
+    order: The order in which this process reads.
+
+  Returns:
+    A Dataset of the examples that this process makes batches of; `dataset`
+    itself if it reads no others.
+  """
+  if order.shard.count == 1:
+    return dataset
+  rows = order.local_batch_size
+  return (
+      dataset.enumerate(order.start_example)
+      .filter(
+          lambda row, _: row % order.batch_size // rows == order.shard.index
+      )
+      .map(lambda _, example: example)
+  )
+
+
+def _window_size(order: TrainingOrder) -> int:
+  """Returns the number of examples per window; 1 if none are reordered."""
+  if order.bucket_batches == 1:
+    return 1
+  return order.batch_size * order.bucket_batches

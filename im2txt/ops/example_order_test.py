@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from im2txt.ops import example_order
 from im2txt.ops import feature_inputs
+from im2txt.ops import tfrecords
 from im2txt.testing import tiny
 
 # Each example is its caption's length and a letter of its own.
@@ -35,12 +36,19 @@ class TrainingOrderTest(parameterized.TestCase, tf.test.TestCase):
 
   def _examples(self, number, **kwargs):
     fields = {"batch_size": 4, "seed": 1, "shuffle_buffer_size": 8, **kwargs}
-    dataset = example_order.TrainingOrder(**fields).examples(
-        self.files,
-        read=tf.data.TextLineDataset,
-        count=_count,
-        lengths=_lengths,
+    files, order = example_order.split_files(
+        self.files, example_order.TrainingOrder(**fields)
     )
+    dataset = tfrecords.read_epochs(
+        files,
+        read_file=tf.data.TextLineDataset,
+        seed=order.seed,
+        start=example_order.start_of_window(order),
+        epoch_size=_count(files),
+        buffer_size=order.shuffle_buffer_size,
+    )
+    dataset = example_order.bucket_by_length(dataset, order, _lengths)
+    dataset = example_order.keep_own_rows(dataset, order)
     return [e.decode() for e in dataset.take(number).as_numpy_iterator()]
 
   @parameterized.parameters(1, 2)
@@ -92,14 +100,14 @@ class TrainingOrderTest(parameterized.TestCase, tf.test.TestCase):
         batch_size=8,
         seed=1,
         start_example=16,
-        shard=example_order.Shard(index=1, count=2, num_parts=2),
+        shard=example_order.Shard(index=1, count=2, num_devices=2),
     )
     # Rows 4 to 7 of each batch of 8; two for each of the two devices.
-    self.assertEqual(2, order.part_size)
-    self.assertEqual(8, order.own_start)
-    own = tf.range(order.own_start, order.own_start + 5, dtype=tf.int64)
+    self.assertEqual(2, order.device_batch_size)
+    self.assertEqual(8, order.local_start)
+    own = tf.range(order.local_start, order.local_start + 5, dtype=tf.int64)
     for wrap in (lambda f: f, lambda f: tf.function(f, autograph=False)):
-      numbers = wrap(order.number_in_run)(own)
+      numbers = wrap(order.global_index)(own)
       self.assertAllEqual([20, 21, 22, 23, 28], numbers)
 
   def test_no_example(self):
@@ -108,15 +116,18 @@ class TrainingOrderTest(parameterized.TestCase, tf.test.TestCase):
       self._examples(1)
 
 
-def _elements(files, batch_size, start):
-  """Elements that tell what was asked for."""
-  del batch_size
-  numbers = tf.data.Dataset.range(start, 1000)
-  return numbers.map(lambda n: tf.strings.format("{}:{}", (files[0], n)))
-
-
 def _own(shard, files, start):
-  dataset = shard.own_elements(files, _elements, batch_size=8, start=start)
+  """Examples that tell their file and number in the order in which it reads."""
+  files, order = example_order.split_files(
+      files,
+      example_order.TrainingOrder(
+          batch_size=8, seed=1, start_example=start, shard=shard
+      ),
+  )
+  numbers = tf.data.Dataset.range(order.start_example, 1000)
+  dataset = example_order.keep_own_rows(
+      numbers.map(lambda n: tf.strings.format("{}:{}", (files[0], n))), order
+  )
   return [e.decode() for e in dataset.take(5).as_numpy_iterator()]
 
 
@@ -141,15 +152,16 @@ class ShardTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual('"a":3', _own(example_order.WHOLE, ["a", "b"], 3)[0])
 
   def test_numbers_in_the_run(self):
-    shard = example_order.Shard(index=1, count=2, num_parts=2)
+    shard = example_order.Shard(index=1, count=2, num_devices=2)
     own = tf.range(6, dtype=tf.int64)
-    self.assertAllEqual([4, 5, 6, 7, 12, 13], shard.row_of_run(own, 8))
-    self.assertEqual(2, shard.part_size(8))
+    order = example_order.TrainingOrder(batch_size=8, seed=1, shard=shard)
+    self.assertAllEqual([4, 5, 6, 7, 12, 13], order.global_index(own))
+    self.assertEqual(2, shard.device_batch_size(8))
 
   def test_uneven_batch(self):
-    shard = example_order.Shard(count=3, num_parts=2)
+    shard = example_order.Shard(count=3, num_devices=2)
     with self.assertRaisesRegex(ValueError, "a multiple of 6. Got: 8"):
-      shard.rows(8)
+      shard.local_batch_size(8)
 
   def test_batch_that_is_begun(self):
     with self.assertRaisesRegex(ValueError, "a multiple of 8.* Got: 4"):
@@ -174,7 +186,7 @@ class ShardTest(parameterized.TestCase, tf.test.TestCase):
 
     whole = batches()
     # A process with two devices, and one with another two.
-    first, second = (batches(index=i, count=2, num_parts=2) for i in (0, 1))
+    first, second = (batches(index=i, count=2, num_devices=2) for i in (0, 1))
     for _ in range(4):
       expected = next(whole)
       parts = [next(first), next(first), next(second), next(second)]
@@ -212,13 +224,13 @@ def _examples_from(start):
 
 
 def _numbers(count=24, num_batches=3, seed=1, start=0):
-  dataset = example_order.bucketed(
-      _examples_from,
-      lengths=lambda window: window[1],
-      batch_size=2,
-      num_batches=num_batches,
-      seed=seed,
-      start=start,
+  order = example_order.TrainingOrder(
+      batch_size=2, seed=seed, start_example=start, bucket_batches=num_batches
+  )
+  dataset = example_order.bucket_by_length(
+      _examples_from(example_order.start_of_window(order)),
+      order,
+      lambda window: window[1],
   )
   return [int(number) for number, _ in dataset.take(count)]
 

@@ -1,23 +1,24 @@
-"""Feeds captions with cached image features: records, and batches of them.
+"""Reads and writes captions with cached image features, and batches them.
 
     TFRecords -> parse -> pairs -> shuffle -> one view of each -> Batch
 
-While the encoder is frozen, an image's features are the same at every step, so
-they are computed once, for several random crops and distortions ("views") of
-each image. A record is a SequenceExample of one distinct image:
+While the encoder is frozen, the features of an image are the same at every
+step. So they are computed once, for several random crops and distortions
+("views") of each image. A record is a SequenceExample of one distinct image:
 
     context:       image/image_id       int64
-                   image/features       bytes each, the values of one view,
-                                        little-endian; the first view is that
-                                        of evaluation
+                   image/features       bytes, the little-endian values of one
+                                        view; repeated. The first view is the
+                                        one for evaluation.
                    image/feature_dtype  bytes, "float16" or "float32"
     feature_lists: image/caption_ids    int64 lists, one per caption
 
-All records of a data set have the same number of views, feature size and type.
+All records of a data set have the same number of views, feature size and dtype.
 
-The contracts of the batches are those of `inputs`. Pairs of one image are
-shuffled like any others. Their views stay undecoded until one of each is chosen
-for a whole batch at once.
+Batches are made as in `inputs`: endless, and decided by the seed, in training;
+finite and in order in evaluation. A pair is an image and one of its captions,
+and pairs of one image are shuffled like any others. Views stay encoded until
+one view per pair is chosen, for a whole batch at once.
 """
 
 from collections.abc import Callable
@@ -39,14 +40,19 @@ _CAPTION_IDS = "image/caption_ids"
 
 _DTYPES = ("float16", "float32")
 
+# Records that are parsed at once, which is many times as fast as one by one.
+_RECORDS_AT_ONCE = 64
+
+_BATCHES_AHEAD = 4
+
 
 class FeatureLayout(NamedTuple):
-  """What the features of each record are.
+  """The layout of the features, the same in all records of a data set.
 
   Attributes:
-    num_views: How many views of each image there are.
-    feature_size: How many values a view has.
-    dtype: "float16" or "float32", as they are stored.
+    num_views: Number of views per image.
+    feature_size: Number of values per view.
+    dtype: Name of the type of the stored values, "float16" or "float32".
   """
 
   num_views: int
@@ -57,18 +63,18 @@ class FeatureLayout(NamedTuple):
 def serialize_feature_example(
     image_id: int, features: np.ndarray, captions: Sequence[Sequence[int]]
 ) -> bytes:
-  """Makes the record of one image.
+  """Serializes the record of one image.
 
   Args:
-    image_id: The image's id.
+    image_id: Id of the image.
     features: A float16 or float32 array of shape [num_views, feature_size].
-    captions: The word ids of each caption, with start and end word.
+    captions: Word ids of each caption, start and end word included.
 
   Returns:
     A serialized SequenceExample.
 
   Raises:
-    ValueError: If `features` has another type or shape.
+    ValueError: If `features` has another dtype or rank.
   """
   dtype = features.dtype.name
   if dtype not in _DTYPES or features.ndim != 2:
@@ -92,13 +98,14 @@ def read_layout(files: Sequence[str]) -> FeatureLayout:
   """Returns the layout of a data set, from its first record.
 
   Args:
-    files: Names of TFRecord files that hold cached features.
+    files: Names of TFRecord files of cached features.
 
   Returns:
-    What all their records must have.
+    The layout that all records must have.
 
   Raises:
-    ValueError: If there is no record, or the first is no record of features.
+    ValueError: If there is no record, or the first record does not contain
+      cached features or is corrupt.
   """
   for file in files:
     try:
@@ -110,13 +117,14 @@ def read_layout(files: Sequence[str]) -> FeatureLayout:
 
 
 def are_features(files: Sequence[str]) -> bool:
-  """Returns whether files hold cached features, by their first record.
+  """Returns whether files contain cached features, from their first record.
 
   Args:
     files: Names of TFRecord files.
 
   Returns:
-    False too if they have no record, or none that can be read.
+    Whether there is a first record, and it contains cached features and is not
+    corrupt.
   """
   try:
     read_layout(files)
@@ -128,14 +136,14 @@ def are_features(files: Sequence[str]) -> bool:
 def parse_feature_examples(
     serialized: tf.Tensor, layout: FeatureLayout
 ) -> tuple[tf.Tensor, tf.RaggedTensor]:
-  """Reads the undecoded views and all captions of several images.
+  """Parses the encoded views and all captions of several images.
 
   Args:
     serialized: A string Tensor of shape [batch_size].
-    layout: What the records must have.
+    layout: Layout of the features of the records.
 
   Returns:
-    views: A string Tensor of shape [batch_size, num_views], for
+    views: A string Tensor of shape [batch_size, num_views], to be decoded by
       `decode_features`.
     captions: An int64 RaggedTensor of shape [batch_size, (num_captions),
       (length)].
@@ -153,17 +161,17 @@ def parse_feature_examples(
 
 
 def decode_features(views: tf.Tensor, layout: FeatureLayout) -> tf.Tensor:
-  """Decodes views to their values.
+  """Decodes the features of views.
 
   Args:
     views: A string Tensor of any shape.
-    layout: What the views must have.
+    layout: Layout of the features.
 
   Returns:
     A float32 Tensor of shape [..., feature_size].
   """
-  # Cast at once: oneDNN reports an error for any other operation on float16
-  # values where the processor computes without them.
+  # Nothing else is computed in float16: oneDNN reports an error for it on
+  # processors without float16 arithmetic.
   values = tf.cast(
       tf.io.decode_raw(views, tf.as_dtype(layout.dtype)), tf.float32
   )
@@ -173,11 +181,11 @@ def decode_features(views: tf.Tensor, layout: FeatureLayout) -> tf.Tensor:
 def parse_feature_example(
     serialized: tf.Tensor, layout: FeatureLayout
 ) -> tuple[tf.Tensor, tf.RaggedTensor]:
-  """Reads the features and all captions of one image.
+  """Parses the decoded features and all captions of one image.
 
   Args:
     serialized: A scalar string Tensor.
-    layout: What the record must have.
+    layout: Layout of the features of the record.
 
   Returns:
     features: A float32 Tensor of shape [num_views, feature_size].
@@ -188,7 +196,7 @@ def parse_feature_example(
 
 
 def _layout(serialized: tf.Tensor, file: str) -> FeatureLayout:
-  """Returns the layout of a record."""
+  """Returns the layout of the features of one record of `file`."""
   context, _ = tf.io.parse_single_sequence_example(
       serialized,
       context_features={
@@ -210,33 +218,28 @@ def _layout(serialized: tf.Tensor, file: str) -> FeatureLayout:
   )
 
 
-# Records that are parsed at once: many times faster than one by one.
-_RECORDS_AT_ONCE = 64
-
-_BATCHES_AHEAD = 4
-
-
 def training_feature_batches(
     files: Sequence[str],
     order: example_order.TrainingOrder,
     *,
     feature_size: int,
 ) -> tf.data.Dataset:
-  """Returns endless shuffled batches of a view per image and a caption.
+  """Returns endless shuffled batches of captions, each with a random view.
 
   Args:
-    files: Names of TFRecord files that hold cached features.
-    order: Of the pairs in them. Its seed decides their views too, which are
-      drawn for a whole batch; so it starts with a whole one.
-    feature_size: How many features the decoder takes.
+    files: Names of TFRecord files of cached features.
+    order: Order of the pairs of a run. Its seed is the seed for the choice of
+      views too. Views are drawn for a whole batch, so it must not start within
+      a batch.
+    feature_size: Number of features per image that the decoder takes.
 
   Returns:
-    An infinite Dataset of `inputs.Batch`, with features as its images; one for
-    each part of the order's shard.
+    An infinite Dataset of `inputs.Batch` with features as images, one per
+    device of the order's shard.
 
   Raises:
-    ValueError: If the order would begin a batch, or the records can't be used;
-      see `feature_inputs.read_layout`.
+    ValueError: If the order starts within a batch, or the records cannot be
+      used; see `read_layout`.
   """
   if order.start_example % order.batch_size:
     raise ValueError(
@@ -244,51 +247,43 @@ def training_feature_batches(
         f" size. Got: {order.start_example}."
     )
   layout = _checked_layout(files, feature_size)
-  part_size = order.part_size
+  batch_size = order.device_batch_size
 
   @tf.autograph.experimental.do_not_convert
   def choose_views(index: tf.Tensor, pairs: tuple[tf.Tensor, ...]):
     views, captions, lengths = pairs
-    first = order.number_in_run(index * part_size)
+    first = order.global_index(index * batch_size)
     row = first % order.batch_size
     choice = tf.random.stateless_uniform(
         [order.batch_size],
         tf.stack([order.seed, first - row]),
         maxval=layout.num_views,
         dtype=tf.int32,
-    )[row:][:part_size]
+    )[row:][:batch_size]
     chosen = tf.gather(views, choice, batch_dims=1)
     return inputs.make_batch(decode_features(chosen, layout), captions, lengths)
 
-  return (
-      order.examples(
-          files,
-          read=functools.partial(_read_pairs, layout=layout),
-          count=functools.partial(count_pairs, layout=layout),
-          lengths=lambda pairs: pairs[2],
-      )
-      .padded_batch(part_size, drop_remainder=True)
-      .enumerate(order.own_start // part_size)
-      .map(choose_views)
-      .prefetch(_BATCHES_AHEAD)
-  )
+  dataset = _training_pairs(files, order, layout)
+  dataset = dataset.padded_batch(batch_size, drop_remainder=True)
+  dataset = dataset.enumerate(order.local_start // batch_size)
+  return dataset.map(choose_views).prefetch(_BATCHES_AHEAD)
 
 
 def evaluation_feature_batches(
     files: Sequence[str], *, feature_size: int, batch_size: int
 ) -> tf.data.Dataset:
-  """Every pair once, by its first view, in the order of the files.
+  """Returns batches of every pair once, by its first view, in order.
 
   Args:
-    files: Names of TFRecord files that hold cached features.
-    feature_size: How many features the decoder takes.
-    batch_size: Pairs in a batch; the last may have fewer.
+    files: Names of TFRecord files of cached features.
+    feature_size: Number of features per image that the decoder takes.
+    batch_size: Number of pairs per batch; the last may have fewer.
 
   Returns:
-    A finite Dataset of `inputs.Batch`, with features as its images.
+    A finite Dataset of `inputs.Batch` with features as images.
 
   Raises:
-    ValueError: If the records can't be used; see `feature_inputs.read_layout`.
+    ValueError: If the records cannot be used; see `read_layout`.
   """
   layout = _checked_layout(files, feature_size)
 
@@ -309,18 +304,18 @@ def evaluation_feature_batches(
 def first_view_decoder(
     files: Sequence[str], feature_size: int
 ) -> Callable[[tf.Tensor], tf.Tensor]:
-  """Reads the view of evaluation of one image.
+  """Returns a function that decodes the first view of one image.
 
   Args:
-    files: Names of TFRecord files that hold cached features.
-    feature_size: How many features the decoder takes.
+    files: Names of TFRecord files of cached features.
+    feature_size: Number of features per image that the decoder takes.
 
   Returns:
     A function of a serialized record, a scalar string Tensor, that returns a
     float32 Tensor of shape [feature_size].
 
   Raises:
-    ValueError: If the records can't be used; see `feature_inputs.read_layout`.
+    ValueError: If the records cannot be used; see `read_layout`.
   """
   layout = _checked_layout(files, feature_size)
 
@@ -333,11 +328,11 @@ def first_view_decoder(
 def random_view_decoder(
     files: Sequence[str], feature_size: int
 ) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-  """Reads one view of each of a batch of images, drawn by a seed.
+  """Returns a function that decodes a random view of each image of a batch.
 
   Args:
-    files: Names of TFRecord files that hold cached features.
-    feature_size: How many features the decoder takes.
+    files: Names of TFRecord files of cached features.
+    feature_size: Number of features per image that the decoder takes.
 
   Returns:
     A function of serialized records, a string Tensor of shape [batch_size], and
@@ -345,7 +340,7 @@ def random_view_decoder(
     shape [batch_size, feature_size].
 
   Raises:
-    ValueError: If the records can't be used; see `feature_inputs.read_layout`.
+    ValueError: If the records cannot be used; see `read_layout`.
   """
   layout = _checked_layout(files, feature_size)
 
@@ -361,17 +356,17 @@ def random_view_decoder(
 
 
 def count_pairs(files: Sequence[str], layout: FeatureLayout) -> int:
-  """Counts the captions of all images, by reading the files.
+  """Counts the captions of all images by reading all records.
 
   Args:
-    files: Names of TFRecord files that hold cached features.
-    layout: What their records must have.
+    files: Names of TFRecord files of cached features.
+    layout: Layout of the features of the records.
 
   Returns:
     The number of pairs of an image and a caption.
 
   Raises:
-    CorruptRecordError: If a record can't be used.
+    CorruptRecordError: If a record is corrupt.
   """
   try:
     return int(_caption_counts(files, layout).reduce(np.int64(0), tf.add))
@@ -380,16 +375,16 @@ def count_pairs(files: Sequence[str], layout: FeatureLayout) -> int:
 
 
 def check_captions(files: Sequence[str]) -> None:
-  """Raises an error if cached features have no caption to train with.
+  """Checks that cached features have at least one caption to train with.
 
-  As soon as there is one, nothing more is read.
+  Reading ends at the first caption.
 
   Args:
-    files: Names of TFRecord files that hold cached features.
+    files: Names of TFRecord files of cached features.
 
   Raises:
     ValueError: If there is no caption.
-    CorruptRecordError: If a record before the first caption can't be used.
+    CorruptRecordError: If a record before the first caption is corrupt.
   """
   layout = read_layout(files)
   try:
@@ -406,7 +401,7 @@ def check_captions(files: Sequence[str]) -> None:
 def _caption_counts(
     files: Sequence[str], layout: FeatureLayout
 ) -> tf.data.Dataset:
-  """Returns how many captions each few images have, as int64 scalars."""
+  """Returns the number of captions per `_RECORDS_AT_ONCE` images, as int64."""
 
   @tf.autograph.experimental.do_not_convert
   def num_captions(serialized: tf.Tensor) -> tf.Tensor:
@@ -423,22 +418,22 @@ def _caption_counts(
 def find_corrupt_record(
     files: Sequence[str],
 ) -> tfrecords.CorruptRecordError | None:
-  """Finds the record that made the batches fail, whose error names no file.
+  """Finds the record that made reading batches fail.
+
+  The error that TensorFlow raises does not name the file.
 
   Args:
-    files: Names of TFRecord files that hold cached features.
+    files: Names of TFRecord files of cached features.
 
   Returns:
-    The error to raise, or None if every record is sound.
+    The error to raise, or None if no record is corrupt.
   """
-  check = functools.partial(
-      parse_feature_example,
-      layout=read_layout(files),
-  )
+  check = functools.partial(parse_feature_example, layout=read_layout(files))
   return tfrecords.find_corrupt_record(files, check)
 
 
 def _checked_layout(files: Sequence[str], feature_size: int) -> FeatureLayout:
+  """Returns the layout of a data set; raises if the feature size is another."""
   layout = read_layout(files)
   if layout.feature_size != feature_size:
     raise ValueError(
@@ -448,9 +443,31 @@ def _checked_layout(files: Sequence[str], feature_size: int) -> FeatureLayout:
   return layout
 
 
+def _training_pairs(
+    files: Sequence[str],
+    order: example_order.TrainingOrder,
+    layout: FeatureLayout,
+) -> tf.data.Dataset:
+  """Returns the pairs of the order's shard, endlessly; see `_read_pairs`."""
+  files, order = example_order.split_files(files, order)
+  start = example_order.start_of_window(order)
+  dataset = tfrecords.read_epochs(
+      files,
+      read_file=functools.partial(_read_pairs, layout=layout),
+      seed=order.seed,
+      start=start,
+      epoch_size=count_pairs(files, layout) if start else 0,
+      buffer_size=order.shuffle_buffer_size,
+  )
+  dataset = example_order.bucket_by_length(
+      dataset, order, lambda pairs: pairs[2]
+  )
+  return example_order.keep_own_rows(dataset, order)
+
+
 @tf.autograph.experimental.do_not_convert
 def _read_pairs(file: tf.Tensor, layout: FeatureLayout) -> tf.data.Dataset:
-  """Returns a file's pairs: encoded views, padded caption, length."""
+  """Returns the pairs of a file: encoded views, padded caption, length."""
 
   def pairs(serialized: tf.Tensor) -> tuple[tf.Tensor, ...]:
     views, captions = parse_feature_examples(serialized, layout)

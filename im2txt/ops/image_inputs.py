@@ -1,10 +1,10 @@
-"""Feeds images alone, each distinct one once an epoch, whatever its captions.
+"""Reads images without captions, each distinct image once per epoch.
 
     TFRecords -> first record of each image -> shuffle -> image -> ImageBatch
 
-The contracts are those of `inputs` and `feature_inputs`: batches never end,
-and which images they hold, in which order, distorted how, follows from the
-seed. Images are told apart by their ids.
+As in `inputs` and `feature_inputs`, batches never end, and the seed decides
+their images, the order of these and their distortions. Images with different
+ids are distinct.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ _BATCHES_AHEAD = 2
 
 
 class ImageBatch(NamedTuple):
-  """Images with their ids.
+  """A batch of images with their ids.
 
   Attributes:
     images: A float32 Tensor of shape [batch_size, height, width, 3], or of
@@ -35,16 +35,16 @@ class ImageBatch(NamedTuple):
 
 
 class Order(NamedTuple):
-  """Which images come when.
+  """The files to read images from, their order, and where in it to start.
 
   Attributes:
     files: Names of TFRecord files.
-    is_first: Of each of their records, in order, whether it is the first of its
-      image; the others are left out.
-    batch_size: Images in a batch; batches span epoch boundaries.
-    seed: Decides the order, alone.
-    start_step: How many batches of the run to leave out.
-    shuffle_buffer_size: How many records to shuffle among.
+    is_first: Whether a record is the first of its image, for each record of the
+      files in order; all other records are skipped.
+    batch_size: Number of images per batch; batches span epoch boundaries.
+    seed: Seed for the order, which depends on nothing else.
+    start_step: Number of batches of the run to skip.
+    shuffle_buffer_size: Number of records in the shuffle buffer.
   """
 
   files: Sequence[str]
@@ -63,21 +63,23 @@ def training_image_batches(
     image_feature: str = inputs.IMAGE_FEATURE,
     caption_feature: str = inputs.CAPTION_FEATURE,
 ) -> tf.data.Dataset:
-  """Batches of distorted images.
+  """Returns endless shuffled batches of distorted images.
 
   Args:
-    order: Of records of image-caption pairs.
-    process: See `inputs.ProcessImage`.
-    num_preprocess_threads: See `inputs.training_batches`.
-    image_feature: See `inputs.parse_sequence_example`.
-    caption_feature: See `inputs.parse_sequence_example`.
+    order: Order of the images in files of image-caption pairs.
+    process: Function that decodes and distorts an image; see
+      `inputs.ProcessImage`.
+    num_preprocess_threads: Number of preprocessing threads of the original; see
+      `inputs.training_batches`.
+    image_feature: Name of the context feature that contains the encoded image.
+    caption_feature: Name of the feature list that contains the word ids.
 
   Returns:
     An infinite Dataset of `ImageBatch`.
   """
 
   @tf.autograph.experimental.do_not_convert
-  def distorted_image(index: tf.Tensor, serialized: tf.Tensor):
+  def parse_and_distort(index: tf.Tensor, serialized: tf.Tensor):
     encoded_image, _ = inputs.parse_sequence_example(
         serialized,
         image_feature=image_feature,
@@ -91,52 +93,54 @@ def training_image_batches(
     )
     return ImageBatch(image, _image_ids(serialized))
 
-  return (
-      _first_records(order)
-      .enumerate(order.start_step * order.batch_size)
-      .map(
-          distorted_image,
-          num_parallel_calls=tf.data.AUTOTUNE,
-          deterministic=True,
-      )
-      .batch(order.batch_size, drop_remainder=True)
-      .prefetch(_BATCHES_AHEAD)
+  dataset = _first_records(order)
+  dataset = dataset.enumerate(order.start_step * order.batch_size)
+  dataset = dataset.map(
+      parse_and_distort,
+      num_parallel_calls=tf.data.AUTOTUNE,
+      deterministic=True,
   )
+  dataset = dataset.batch(order.batch_size, drop_remainder=True)
+  return dataset.prefetch(_BATCHES_AHEAD)
 
 
 def training_feature_batches(
     order: Order, *, feature_size: int
 ) -> tf.data.Dataset:
-  """Batches of one view of each image.
+  """Returns endless shuffled batches of a random view of each image.
 
   Args:
-    order: Of records of cached features.
-    feature_size: How many features the decoder takes.
+    order: Order of the images in files of cached features.
+    feature_size: Number of features per image that the decoder takes.
 
   Returns:
-    An infinite Dataset of `ImageBatch`, with features as its images.
+    An infinite Dataset of `ImageBatch` with features as images.
 
   Raises:
-    ValueError: If the records can't be used; see `feature_inputs.read_layout`.
+    ValueError: If the records cannot be used; see `feature_inputs.read_layout`.
   """
   decode = feature_inputs.random_view_decoder(order.files, feature_size)
 
   @tf.autograph.experimental.do_not_convert
-  def image_batch(step: tf.Tensor, serialized: tf.Tensor):
+  def choose_views(step: tf.Tensor, serialized: tf.Tensor):
     seed = tf.stack([order.seed, step * order.batch_size])
     return ImageBatch(decode(serialized, seed), _image_ids(serialized))
 
-  return (
-      _first_records(order)
-      .batch(order.batch_size, drop_remainder=True)
-      .enumerate(order.start_step)
-      .map(image_batch)
-      .prefetch(_BATCHES_AHEAD)
-  )
+  dataset = _first_records(order)
+  dataset = dataset.batch(order.batch_size, drop_remainder=True)
+  dataset = dataset.enumerate(order.start_step)
+  return dataset.map(choose_views).prefetch(_BATCHES_AHEAD)
 
 
 def _first_records(order: Order) -> tf.data.Dataset:
-  """Returns the first record of each image, shuffled; scalar string Tensors."""
+  """Returns the first record of each image as a shuffled, endless Dataset.
+
+  Args:
+    order: Order of the images.
+
+  Returns:
+    An infinite Dataset of serialized records, scalar string Tensors.
+  """
   counts = [tfrecords.count_records([file]) for file in order.files]
   starts = tf.lookup.StaticHashTable(
       tf.lookup.KeyValueTensorInitializer(
@@ -154,18 +158,18 @@ def _first_records(order: Order) -> tf.data.Dataset:
         .map(lambda record: record.serialized)
     )
 
-  return tfrecords.shuffled(
+  return tfrecords.read_epochs(
       order.files,
-      read=read_first,
-      count=lambda files: sum(order.is_first),
+      read_file=read_first,
       seed=order.seed,
       start=order.start_step * order.batch_size,
+      epoch_size=sum(order.is_first),
       buffer_size=order.shuffle_buffer_size,
   )
 
 
 def _image_ids(serialized: tf.Tensor) -> tf.Tensor:
-  """Returns the image ids of records, int64 of the same shape."""
+  """Returns the image ids of serialized records, int64 of the same shape."""
   id_feature = {_IMAGE_ID: tf.io.FixedLenFeature([], tf.int64)}
   context, *_ = tf.io.parse_sequence_example(
       tf.reshape(serialized, [-1]), context_features=id_feature

@@ -1,9 +1,9 @@
-"""Feeds image-caption pairs from TFRecords to the model, in padded batches.
+"""Reads image-caption pairs from TFRecords in padded batches.
 
     TFRecords -> shuffle -> parse -> decode, distort -> pad -> Batch
 
-Training batches never end. Which examples they hold, in which order, and how
-each image is distorted depends only on the seed, so training resumes with
+Training batches never end. Their examples, the order of these and the
+distortion of each image depend only on the seed, so training resumes with
 exactly the batch at which it stopped. Evaluation reads the files once.
 """
 
@@ -21,55 +21,24 @@ import tensorflow as tf
 from im2txt.ops import example_order
 from im2txt.ops import tfrecords
 
-# `image_processing.process_image` with its sizes and format filled in: takes
-# the encoded image and, by keyword, is_training, thread_id and seed.
+# `image_processing.process_image` with the image sizes and format filled in.
+# Takes an encoded image and the keyword arguments is_training, thread_id and
+# seed.
 ProcessImage = Callable[..., tf.Tensor]
 
-# Where the builder keeps the encoded image and the word ids.
+# Names that `build_mscoco_data` gives the encoded image and the word ids.
 IMAGE_FEATURE = "image/data"
 CAPTION_FEATURE = "image/caption_ids"
 
 _BATCHES_AHEAD = 2
 
 _SHARD = re.compile(r"(.+)-\d{5}-of-(\d{5})", re.DOTALL)
-# How many missing shards a message names.
+# Number of missing shards that a message names.
 _MISSING_NAMED = 3
 
 
-def training_records(
-    files: Sequence[str],
-    order: example_order.TrainingOrder,
-    *,
-    caption_feature: str = CAPTION_FEATURE,
-) -> tf.data.Dataset:
-  """Returns records in the order in which `training_batches` uses them.
-
-  Args:
-    files: Names of TFRecord files.
-    order: The order in which to read the records.
-    caption_feature: The feature list that holds the word ids.
-
-  Returns:
-    An infinite Dataset of `tfrecords.Record`, those of the order's shard.
-
-  Raises:
-    ValueError: See `TrainingOrder.examples`.
-  """
-
-  def lengths(window: tfrecords.Record) -> tf.Tensor:
-    ids = tf.io.FixedLenSequenceFeature([], tf.int64, allow_missing=True)
-    *_, num_ids = tf.io.parse_sequence_example(
-        window.serialized, sequence_features={caption_feature: ids}
-    )
-    return num_ids[caption_feature]
-
-  return order.examples(
-      files, read=tfrecords.read, count=tfrecords.count_records, lengths=lengths
-  )
-
-
 class Batch(NamedTuple):
-  """Captions as the decoder sees them, and their images.
+  """Images, and their captions as the decoder reads and predicts them.
 
       caption      <S>  a   dog  </S>
       input_seqs   <S>  a   dog   0
@@ -82,7 +51,8 @@ class Batch(NamedTuple):
     input_seqs: An int64 Tensor of shape [batch_size, padded_length].
     target_seqs: An int64 Tensor of shape [batch_size, padded_length].
     input_mask: An int32 Tensor of shape [batch_size, padded_length]; 1 at
-      words. The padding, 0, is the id of a word too.
+      words, 0 at padding. The mask is needed because padding has the id 0,
+      which is also the id of a word.
   """
 
   images: tf.Tensor
@@ -97,19 +67,20 @@ def input_files(
     *,
     allow_missing_shards: bool = False,
 ) -> list[str]:
-  """Returns the files that match any of the comma-separated patterns, sorted.
+  """Finds the files that match any of the comma-separated patterns.
 
   Args:
-    pattern: For example "/data/train-?????-of-00256,/more/train-*".
-    feature_pattern: The patterns to use instead, unless empty: those of cached
-      features.
-    allow_missing_shards: Whether to accept a part of the shards of a data set.
+    pattern: Patterns such as "/data/train-?????-of-00256,/more/train-*".
+    feature_pattern: Patterns of files of cached features, used instead of
+      `pattern` unless empty.
+    allow_missing_shards: Whether to accept an incomplete data set.
 
   Returns:
-    The names of the files, each once.
+    The names of the files, sorted and without duplicates.
 
   Raises:
-    FileNotFoundError: If no file matches, or a shard is missing that would.
+    FileNotFoundError: If no file matches, or a shard that would match is
+      missing.
     ValueError: If the files are shards of several builds of a data set.
   """
   flag = "--input_file_pattern"
@@ -132,10 +103,11 @@ def _check_shards(
     flag: str,
     allow_missing_shards: bool,
 ) -> None:
-  """Checks that files are all shards of one build of each data set.
+  """Checks that no shard is missing and that each data set has one build.
 
-  The name of a shard, train-00000-of-00256, says how many there are. A missing
-  one that no pattern would match was left out on purpose.
+  The name of a shard, such as train-00000-of-00256, contains the number of
+  shards. A shard that no pattern would match is not missing: it was left out on
+  purpose.
   """
   counts: dict[str, dict[int, str]] = {}
   for match in filter(None, map(_SHARD.fullmatch, files)):
@@ -181,16 +153,16 @@ def parse_sequence_example(
     image_feature: str = IMAGE_FEATURE,
     caption_feature: str = CAPTION_FEATURE,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-  """Reads an image and its caption from a serialized SequenceExample.
+  """Parses an image and its caption from a serialized SequenceExample.
 
   Args:
     serialized: A scalar string Tensor.
-    image_feature: The context feature that holds the encoded image.
-    caption_feature: The feature list that holds the word ids.
+    image_feature: Name of the context feature that contains the encoded image.
+    caption_feature: Name of the feature list that contains the word ids.
 
   Returns:
     encoded_image: A scalar string Tensor.
-    caption: An int64 Tensor of shape [length], with start and end word.
+    caption: An int64 Tensor of shape [length], start and end word included.
   """
   context, sequence = tf.io.parse_single_sequence_example(
       serialized,
@@ -208,7 +180,7 @@ def parse_sequence_example(
       tf.strings.length(encoded_image) > 0, f"it has no image, {image_feature}"
   )
   has_words = tfrecords.require_words(tf.size(caption), caption_feature)
-  # Or decoding no image might fail first, and with another reason.
+  # Otherwise, decoding an empty image could fail first, with another message.
   with tf.control_dependencies([has_image, has_words]):
     return tf.identity(encoded_image), caption
 
@@ -216,16 +188,16 @@ def parse_sequence_example(
 def make_batch(
     images: tf.Tensor, captions: tf.Tensor, lengths: tf.Tensor
 ) -> Batch:
-  """Splits captions into what the decoder reads and what it should say.
+  """Splits captions into the decoder's inputs and targets.
 
   Args:
-    images: What `Batch.images` shall be.
+    images: A float32 Tensor; see `Batch.images`.
     captions: An int64 Tensor of shape [batch_size, width], padded with 0.
-    lengths: An integer Tensor of shape [batch_size]; the captions' numbers of
-      ids, of which the largest may be less than `width`.
+    lengths: An integer Tensor of shape [batch_size]; the number of word ids of
+      each caption, at most `width`.
 
   Returns:
-    A `Batch`, padded to its longest caption.
+    A `Batch`, padded to the length of its longest caption.
   """
   input_lengths = lengths - 1
   padded_length = tf.reduce_max(input_lengths)
@@ -236,6 +208,47 @@ def make_batch(
       target_seqs=captions[:, 1 : padded_length + 1],
       input_mask=tf.cast(mask, tf.int32),
   )
+
+
+def training_records(
+    files: Sequence[str],
+    order: example_order.TrainingOrder,
+    *,
+    caption_feature: str = CAPTION_FEATURE,
+) -> tf.data.Dataset:
+  """Returns records in the order in which `training_batches` uses them.
+
+  Args:
+    files: Names of TFRecord files.
+    order: Order of the records of a run.
+    caption_feature: Name of the feature list that contains the word ids.
+
+  Returns:
+    An infinite Dataset of `tfrecords.Record`, those of the order's shard.
+
+  Raises:
+    ValueError: If all files are empty, or see `example_order.split_files`.
+  """
+
+  def caption_lengths(records: tfrecords.Record) -> tf.Tensor:
+    ids = tf.io.FixedLenSequenceFeature([], tf.int64, allow_missing=True)
+    *_, num_ids = tf.io.parse_sequence_example(
+        records.serialized, sequence_features={caption_feature: ids}
+    )
+    return num_ids[caption_feature]
+
+  files, order = example_order.split_files(files, order)
+  start = example_order.start_of_window(order)
+  dataset = tfrecords.read_epochs(
+      files,
+      read_file=tfrecords.read,
+      seed=order.seed,
+      start=start,
+      epoch_size=tfrecords.count_records(files) if start else 0,
+      buffer_size=order.shuffle_buffer_size,
+  )
+  dataset = example_order.bucket_by_length(dataset, order, caption_lengths)
+  return example_order.keep_own_rows(dataset, order)
 
 
 def training_batches(
@@ -251,42 +264,46 @@ def training_batches(
 
   Args:
     files: Names of TFRecord files.
-    order: Of their records. Its seed decides the distortions too.
-    process: See `ProcessImage`.
-    num_preprocess_threads: How many threads the original had. Images are
-      numbered from 0 to this by turns, since the order of the colour
-      distortions depends on the number; all cores process them.
-    image_feature: See `parse_sequence_example`.
-    caption_feature: See `parse_sequence_example`.
+    order: Order of the records of a run. Its seed is the seed for the
+      distortions too.
+    process: Function that decodes and distorts an image; see `ProcessImage`.
+    num_preprocess_threads: Number of preprocessing threads of the original. An
+      image's number in the run, modulo this, is its thread id, on which the
+      order of its colour distortions depends. All cores are used anyway.
+    image_feature: Name of the context feature that contains the encoded image.
+    caption_feature: Name of the feature list that contains the word ids.
 
   Returns:
-    An infinite Dataset of `Batch`, one for each part of the order's shard.
+    An infinite Dataset of `Batch`, one per device of the order's shard.
 
   Raises:
-    ValueError: See `TrainingOrder.examples`.
+    ValueError: See `training_records`.
   """
 
   @tf.autograph.experimental.do_not_convert
-  def distorted_example(own_number: tf.Tensor, record: tfrecords.Record):
-    number = order.number_in_run(own_number)
-    distort = functools.partial(
-        process,
-        is_training=True,
-        thread_id=number % num_preprocess_threads,
-        seed=tf.stack([order.seed, number]),
+  def parse_and_distort(local_index: tf.Tensor, record: tfrecords.Record):
+    encoded_image, caption = parse_sequence_example(
+        record.serialized,
+        image_feature=image_feature,
+        caption_feature=caption_feature,
     )
-    return _example(distort, image_feature, caption_feature, record.serialized)
+    index = order.global_index(local_index)
+    image = process(
+        encoded_image,
+        is_training=True,
+        thread_id=index % num_preprocess_threads,
+        seed=tf.stack([order.seed, index]),
+    )
+    return image, caption, tf.size(caption)
 
-  examples = (
-      training_records(files, order, caption_feature=caption_feature)
-      .enumerate(order.own_start)
-      .map(
-          distorted_example,
-          num_parallel_calls=tf.data.AUTOTUNE,
-          deterministic=True,
-      )
+  dataset = training_records(files, order, caption_feature=caption_feature)
+  dataset = dataset.enumerate(order.local_start)
+  dataset = dataset.map(
+      parse_and_distort,
+      num_parallel_calls=tf.data.AUTOTUNE,
+      deterministic=True,
   )
-  return _padded_batches(examples, order.part_size, drop_remainder=True)
+  return _padded_batches(dataset, order.device_batch_size, drop_remainder=True)
 
 
 def evaluation_batches(
@@ -297,25 +314,30 @@ def evaluation_batches(
     image_feature: str = IMAGE_FEATURE,
     caption_feature: str = CAPTION_FEATURE,
 ) -> tf.data.Dataset:
-  """Every record once, in the order of the files; the last batch is smaller.
+  """Returns batches of every record once, in the order of the files.
 
   Args:
     files: Names of TFRecord files.
-    batch_size: Examples in a batch.
-    process: See `ProcessImage`.
-    image_feature: See `parse_sequence_example`.
-    caption_feature: See `parse_sequence_example`.
+    batch_size: Number of examples per batch; the last may have fewer.
+    process: Function that decodes and resizes an image; see `ProcessImage`.
+    image_feature: Name of the context feature that contains the encoded image.
+    caption_feature: Name of the feature list that contains the word ids.
 
   Returns:
     A finite Dataset of `Batch`.
   """
-  crop = functools.partial(process, is_training=False)
-  examples = tf.data.TFRecordDataset(list(files)).map(
-      functools.partial(_example, crop, image_feature, caption_feature),
+  dataset = tf.data.TFRecordDataset(list(files))
+  dataset = dataset.map(
+      functools.partial(
+          _parse_and_resize,
+          process=process,
+          image_feature=image_feature,
+          caption_feature=caption_feature,
+      ),
       num_parallel_calls=tf.data.AUTOTUNE,
       deterministic=True,
   )
-  return _padded_batches(examples, batch_size, drop_remainder=False)
+  return _padded_batches(dataset, batch_size, drop_remainder=False)
 
 
 def find_corrupt_record(
@@ -326,42 +348,51 @@ def find_corrupt_record(
     caption_feature: str = CAPTION_FEATURE,
     suspects: tf.data.Dataset | None = None,
 ) -> tfrecords.CorruptRecordError | None:
-  """Finds the record that made the batches fail, whose error names no file.
+  """Finds the record that made reading batches fail.
+
+  The error that TensorFlow raises does not name the file.
 
   Args:
     files: Names of TFRecord files.
-    process: See `ProcessImage`.
-    image_feature: See `parse_sequence_example`.
-    caption_feature: See `parse_sequence_example`.
-    suspects: A finite Dataset of `tfrecords.Record` to try first, such as the
-      next few batches' worth of `training_records`, since decoding all images
-      takes long.
+    process: Function that decodes and resizes an image; see `ProcessImage`.
+    image_feature: Name of the context feature that contains the encoded image.
+    caption_feature: Name of the feature list that contains the word ids.
+    suspects: A finite Dataset of `tfrecords.Record` to check before all others,
+      such as the next few batches' worth of `training_records`, since decoding
+      all images is slow.
 
   Returns:
-    The error to raise, or None if every record is sound.
+    The error to raise, or None if no record is corrupt.
   """
-  crop = functools.partial(process, is_training=False)
-  check = functools.partial(_example, crop, image_feature, caption_feature)
+  check = functools.partial(
+      _parse_and_resize,
+      process=process,
+      image_feature=image_feature,
+      caption_feature=caption_feature,
+  )
   return tfrecords.find_corrupt_record(files, check, suspects)
 
 
 @tf.autograph.experimental.do_not_convert
-def _example(
-    process: Callable[[tf.Tensor], tf.Tensor],
+def _parse_and_resize(
+    serialized: tf.Tensor,
+    *,
+    process: ProcessImage,
     image_feature: str,
     caption_feature: str,
-    serialized: tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-  """Returns a record's processed image, caption and caption length."""
+  """Returns a record's image, not distorted, its caption and its length."""
   encoded_image, caption = parse_sequence_example(
       serialized, image_feature=image_feature, caption_feature=caption_feature
   )
-  return process(encoded_image), caption, tf.size(caption)
+  image = process(encoded_image, is_training=False)
+  return image, caption, tf.size(caption)
 
 
 def _padded_batches(
     examples: tf.data.Dataset, batch_size: int, *, drop_remainder: bool
 ) -> tf.data.Dataset:
+  """Returns batches of images, captions and lengths as a Dataset of `Batch`."""
   return (
       examples.padded_batch(batch_size, drop_remainder=drop_remainder)
       .map(tf.autograph.experimental.do_not_convert(make_batch))

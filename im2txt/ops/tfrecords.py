@@ -1,8 +1,8 @@
-"""Reads TFRecord files: counts, shuffles by a seed, and checks records.
+"""Reads TFRecord files: counts, shuffles and checks their records.
 
-The order of an epoch depends only on the seed and the epoch's number. So a run
-resumes with exactly the next record, whatever the number of threads, without a
-saved state.
+The order of an epoch depends only on the seed and the number of the epoch. So a
+run resumes with exactly the next record, whatever the number of threads and
+without saved state.
 """
 
 from collections.abc import Callable
@@ -16,13 +16,14 @@ from typing import NamedTuple
 from absl import logging
 import tensorflow as tf
 
-# Files that are read by turns; enough to mix what was shuffled when written.
+# Files that are interleaved. Enough to mix records that were shuffled when they
+# were written.
 _FILES_AT_ONCE = 8
 
 # Counting waits for the disk, not for the processor.
 _COUNTING_THREADS = 8
 
-# The bytes around each record: its length and the two checksums.
+# Around the bytes of each record stand its length and two checksums.
 _LENGTH_BYTES = 8
 _FRAME_BYTES = 16
 
@@ -30,11 +31,11 @@ _UNREADABLE = "its checksum is wrong, or the file is cut short"
 
 
 class Record(NamedTuple):
-  """A record and where it comes from.
+  """A record and its place in the data set.
 
   Attributes:
-    serialized: A scalar string Tensor.
-    file: A scalar string Tensor, the name of its file.
+    serialized: A scalar string Tensor; the bytes of the record.
+    file: A scalar string Tensor; the name of the file that contains the record.
     number: A scalar int64 Tensor; 0 for the first record of the file.
   """
 
@@ -44,18 +45,18 @@ class Record(NamedTuple):
 
 
 class CorruptRecordError(ValueError):
-  """A record that can't be used, with the name of its file.
+  """A record that cannot be used.
 
   Attributes:
-    file: The name of the file.
-    number: Which record of the file it is; the first is 0.
+    file: Name of the file that contains the record.
+    number: Number of the record in its file, from 0.
   """
 
   def __init__(self, file: str, number: int, reason: str | tf.errors.OpError):
     if isinstance(reason, tf.errors.OpError):
       reason = _reason(reason)
     if reason == _UNREADABLE and number == 0:
-      reason += ", or it is no TFRecord file"
+      reason += ", or it is not a TFRecord file"
     super().__init__(
         f"Record {number} of {file} (the first is 0) can't be used: {reason}."
         " Make this file again, or leave it out."
@@ -65,7 +66,7 @@ class CorruptRecordError(ValueError):
 
 
 def read(file: str | tf.Tensor) -> tf.data.Dataset:
-  """Returns the records of one file in order: a Dataset of `Record`."""
+  """Returns the records of a file, in order, as a Dataset of `Record`."""
   return (
       tf.data.TFRecordDataset(file)
       .enumerate()
@@ -74,13 +75,13 @@ def read(file: str | tf.Tensor) -> tf.data.Dataset:
 
 
 def count_records(files: Sequence[str]) -> int:
-  """Counts the records of `files`, of local ones without reading them.
+  """Counts records; in local files, without reading their contents.
 
   Args:
     files: Names of TFRecord files.
 
   Returns:
-    The number of records in all of them.
+    The number of records in all files together.
 
   Raises:
     CorruptRecordError: If a file ends within a record.
@@ -89,46 +90,47 @@ def count_records(files: Sequence[str]) -> int:
     return sum(pool.map(_count_records, files))
 
 
-def shuffled(
+def read_epochs(
     files: Sequence[str],
     *,
-    read: Callable[[tf.Tensor], tf.data.Dataset],
-    count: Callable[[Sequence[str]], int],
+    read_file: Callable[[tf.Tensor], tf.data.Dataset],
     seed: int,
     start: int,
+    epoch_size: int,
     buffer_size: int,
 ) -> tf.data.Dataset:
-  """Returns the shuffled elements of `files`, epoch after epoch.
+  """Reads files epoch after epoch, each time in another random order.
 
-  Each epoch shuffles the files, reads some of them by turns, and shuffles
-  their elements within a buffer.
+  Each epoch shuffles the files, interleaves a few of them at a time, and
+  shuffles their elements within a buffer.
 
   Args:
     files: Names of TFRecord files.
-    read: Gives a Dataset of the elements of a file; of Tensors, or a tuple.
-    count: Counts the elements of the files. Called only if `start` isn't 0.
-    seed: Decides the order, alone.
-    start: How many elements of the run to leave out; they may be epochs.
-    buffer_size: How many elements to shuffle among.
+    read_file: Function that returns a Dataset of the elements of one file, each
+      a Tensor or a tuple of Tensors.
+    seed: Seed for the order, which depends on nothing else.
+    start: Number of elements to skip, which may be more than an epoch.
+    epoch_size: Number of elements in all files; not used if `start` is 0.
+    buffer_size: Number of elements in the shuffle buffer.
 
   Returns:
-    An infinite Dataset of what `read` gives.
+    An infinite Dataset of the elements.
 
   Raises:
-    ValueError: If there is no element in the files.
+    ValueError: If all files are empty.
   """
-  # Going round and round without finding an element would never end.
+  # Epochs without elements would follow one another for ever.
   if not any(tf.io.gfile.stat(file).length for file in files):
     raise ValueError(f"These files hold no record: {', '.join(files)}.")
-  first_epoch, skipped = divmod(start, count(files)) if start else (0, 0)
+  first_epoch, skipped = divmod(start, epoch_size) if start else (0, 0)
 
   @tf.autograph.experimental.do_not_convert
-  def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
-    order = tf.random.experimental.stateless_shuffle(
+  def read_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
+    shuffled_files = tf.random.experimental.stateless_shuffle(
         tf.constant(files), seed=tf.stack([seed, epoch])
     )
-    elements = tf.data.Dataset.from_tensor_slices(order).interleave(
-        read,
+    elements = tf.data.Dataset.from_tensor_slices(shuffled_files).interleave(
+        read_file,
         cycle_length=min(_FILES_AT_ONCE, len(files)),
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
@@ -136,7 +138,7 @@ def shuffled(
     return _shuffle(elements, buffer_size, seed, epoch)
 
   epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
-  return epochs.flat_map(one_epoch).skip(skipped)
+  return epochs.flat_map(read_epoch).skip(skipped)
 
 
 def find_corrupt_record(
@@ -144,19 +146,21 @@ def find_corrupt_record(
     check: Callable[[tf.Tensor], object],
     suspects: tf.data.Dataset | None = None,
 ) -> CorruptRecordError | None:
-  """Finds the record that made reading fail, whose error names no file.
+  """Finds the record that made reading fail.
+
+  The error that TensorFlow raises does not name the file.
 
   Args:
     files: Names of TFRecord files.
-    check: TensorFlow operations that use a serialized record as the failed
-      reader did; an InvalidArgumentError means that it is corrupt.
-    suspects: A finite Dataset of `Record`; tried before all others, since
-      `check` may take long.
+    check: Function of a serialized record that uses it as the failed reader
+      did. An InvalidArgumentError means that the record is corrupt.
+    suspects: A finite Dataset of `Record` to check before all others, since
+      `check` may be slow.
 
   Returns:
-    The error to raise, or None if every record is sound.
+    The error to raise, or None if no record is corrupt.
   """
-  # Traced once, not for each file.
+  # Traced once, not once per file.
   check = tf.function(
       check, input_signature=[tf.TensorSpec([], tf.string)], autograph=False
   )
@@ -169,7 +173,7 @@ def find_corrupt_record(
           record.file.numpy().decode(), int(record.number), error
       )
   logging.info("Checking the records of %d files.", len(files))
-  # First for bad checksums only, which takes no longer than the disk.
+  # The checksums come first, since checking them is as fast as the disk.
   for file_check in (tf.strings.length, check):
     for file in files:
       number, error = _first_error(tf.data.TFRecordDataset(file), file_check)
@@ -179,28 +183,30 @@ def find_corrupt_record(
 
 
 def require(condition: tf.Tensor, message: str) -> tf.Operation | None:
-  """Makes a record for which `condition`, a bool scalar, is false corrupt.
+  """Declares a record corrupt unless a condition holds.
 
   Args:
-    condition: What has to be true.
-    message: What is wrong otherwise.
+    condition: A scalar bool Tensor.
+    message: Description of what is wrong if `condition` is false.
 
   Returns:
-    What fails if it is false, for `tf.control_dependencies`; None eagerly,
-    where an InvalidArgumentError has been raised then.
+    An operation for `tf.control_dependencies` that fails with an
+    InvalidArgumentError if `condition` is false. None when executed eagerly,
+    where the error is raised at once.
   """
   return tf.debugging.Assert(condition, [message])
 
 
 def require_words(lengths: tf.Tensor, feature: str) -> tf.Operation | None:
-  """As `require`: that captions have a start and an end word.
+  """Declares a record corrupt unless its captions have two words or more.
 
   Args:
-    lengths: Their numbers of ids; an integer Tensor of any shape.
-    feature: Where they are, for the message.
+    lengths: An integer Tensor of any shape; the number of word ids of each
+      caption, start and end word included.
+    feature: Name of the feature that contains the captions, for the message.
 
   Returns:
-    See `require`.
+    An operation, as `require` does.
   """
   return require(
       tf.reduce_all(lengths >= 2),
@@ -211,13 +217,13 @@ def require_words(lengths: tf.Tensor, feature: str) -> tf.Operation | None:
 def _shuffle(
     dataset: tf.data.Dataset, buffer_size: int, seed: int, epoch: tf.Tensor
 ) -> tf.data.Dataset:
-  """As `Dataset.shuffle`, whose order depends on the global seed too."""
+  """Shuffles like `Dataset.shuffle`, but independently of the global seed."""
   specs = tf.nest.flatten(dataset.element_spec)
   variant = tf.raw_ops.ShuffleDataset(
       input_dataset=tf.data.experimental.to_variant(dataset),
       buffer_size=buffer_size,
       seed=seed,
-      seed2=epoch + 1,  # Two zeros would mean any order.
+      seed2=epoch + 1,  # If both seeds were 0, the order would be random.
       output_types=[spec.dtype for spec in specs],
       output_shapes=[spec.shape for spec in specs],
       reshuffle_each_iteration=False,
@@ -226,7 +232,8 @@ def _shuffle(
 
 
 def _count_records(file: str) -> int:
-  if "://" in file:  # Seeking would fetch the file more than once.
+  """Counts the records of one file."""
+  if "://" in file:  # Seeking would download it repeatedly.
     count, error = _first_error(
         tf.data.TFRecordDataset(file), tf.strings.length
     )
@@ -248,7 +255,7 @@ def _count_records(file: str) -> int:
 def _first_error(
     serialized: tf.data.Dataset, check: Callable[[tf.Tensor], object]
 ) -> tuple[int, tf.errors.OpError | None]:
-  """Returns how many records are sound, and the error of the one after them."""
+  """Returns the number of records before the first error, and that error."""
   count = 0
   checked = serialized.map(
       check, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
@@ -262,7 +269,7 @@ def _first_error(
 
 
 def _reason(error: tf.errors.OpError) -> str:
-  """Returns what an error says, without the names of nodes and iterators."""
+  """Returns the message of an error without names of nodes and iterators."""
   if isinstance(error, tf.errors.DataLossError):
     return _UNREADABLE
   message = re.sub(r"\{\{.*?\}\} ?", "", error.message.partition("\n")[0])

@@ -55,7 +55,8 @@ class CountRecordsTest(RecordsTestCase):
     path = Path(self.create_tempdir().full_path) / "dog.jpg"
     path.write_bytes(b"\xff\xd8 a picture, or so it says")
     with self.assertRaisesRegex(
-        tfrecords.CorruptRecordError, "Record 0 of .* or it is no TFRecord file"
+        tfrecords.CorruptRecordError,
+        "Record 0 of .* or it is not a TFRecord",
     ):
       tfrecords.count_records([str(path)])
 
@@ -69,7 +70,7 @@ class CountRecordsTest(RecordsTestCase):
       tfrecords.count_records(["ram://cut"])
 
 
-class ShuffledTest(RecordsTestCase):
+class ReadEpochsTest(RecordsTestCase):
 
   def setUp(self):
     super().setUp()
@@ -81,12 +82,12 @@ class ShuffledTest(RecordsTestCase):
     ]
 
   def elements(self, number, *, seed=1, start=0, buffer_size=5, options=None):
-    dataset = tfrecords.shuffled(
+    dataset = tfrecords.read_epochs(
         self.files,
-        read=tf.data.TFRecordDataset,
-        count=tfrecords.count_records,
+        read_file=tf.data.TFRecordDataset,
         seed=seed,
         start=start,
+        epoch_size=13,
         buffer_size=buffer_size,
     )
     if options:
