@@ -1,7 +1,8 @@
-"""Configurations to start from, by name; see `train --preset`.
+"""Named configurations, for `train --preset`.
 
-Each function's docstring is what `--help` says of it. What a preset does not
-name has the default, which is the released configuration.
+Each function returns the values of one preset by field, and its docstring is
+the text of `train --help` for it. Other fields have their defaults, which are
+those of the released configuration.
 """
 
 from collections.abc import Callable
@@ -9,8 +10,8 @@ import inspect
 import textwrap
 from typing import Any
 
-# An Inception v3 of a quarter of the width, that sees 107 of 124 pixels. It is
-# trained for minutes, not weeks, so its moving averages must follow faster.
+# An Inception v3 of a quarter of the width, for crops of 107 from 124 pixels.
+# It is trained for minutes, not weeks, so its moving averages decay faster.
 QUICKSTART_ENCODER = {
     "image_height": 107,
     "image_width": 107,
@@ -23,7 +24,7 @@ QUICKSTART_ENCODER = {
 
 
 def original() -> dict[str, Any]:
-  r"""The released code's training, a million steps and two million more.
+  r"""Trains as the released code does: after a million steps, the encoder too.
 
   bazel-bin/im2txt/train --preset=original \
     --input_feature_pattern="${MSCOCO_DIR}/features/train-*" \
@@ -36,11 +37,12 @@ def original() -> dict[str, Any]:
 
 
 def paper2016() -> dict[str, Any]:
-  r"""What the paper (arXiv 1609.06647, section 5) adds to that.
+  r"""Trains as in the paper (arXiv 1609.06647, section 5).
 
-  Scheduled sampling, and fine-tuning after 500,000 steps, for 100,000 more.
-  The paper does not tell how fast it samples: here an eighth of the words
-  after 251,000 steps, a quarter after 276,000, and then no more.
+  Uses scheduled sampling, and trains the encoder too for 100,000 steps after
+  500,000 steps. The paper does not specify the rate of sampling. Here, an
+  eighth of the words is sampled after 251,000 steps, and a quarter from step
+  276,000 on.
 
   bazel-bin/im2txt/train --preset=paper2016 \
     --input_feature_pattern="${MSCOCO_DIR}/features/train-*" \
@@ -58,9 +60,10 @@ def paper2016() -> dict[str, Any]:
 
 
 def cpu_small() -> dict[str, Any]:
-  r"""A model of half the size, for a few processor cores and some hours.
+  r"""Trains a decoder of half the width, in some hours on a few CPU cores.
 
-  Adam, larger batches of captions of like length, from cached features alone.
+  Uses Adam, larger batches of captions with similar lengths, and cached
+  features only.
 
   bazel-bin/im2txt/train --preset=cpu_small \
     --input_feature_pattern="${MSCOCO_DIR}/features/train-*" \
@@ -79,16 +82,16 @@ def cpu_small() -> dict[str, Any]:
 
 
 def quickstart() -> dict[str, Any]:
-  r"""The quickstart's: a world of 17 words, and a small encoder of its own.
+  r"""Trains the quickstart's model: 17 words, and its own small encoder.
 
   bazel-bin/im2txt/train --preset=quickstart \
     --input_feature_pattern="${QUICKSTART_DIR}/features/train-*" \
     --inception_checkpoint_file="${QUICKSTART_DIR}/encoder" \
     --train_dir="${QUICKSTART_DIR}/model/train" --number_of_steps=2000
   """
-  # So few words and units need larger initial values than a full-size decoder
-  # for the image to be heard among them; and there is too little to remember
-  # for dropout to be of use.
+  # With so few words and units, the initial values must be larger than in a
+  # full-size decoder for the image to have an effect. Dropout does not help,
+  # because there is hardly anything to overfit.
   return {
       **QUICKSTART_ENCODER,
       "vocab_size": 32,
@@ -111,7 +114,7 @@ PRESETS: dict[str, Callable[[], dict[str, Any]]] = {
 
 
 def describe() -> str:
-  """What `--help` says of the presets."""
+  """Returns the presets' section of `train --help`."""
   sections = []
   for name, preset in PRESETS.items():
     text = textwrap.indent(inspect.getdoc(preset) or "", "    ")

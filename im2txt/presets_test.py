@@ -43,7 +43,7 @@ class PresetsTest(parameterized.TestCase):
     values = {}
     for config in _configs(name):
       values.update(dataclasses.asdict(config))
-    self.assertContainsSubset(presets.PRESETS[name](), values)
+    self.assertEqual(values | presets.PRESETS[name](), values)
 
   @parameterized.parameters(*presets.PRESETS)
   def test_each_has_its_command(self, name):

@@ -1,6 +1,6 @@
 r"""Trains the Show and Tell model.
 
-First the decoder alone, with the encoder as ImageNet left it:
+Phase 1 trains the decoder only, with the encoder as pretrained on ImageNet:
 
     bazel-bin/im2txt/train \
       --input_file_pattern="${MSCOCO_DIR}/train-?????-of-00256" \
@@ -9,12 +9,13 @@ First the decoder alone, with the encoder as ImageNet left it:
       --train_inception=false \
       --number_of_steps=1000000
 
-Then everything, from where that stopped, with
+Phase 2 continues from there and trains the encoder too. Run the same command
+with
 
       --train_inception=true --number_of_steps=3000000
 
-or both in one run, with the first from features that cache_image_features made,
-many times faster:
+Both phases can be one run. Phase 1 is many times faster with features written
+by cache_image_features:
 
     bazel-bin/im2txt/train \
       --input_feature_pattern="${MSCOCO_DIR}/features/train-*" \
@@ -24,27 +25,26 @@ many times faster:
       --train_inception_after_steps=1000000 \
       --number_of_steps=3000000
 
-And then for a better CIDEr, from a copy of the best checkpoint in a --train_dir
-of its own (see g3doc/self_critical.md), with
+Self-critical training then improves CIDEr. Copy the best checkpoint to a new
+--train_dir (see g3doc/self_critical.md), and train with
 
       --objective=self_critical --vocab_file="${MSCOCO_DIR}/word_counts.txt"
 
-A run continues from the newest checkpoint in --train_dir. It stops, with a
-checkpoint written, on Ctrl-C or SIGTERM, and its exit status is then 130 or
-143. The configuration is kept in --train_dir and used again when the run is
-continued. One run at a time writes to a --train_dir.
+A run resumes from the newest checkpoint in --train_dir, with the configuration
+saved there. On Ctrl-C or SIGTERM, it saves a checkpoint and exits with status
+130 or 143. Only one run at a time can write to a --train_dir.
 
 On several GPUs of one machine:
 
       --distribution=mirrored
 
-On several machines, with the same command on each and TF_CONFIG or Slurm to say
-which is which (g3doc/distributed.md):
+On several machines, run the same command on each; TF_CONFIG or Slurm's
+variables describe the cluster (see g3doc/distributed.md):
 
       --distribution=multi_worker
 
-batch_size is that of a step, whatever the number of devices. Only the chief
-writes and logs; all read --train_dir, which they share.
+batch_size is the size of the global batch, for any number of devices. Only the
+chief writes files and logs. All processes read --train_dir, which they share.
 """
 
 from absl import app
@@ -60,42 +60,47 @@ __doc__ = f"{__doc__}\nPresets, for --preset:\n\n{presets.describe()}"
 _INPUT_FILE_PATTERN = flags.DEFINE_string(
     "input_file_pattern",
     "",
-    "Comma-separated patterns of TFRecord files with images and captions, made"
-    " by build_mscoco_data.",
+    "Comma-separated patterns of TFRecord files with images and captions,"
+    " written by build_mscoco_data or build_caption_data.",
 )
 _INPUT_FEATURE_PATTERN = flags.DEFINE_string(
     "input_feature_pattern",
     "",
-    "Instead of --input_file_pattern: patterns of TFRecord files with features"
-    " and captions, made by cache_image_features. Many times faster; not with"
-    " --train_inception. With --train_inception_after_steps, in addition to"
-    " --input_file_pattern: for the steps before.",
+    "Comma-separated patterns of TFRecord files with image features and"
+    " captions, written by cache_image_features. Replaces --input_file_pattern"
+    " and makes training many times faster, but cannot be combined with"
+    " --train_inception. With --train_inception_after_steps, give both: the"
+    " features are used for the steps before the encoder is trained.",
 )
 _ALLOW_MISSING_SHARDS = flags.DEFINE_flag(common_flags.allow_missing_shards())
 _INCEPTION_CHECKPOINT_FILE = flags.DEFINE_string(
     "inception_checkpoint_file",
     "",
-    "Checkpoint of Inception v3 to start from; or a .h5 or .keras file of"
-    " Keras' InceptionV3; or the word keras, for Keras' ImageNet weights. Used"
-    " only if --train_dir has no checkpoint yet; the encoder starts at random"
-    " if neither is there.",
+    "Initial weights of the encoder: a checkpoint of Inception v3, a .h5 or"
+    " .keras file of Keras' InceptionV3, or the word keras for Keras' ImageNet"
+    " weights. Used only if --train_dir has no checkpoint yet. Without either,"
+    " the encoder is initialized randomly.",
 )
 _OBJECTIVE = flags.DEFINE_enum(
     "objective",
     "likelihood",
     ["likelihood", "self_critical"],
-    "What to train for: the likelihood of the captions, or, from a model that"
-    " was trained for it, the CIDEr of what the model says, by self-critical"
-    " sequence training. That needs --vocab_file, and optimizer=adam among"
-    " --config_overrides.",
+    "Training objective. likelihood: the likelihood of the reference captions."
+    " self_critical: the CIDEr of captions sampled from the model, by"
+    " self-critical sequence training of a model trained with likelihood. It"
+    " needs --vocab_file, and --config_overrides=optimizer=adam.",
 )
 _VOCAB_FILE = flags.DEFINE_string(
     "vocab_file",
     "",
-    "The word_counts.txt made with the records; for --objective=self_critical.",
+    "Vocabulary file of the records, word_counts.txt. Needed for"
+    " --objective=self_critical.",
 )
 _TRAIN_DIR = flags.DEFINE_string(
-    "train_dir", "", "Where checkpoints and events are written and looked for."
+    "train_dir",
+    "",
+    "Folder for checkpoints, the configuration and event files. A run resumes"
+    " from the newest checkpoint in it.",
 )
 _TRAIN_INCEPTION = flags.DEFINE_boolean(
     "train_inception", False, "Whether to train the encoder too."
@@ -103,35 +108,39 @@ _TRAIN_INCEPTION = flags.DEFINE_boolean(
 _TRAIN_INCEPTION_AFTER_STEPS = flags.DEFINE_integer(
     "train_inception_after_steps",
     None,
-    "Instead of --train_inception: the global step from which on the encoder is"
-    " trained too. The same command continues a run in either phase.",
+    "Global step from which on the encoder is trained too. Replaces"
+    " --train_inception. The same command resumes a run in either phase.",
     lower_bound=1,
 )
 _NUMBER_OF_STEPS = flags.DEFINE_integer(
     "number_of_steps",
     1000000,
-    "The global step to reach, the steps of earlier runs included.",
+    "Global step at which to stop, including the steps of earlier runs.",
     lower_bound=0,
 )
 _LOG_EVERY_N_STEPS = flags.DEFINE_integer(
-    "log_every_n_steps", 1, "How often to log the loss.", lower_bound=1
+    "log_every_n_steps",
+    1,
+    "Number of steps between logs of the loss.",
+    lower_bound=1,
 )
 _MIXED_PRECISION = flags.DEFINE_enum(
     "mixed_precision",
     "float32",
     ["float32", "bfloat16", "float16"],
-    "What convolutions and matrix products compute in. bfloat16 takes little"
-    " more than half the time and memory on processors with avx512_bf16 or AMX;"
-    " float16, with the loss scaled, is for GPUs. Variables, statistics and"
-    " losses are float32 in any case.",
+    "Type in which convolutions and matrix products are computed. bfloat16"
+    " takes a little more than half the time and memory on CPUs with"
+    " avx512_bf16 or AMX. float16, with loss scaling, is for GPUs. Variables,"
+    " statistics and losses are always float32.",
 )
 _JIT_COMPILE = flags.DEFINE_flag(
     common_flags.automatic_flag(
         "jit_compile",
-        "Whether XLA compiles the step, which makes it faster on GPUs. It takes"
-        " a while for each of a few lengths of captions, as the log says. auto:"
-        " on a GPU, with --distribution=off, --mixed_precision=float32 and the"
-        " likelihood as objective; true is refused with anything else.",
+        "Whether to compile the training step with XLA, which makes it faster"
+        " on GPUs. Compilation takes a while for each of a few caption lengths,"
+        " as the log shows. auto: on a GPU, with --distribution=off,"
+        " --mixed_precision=float32 and --objective=likelihood. true is an"
+        " error with other values of these flags.",
     )
 )
 _DISTRIBUTION = flags.DEFINE_enum(
@@ -139,59 +148,61 @@ _DISTRIBUTION = flags.DEFINE_enum(
     "off",
     ["off", "mirrored", "multi_worker", "parameter_server"],
     "off: one device. mirrored: all GPUs of this machine. multi_worker: several"
-    " processes that step together. parameter_server: workers that step each on"
-    " their own, on cached features. The last two find their processes in"
-    " TF_CONFIG or Slurm's variables; see g3doc/distributed.md.",
+    " processes with synchronous steps. parameter_server: workers with"
+    " asynchronous steps, on cached features. The last two read the cluster"
+    " from TF_CONFIG or Slurm's variables; see g3doc/distributed.md.",
 )
 _SHARD_BY_RECORD = flags.DEFINE_boolean(
     "shard_by_record",
     False,
-    "With several processes: whether each reads all files, so that they train"
-    " on the very batches of a single process. Otherwise each has files of its"
-    " own if there are enough.",
+    "With several processes, whether each process reads all files, so that"
+    " global batches are the same as with one process. Otherwise, each process"
+    " reads its own files if there are enough.",
 )
 _CLUSTER_TIMEOUT_SECS = flags.DEFINE_float(
     "cluster_timeout_secs",
     300.0,
-    "How long processes wait for one another, at the start and, with parameter"
-    " servers, for a step.",
+    "Time that processes wait for one another at the start and, with parameter"
+    " servers, for a step, in seconds.",
     lower_bound=1.0,
 )
 _SLURM_PORT = flags.DEFINE_integer(
     "slurm_port",
     8888,
-    "Under Slurm, the port of a machine's first process; the others' follow.",
+    "With Slurm, port of the first process on each machine. Its other processes"
+    " use the ports that follow.",
 )
 _SCHEDULED_SAMPLING = flags.DEFINE_enum(
     "scheduled_sampling",
     None,
     list(configuration.SAMPLING_SCHEDULES),
-    "How the share of words that are drawn from the model's own predictions,"
-    " instead of taken from the caption, grows with the steps; the fields"
-    " scheduled_sampling_* of the configuration say how fast. By default as the"
-    " run began; at first off.",
+    "Schedule by which the share of input words that are sampled from the"
+    " model's predictions, instead of taken from the caption, grows with the"
+    " steps. The configuration fields scheduled_sampling_* set its parameters."
+    " Defaults to the schedule in the configuration.",
 )
 _PRESET = flags.DEFINE_enum(
     "preset",
     None,
     list(presets.PRESETS),
-    "The configuration to begin a run with, in place of the released one."
-    " --config_overrides go above it. Where --train_dir has a configuration"
-    " already, that must be the same.",
+    "Named configuration of a new run, instead of the released one."
+    " --config_overrides take precedence over it. The configuration of a"
+    " resumed run must agree with it.",
 )
 _CONFIG_OVERRIDES = flags.DEFINE_string(
     "config_overrides",
     "",
     "Changes to the configuration, such as batch_size=64,optimizer=adam,"
-    "initial_learning_rate=0.001. A wrong name lists all the fields.",
+    "initial_learning_rate=0.001. The error for an unknown field lists all"
+    " fields.",
 )
 
 
 def main(argv: list[str]) -> int:
-  """Trains as the flags say."""
+  """Runs the training configured by the flags."""
   del argv
   _check_flags()
-  # Here, so that --help and wrong flags need not wait for TensorFlow.
+  # Imported here, so that --help and flag errors do not wait for TensorFlow.
   program.import_tensorflow()
   from im2txt.training import training_run
 
@@ -222,7 +233,7 @@ def main(argv: list[str]) -> int:
 
 
 def _check_flags() -> None:
-  """Finds flags that are missing or don't go together."""
+  """Raises a UsageError if flags are missing or conflict."""
   program.require(_TRAIN_DIR)
   if _JIT_COMPILE.value == "true" and _MIXED_PRECISION.value != "float32":
     raise app.UsageError("--jit_compile needs --mixed_precision=float32.")
@@ -230,12 +241,13 @@ def _check_flags() -> None:
     program.require(_VOCAB_FILE)
     if _TRAIN_INCEPTION_AFTER_STEPS.value is not None:
       raise app.UsageError(
-          "--objective=self_critical takes --train_inception, not"
-          " --train_inception_after_steps."
+          "--objective=self_critical cannot be combined with"
+          " --train_inception_after_steps; use --train_inception."
       )
     if _DISTRIBUTION.value != "off" or _JIT_COMPILE.value == "true":
       raise app.UsageError(
-          "--objective=self_critical runs on one device, without --jit_compile."
+          "--objective=self_critical cannot be combined with --distribution or"
+          " --jit_compile."
       )
   has_images = bool(_INPUT_FILE_PATTERN.value)
   has_features = bool(_INPUT_FEATURE_PATTERN.value)

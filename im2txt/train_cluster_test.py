@@ -1,4 +1,4 @@
-"""Tests of the program train as several processes, on ports of this machine."""
+"""Tests of `train` as several processes, on ports of this machine."""
 
 import contextlib
 import dataclasses
@@ -24,7 +24,7 @@ from im2txt.testing import programs
 from im2txt.testing import tiny
 from im2txt.training import training_loop
 
-# Without dropout, which is another on each replica.
+# Without dropout, which differs between replicas.
 _CONFIG = dataclasses.replace(tiny.CONFIG, lstm_dropout_keep_prob=1.0)
 _TRAINING = configuration.TrainingConfig(
     initial_learning_rate=0.01, optimizer="adam", save_checkpoint_secs=0.0
@@ -35,14 +35,14 @@ _LOSS = re.compile(r"global step (\d+): loss = ([\d.]+)")
 
 
 class Cluster(contextlib.AbstractContextManager):
-  """Processes of the program train; those that live are killed at the end."""
+  """Processes of `train`, which are killed on exit if they still run."""
 
   def __init__(self, tasks, *arguments, **environment):
-    """Starts them.
+    """Starts the processes.
 
     Args:
-      tasks: The number of tasks of each type.
-      *arguments: Of the program.
+      tasks: Number of tasks by type.
+      *arguments: Arguments of the program.
       **environment: Environment variables to add.
     """
     ports = iter(programs.free_ports(sum(tasks.values())))
@@ -51,7 +51,7 @@ class Cluster(contextlib.AbstractContextManager):
         for task_type, count in tasks.items()
     }
     self.processes, self._outputs = {}, {}
-    # In files, for a process that nobody reads from must not have to wait.
+    # Files, because a process whose pipe is not read would block.
     self._folder = tempfile.TemporaryDirectory()
     for task_type, count in tasks.items():
       for index in range(count):
@@ -77,24 +77,24 @@ class Cluster(contextlib.AbstractContextManager):
     self._folder.cleanup()
 
   def wait(self, task):
-    """The exit status of a process and all that it wrote to stderr."""
+    """Returns the exit status of a process and its output on stderr."""
     process = self.processes[task]
     try:
       process.wait(_SECONDS_TO_WAIT)
     except subprocess.TimeoutExpired:
-      said = {name: path.read_text() for name, path in self._outputs.items()}
-      raise AssertionError(f"{task} does not end: {said}") from None
+      logs = {name: path.read_text() for name, path in self._outputs.items()}
+      raise AssertionError(f"{task} does not end: {logs}") from None
     return process.returncode, self._outputs[task].read_text()
 
   def read_until(self, task, text):
-    """What a process writes to stderr until a text is among it, or its end."""
-    said = ""
+    """Returns the output on stderr when it contains `text` or has ended."""
+    output = ""
     has_ended = False
-    while text not in said and not has_ended:
+    while text not in output and not has_ended:
       time.sleep(0.02)
       has_ended = self.processes[task].poll() is not None
-      said = self._outputs[task].read_text()
-    return said
+      output = self._outputs[task].read_text()
+    return output
 
 
 class TrainClusterTest(tf.test.TestCase):
@@ -151,7 +151,7 @@ class TrainClusterTest(tf.test.TestCase):
     second = self._losses(text)
     self.assertEqual(step + 1, min(second))
     self.assertEqual(_STEPS, max(second))
-    # The log has four places.
+    # The log rounds to four decimal places.
     self.assertAllClose(expected, first | second, rtol=0, atol=1.01e-4)
     self._check_equal(alone, self.train_dir)
 
@@ -177,7 +177,7 @@ class TrainClusterTest(tf.test.TestCase):
     encoder = loop.trainer.model.encoder
     feature_cache.begin_set(self.dir, "features", encoder, _CONFIG, {})
     feature_cache.end_set(self.dir, "features")
-    # So that the run has this very encoder.
+    # Saves a checkpoint, so that the run uses this encoder.
     data = caption_data.CaptionData(
         files=[file], config=_CONFIG, are_features=True
     )

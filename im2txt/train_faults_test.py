@@ -1,4 +1,4 @@
-"""Tests of train in trouble: killed, on a full disk, after a power failure."""
+"""Fault tests of `train`: kills, a full disk, corrupt files, clock jumps."""
 
 import os
 import tempfile
@@ -43,7 +43,7 @@ def _step(checkpoint):
 
 
 def _check_files(train_dir):
-  """Checks that all that has its final name can be read; the newest step."""
+  """Checks that all complete files can be read; returns the newest step."""
   saved_config.load(train_dir)
   for name in os.listdir(train_dir):
     checkpoint, suffix = os.path.splitext(os.path.join(train_dir, name))
@@ -120,7 +120,7 @@ class TrainFaultsTest(parameterized.TestCase):
 
   def test_disk_full(self):
     self.assertEqual(0, self._run(3).status)
-    # Room for all else, but not for a checkpoint.
+    # Enough room for all other files, but not for a checkpoint.
     ended = self._run(_STEPS, file_size=9000)
     self.assertEqual(1, ended.status)
     self.assertRegex(
@@ -151,7 +151,7 @@ class TrainFaultsTest(parameterized.TestCase):
       self.assertNotIn("Traceback", ended.said)
 
   @parameterized.parameters(".index", _DATA)
-  def test_goes_on_from_an_earlier_checkpoint(self, suffix):
+  def test_resumes_from_an_earlier_checkpoint(self, suffix):
     self.assertEqual(0, self._run(4).status)
     os.truncate(self._path(f"model.ckpt-4{suffix}"), 0)
     ended = self._run(_STEPS)
@@ -160,7 +160,7 @@ class TrainFaultsTest(parameterized.TestCase):
     self.assertIn(f"{self._path('model.ckpt-3')}\n", ended.said)
     self._assert_equals_the_undisturbed_run()
 
-  def test_never_starts_anew_by_itself(self):
+  def test_never_restarts_from_step_0_by_itself(self):
     self.assertEqual(0, self._run(1).status)
     for step in (0, 1):
       os.truncate(self._path(f"model.ckpt-{step}{_DATA}"), 0)
@@ -180,7 +180,7 @@ class TrainFaultsTest(parameterized.TestCase):
     for steps, jump in ((2, -1e7), (4, 2e7), (_STEPS, -2e7)):
       with mock.patch.object(time, "time", lambda jump=jump: real() + jump):
         self.assertEqual(0, self._run(steps).status)
-      # Files on a disk of another clock, too.
+      # The file system's clock may differ, too.
       for name in os.listdir(self.train_dir):
         os.utime(self._path(name), (steps, 1e9 - steps))
     self.assertEqual(

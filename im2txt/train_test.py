@@ -1,4 +1,4 @@
-"""Tests of the program train, as its users run it."""
+"""Tests of the program `train`, run as a subprocess."""
 
 import os
 import signal
@@ -32,7 +32,7 @@ class TrainTest(parameterized.TestCase, tf.test.TestCase):
         f"--number_of_steps={steps}",
     )
 
-  def test_killed_run_goes_on_from_its_last_checkpoint(self):
+  def test_killed_run_resumes_from_its_last_checkpoint(self):
     seen = 0
     with subprocess.Popen(
         programs.command("train", *self._arguments(10_000)),
@@ -48,7 +48,7 @@ class TrainTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual(3, seen)
     self.assertEqual(-signal.SIGKILL, process.returncode)
     step = int(checkpoint_paths.find_latest(self.train_dir).rpartition("-")[2])
-    # A checkpoint was written after every step but the one under way.
+    # A checkpoint was written after every step except the one in progress.
     self.assertGreaterEqual(step, 2)
     ran = programs.run("train", *self._arguments(step + 1))
     self.assertEqual(0, ran.returncode, ran.stderr)
@@ -94,7 +94,7 @@ class TrainTest(parameterized.TestCase, tf.test.TestCase):
           "Give either --train_inception or --train_inception_after_steps.",
       ),
   )
-  def test_wrong_flags(self, arguments, message):
+  def test_invalid_flags(self, arguments, message):
     ran = programs.run("train", *arguments)
     self.assertEqual(2, ran.returncode)
     self.assertStartsWith(ran.stderr, f"train: {message}")
@@ -130,13 +130,13 @@ class TrainTest(parameterized.TestCase, tf.test.TestCase):
           "No checkpoint found at: /no/inception.ckpt",
       ),
   )
-  def test_wrong_input(self, pattern, arguments, message):
+  def test_invalid_input(self, pattern, arguments, message):
     ran = programs.run("train", *self._arguments(1, pattern), *arguments)
     self.assertEqual(1, ran.returncode)
     self.assertStartsWith(ran.stderr.splitlines()[-1], f"train: {message}")
     self.assertNotIn("Traceback", ran.stderr)
 
-  def test_self_critical_goes_on_from_a_trained_model(self):
+  def test_self_critical_resumes_from_a_trained_model(self):
     vocab_file = tiny.write_vocabulary(self.dir)
     arguments = "--objective=self_critical", f"--vocab_file={vocab_file}"
     ran = programs.run("train", *self._arguments(2), *arguments)
@@ -151,7 +151,7 @@ class TrainTest(parameterized.TestCase, tf.test.TestCase):
         r"global step 2: loss = \S+, reward = \S+, entropy = \S+, length =",
     )
 
-  def test_help_teaches(self):
+  def test_help(self):
     ran = programs.run("train", "--help")
     self.assertEqual(0, ran.returncode)
     self.assertIn(

@@ -1,4 +1,4 @@
-"""The configuration that a model was trained with, beside its checkpoints."""
+"""The configuration of a model, saved in the folder of its checkpoints."""
 
 import dataclasses
 import os
@@ -21,7 +21,7 @@ def save(
     model: configuration.ModelConfig,
     training: configuration.TrainingConfig,
 ) -> None:
-  """Writes `config.json` of a folder, whole or not at all."""
+  """Writes `config.json` in a folder, as an atomic write."""
   path = os.path.join(folder, CONFIG_FILE)
   cloud_file.write(configuration.to_json(model, training).encode(), path)
 
@@ -32,28 +32,29 @@ def exists(folder: str) -> bool:
 
 
 def remove(folder: str) -> None:
-  """Removes the `config.json` of a folder, which has one."""
+  """Removes the `config.json` of a folder, which must exist."""
   tf.io.gfile.remove(os.path.join(folder, CONFIG_FILE))
 
 
 def load(
     path: str, overrides: str = ""
 ) -> tuple[configuration.ModelConfig, configuration.TrainingConfig]:
-  """Returns the configuration that a model was trained with.
+  """Loads the configuration with which a model was trained.
 
   Args:
     path: The model's folder, or a checkpoint in it.
-    overrides: As for `configuration.apply_overrides`.
+    overrides: Changes to the configuration, as text; see
+      `configuration.apply_overrides`.
 
   Returns:
-    The configurations saved beside the model. If there are none, the defaults,
-    which are the released model's, with the sizes of the vocabulary, the
-    embedding and the LSTM as the checkpoint has them. In both the overrides
-    hold.
+    The model and the training configuration, with the overrides applied. If
+    there is no `config.json`, they are the defaults, those of the released
+    model, with the sizes of vocabulary, embedding and LSTM that the shapes in
+    the checkpoint imply.
 
   Raises:
-    ValueError: If the file does not hold a configuration, the checkpoint is
-      damaged, or the overrides are not right.
+    ValueError: If the file is not a valid configuration, the checkpoint is
+      corrupt, or the overrides are not valid.
   """
   return configuration.apply_overrides(*_load(path), overrides)
 
@@ -69,11 +70,13 @@ def _load(
       try:
         return configuration.from_json(text)
       except ValueError as error:
-        raise ValueError(f"{file} can't be used: {error}") from error
+        raise ValueError(
+            f"{file} is not a valid configuration: {error}"
+        ) from error
   sizes = _sizes(path)
   if sizes:
     text = ", ".join(f"{name}={size}" for name, size in sizes.items())
-    logging.info("No %s: the checkpoint's shapes say %s", CONFIG_FILE, text)
+    logging.info("No %s; sizes from the checkpoint: %s", CONFIG_FILE, text)
   return (
       dataclasses.replace(configuration.ModelConfig(), **sizes),
       configuration.TrainingConfig(),
@@ -86,4 +89,4 @@ def _sizes(path: str) -> dict[str, Any]:
         checkpoints.shapes(checkpoint_paths.find(path))
     )
   except FileNotFoundError:
-    return {}  # A new model's folder.
+    return {}  # The folder of a new model.

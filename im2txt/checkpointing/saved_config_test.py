@@ -27,7 +27,7 @@ class SavedConfigTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual(configs, saved_config.load(self.dir))
     self.assertEqual(configs, saved_config.load(self._path("model.ckpt-1")))
 
-  def test_overrides_hold(self):
+  def test_overrides(self):
     saved_config.save(
         self.dir,
         configuration.ModelConfig(vocab_size=9, embedding_size=5),
@@ -50,7 +50,7 @@ class SavedConfigTest(parameterized.TestCase, tf.test.TestCase):
   @parameterized.parameters(
       "lstm/basic_lstm_cell/kernel", "lstm/BasicLSTMCell/Linear/Matrix"
   )
-  def test_sizes_by_shapes_without_a_file(self, kernel):
+  def test_sizes_from_the_checkpoint_without_a_file(self, kernel):
     path = self._path("model.ckpt-3")
     tf.raw_ops.SaveV2(
         prefix=path,
@@ -65,7 +65,7 @@ class SavedConfigTest(parameterized.TestCase, tf.test.TestCase):
     for each in (path, self.dir):
       self.assertEqual(expected, saved_config.load(each)[0])
 
-  def test_damaged_checkpoint_without_a_file(self):
+  def test_corrupt_checkpoint_without_a_file(self):
     path = self.create_tempfile("model.ckpt", "damaged").full_path
     with self.assertRaisesRegex(
         ValueError, "model.ckpt is not a file of a check"
@@ -75,7 +75,7 @@ class SavedConfigTest(parameterized.TestCase, tf.test.TestCase):
   def test_error_names_the_file(self):
     with open(self._path("config.json"), "w") as file:
       file.write("{")
-    with self.assertRaisesRegex(ValueError, "config.json can't be used"):
+    with self.assertRaisesRegex(ValueError, "config.json is not a valid conf"):
       saved_config.load(self.dir)
 
 
