@@ -114,6 +114,11 @@ def make_decoder(
   )
 
 
+def state_size(config: configuration.ModelConfig) -> int:
+  """Returns the number of values in the decoder's state, per caption."""
+  return 2 * config.num_lstm_units
+
+
 def preprocess_fn(config: configuration.ModelConfig) -> inputs.ProcessImage:
   """Returns `image_processing.process_image` for the model's input images."""
   return functools.partial(

@@ -58,6 +58,10 @@ class DecoderTest(tf.test.TestCase):
 
     self.assertEqual(decoder.image_map.shape, (5, 8))
     self.assertEqual(decoder.word_map.shape, (12, 8))
+    self.assertEqual(
+        decoder.initial_state(tf.zeros([3, 5])).shape,
+        (3, networks.state_size(tiny.CONFIG)),
+    )
     self.assertEqual(decoder.lstm_kernel.shape, (8 + 6, 4 * 6))
     self.assertEqual(decoder.logits_weights.shape, (6, 12))
 

@@ -299,7 +299,7 @@ def _check_whole(
         f" {checkpoint_names.describe_lack(lacking, stored)}"
     )
   is_encoder = [
-      name.startswith(checkpoint_names.ENCODER)
+      name.startswith(checkpoint_names.ENCODERS)
       and checkpoint_names.is_of_model(name)
       for name in names
   ]

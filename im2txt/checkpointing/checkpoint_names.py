@@ -20,7 +20,8 @@ import re
 
 from im2txt.ops import optimizers
 
-ENCODER = "InceptionV3/"
+# Beginnings of the names of an encoder's variables.
+ENCODERS = ("InceptionV3/",)
 GLOBAL_STEP = "global_step"
 _KERNEL = "lstm/basic_lstm_cell/kernel"
 _BIAS = "lstm/basic_lstm_cell/bias"

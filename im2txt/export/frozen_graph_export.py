@@ -9,6 +9,7 @@
 
 import tensorflow as tf
 
+from im2txt import networks
 from im2txt import show_and_tell_model
 from im2txt.inference import frozen_graph
 from im2txt.inference import graph_freezing
@@ -38,7 +39,7 @@ def build(
       graph.capture(variable.handle, name=name)
     encoded_image = _placeholder(frozen_graph.IMAGE_FEED, tf.string, [])
     input_ids = _placeholder(frozen_graph.INPUT_FEED, tf.int64, [None])
-    state_size = 2 * model.config.num_lstm_units
+    state_size = networks.state_size(model.config)
     state = _placeholder(
         frozen_graph.STATE_FEED, tf.float32, [None, state_size]
     )

@@ -67,7 +67,7 @@ class CaptioningModule(tf.Module):
     self.weights = model.variables
     self._words = _table(words_file, vocab)
     config = model.config
-    state = tf.TensorSpec([None, 2 * config.num_lstm_units], name="state")
+    state = tf.TensorSpec([None, networks.state_size(config)], name="state")
     image = tf.TensorSpec([None, config.image_height, config.image_width, 3])
     files = tf.TensorSpec([None], tf.string, name="image_bytes")
     ids = tf.TensorSpec([None], tf.int64, name="input_ids")

@@ -49,7 +49,7 @@ class Ensemble:
       raise ValueError("An ensemble has at least one member. Got none.")
     self.members = list(members)
     self.vocab_size = members[0].vocab_size
-    self._state_sizes = [2 * m.config.num_lstm_units for m in members]
+    self._state_sizes = [networks.state_size(m.config) for m in members]
     for number, member in enumerate(members[1:], 2):
       _check_fits(members[0], member, number)
 
@@ -144,7 +144,7 @@ def _digest(checkpoint: str) -> str:
   reader = checkpoints.Reader(checkpoint)
   digest = hashlib.sha256()
   for name in sorted(reader.shapes):
-    if name.startswith(checkpoint_names.ENCODER):
+    if name.startswith(checkpoint_names.ENCODERS):
       digest.update(name.encode())
       digest.update(reader.value(name).tobytes())
   return digest.hexdigest()
