@@ -11,7 +11,6 @@ its graph, words too; see g3doc/exporting.md for the signatures.
 from collections.abc import Mapping
 import os
 import tempfile
-from typing import Any
 from typing import Unpack
 
 from absl import logging
@@ -46,7 +45,10 @@ class CaptioningModule(tf.Module):
       model: inference_model.InferenceModel,
       vocab: vocabulary.Vocabulary,
       words_file: str,
-      **search_options: Unpack[captioning.SearchOptions],
+      *,
+      beam_size: int = 3,
+      max_caption_length: int = 20,
+      length_normalization_factor: float = 0.0,
   ):
     """Makes the functions.
 
@@ -54,16 +56,18 @@ class CaptioningModule(tf.Module):
       model: The model, with variables in its encoder too.
       vocab: Its vocabulary.
       words_file: A file with the words of `vocab`, a line each.
-      **search_options: See `captioning.SearchOptions`.
+      beam_size: See `ops.beam_search.beam_search`.
+      max_caption_length: See `ops.beam_search.beam_search`.
+      length_normalization_factor: See `ops.beam_search.beam_search`.
     """
     super().__init__(name="im2txt")
     self._model = model
     self._vocab = vocab
-    defaults = beam_search.beam_search.__kwdefaults__ or {}
-    self._search_options: dict[str, Any] = {
-        name: search_options.get(name, defaults[name])
-        for name in captioning.SearchOptions.__annotations__
-    }
+    self._search_options = captioning.SearchOptions(
+        beam_size=beam_size,
+        max_caption_length=max_caption_length,
+        length_normalization_factor=length_normalization_factor,
+    )
     self.weights = model.variables
     self._words = _table(words_file, vocab)
     config = model.config
