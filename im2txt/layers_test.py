@@ -57,6 +57,7 @@ def _listed(module: str) -> str:
 
 
 class LayersTest(absltest.TestCase):
+  modules: dict[str, ast.Module]
 
   @classmethod
   def setUpClass(cls):
