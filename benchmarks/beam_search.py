@@ -110,8 +110,8 @@ def _captioner_and_states(inputs: stand_ins.Inputs) -> tuple[Any, np.ndarray]:
 
   captioner = captioning.Captioner.load(inputs.checkpoint, inputs.vocab_file)
   model = captioner.model
-  images = [model.prepare_image(input_files.read(f)) for f in inputs.files]
-  encode = tf.function(model.image_states, autograph=False)
+  images = [model.preprocess_image(input_files.read(f)) for f in inputs.files]
+  encode = tf.function(model.initial_states, autograph=False)
   return captioner, np.concatenate([encode(i[tf.newaxis]) for i in images])
 
 

@@ -67,7 +67,7 @@ def make_encoder(
       saved_config.load(path)[0], path, precision
   )
   images = tf.stack(
-      [model.prepare_image(input_files.read(file)) for file in inputs.files]
+      [model.preprocess_image(input_files.read(file)) for file in inputs.files]
   )
   batches = [
       images[first : first + batch_size]

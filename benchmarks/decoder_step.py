@@ -189,8 +189,8 @@ def plain_losses(decoder, batch, seed, keep_prob):
   input_seed, output_seed = tf.unstack(
       tf.random.experimental.stateless_split(seed)
   )
-  words = tf.nn.embedding_lookup(decoder.word_map, batch.input_seqs)
-  image = batch.images @ decoder.image_map
+  words = tf.nn.embedding_lookup(decoder.word_embedding, batch.input_seqs)
+  image = batch.images @ decoder.image_embedding
   steps = drop(
       tf.concat([image[:, tf.newaxis], words], axis=1), seed=input_seed
   )

@@ -91,7 +91,7 @@ def _images(inputs: stand_ins.Inputs, model: Any) -> Any:
   from im2txt.batch_captioning import input_files
 
   return tf.stack(
-      [model.prepare_image(input_files.read(file)) for file in inputs.files]
+      [model.preprocess_image(input_files.read(file)) for file in inputs.files]
   )
 
 

@@ -101,7 +101,7 @@ class Captioner:
     self._pool = futures.ThreadPoolExecutor()
     self._search = functools.lru_cache(_MAX_SEARCHES)(self._make_search)
     self._prepare = tf.function(
-        model.prepare_image,
+        model.preprocess_image,
         input_signature=[tf.TensorSpec([], tf.string)],
         autograph=False,
     )
@@ -280,7 +280,7 @@ class Captioner:
     def search(images: tf.Tensor) -> beam_search.BeamSearchResult:
       return beam_search.beam_search(
           self.model.decode_step,
-          self.model.image_states(images),
+          self.model.initial_states(images),
           start_id=self.vocab.start_id,
           end_id=self.vocab.end_id,
           **search_options,

@@ -36,7 +36,7 @@ class CaptioningTest(parameterized.TestCase, tf.test.TestCase):
     self.assertGreaterEqual(best.score, others[0].score)
     # What the model itself says to the words, one after the other.
     image = self.captioner._prepare(tiny_captioning.jpeg(1))[tf.newaxis]
-    state = self.model.initial_state(self.model.image_features(image))
+    state = self.model.initial_states(image)
     word_id = self.vocab.start_id
     words = [*best.words, *(["</S>"] if best.is_complete else [])]
     expected = []

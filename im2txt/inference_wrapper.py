@@ -61,7 +61,9 @@ class InferenceWrapper(inference_wrapper_base.InferenceWrapperBase):
 
   def _use(self, model: model_loader.CaptionModel) -> None:
     def feed_image(encoded_image: tf.Tensor) -> tf.Tensor:
-      return model.image_states(model.prepare_image(encoded_image)[tf.newaxis])
+      return model.initial_states(
+          model.preprocess_image(encoded_image)[tf.newaxis]
+      )
 
     self.model = model
     self._feed_image = tf.function(

@@ -32,7 +32,8 @@ class InferenceWrapperTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_restores_the_checkpoint(self):
     self.assertAllEqual(
-        self.wrapper.model.decoder.word_map, self.saved.decoder.word_map
+        self.wrapper.model.decoder.word_embedding,
+        self.saved.decoder.word_embedding,
     )
     self.assertEqual(
         self.logged[0], f"Loading model from checkpoint: {self.path}"

@@ -56,8 +56,8 @@ class DecoderTest(tf.test.TestCase):
   def test_sizes_are_those_of_the_configuration(self):
     decoder = networks.make_decoder(tiny.CONFIG, 5)
 
-    self.assertEqual(decoder.image_map.shape, (5, 8))
-    self.assertEqual(decoder.word_map.shape, (12, 8))
+    self.assertEqual(decoder.image_embedding.shape, (5, 8))
+    self.assertEqual(decoder.word_embedding.shape, (12, 8))
     self.assertEqual(
         decoder.initial_state(tf.zeros([3, 5])).shape,
         (3, networks.state_size(tiny.CONFIG)),

@@ -7,8 +7,8 @@
                             inputs                    <S>      a
                             targets                    a     wave
 
-An encoder (`ops/image_embedding.py`) and a decoder (`ops/caption_decoder.py`),
-with the losses that train them and the variables of a checkpoint.
+The model is an encoder (`ops/image_embedding.py`) and a decoder
+(`ops/caption_decoder.py`), with the losses that train them.
 """
 
 from collections.abc import Mapping
@@ -26,19 +26,18 @@ MODES = ("train", "eval", "inference")
 
 
 class Losses(NamedTuple):
-  """What a batch costs.
+  """Losses of a batch.
 
   Attributes:
-    word_losses: The cross-entropy of each target word, in nats; a float32
-      Tensor of shape [num_words], row-major over the batch's input_mask.
-    regularization_loss: Half the sum of the squares of the encoder's kernels
-      times the weight decay while the encoder is trained, else 0; a float32
-      scalar.
-    smoothed_losses: What training minimizes for each target word: its
-      `word_losses`, unless there is label smoothing or an objective that
-      weighs them; of the same shape.
-    measures: What else to tell of the batch: float32 scalars by TensorBoard
-      tag, means over its captions or words.
+    word_losses: Cross-entropy of each target word, in nats; a float32 Tensor of
+      shape [num_words], row-major over the batch's input_mask.
+    regularization_loss: While the encoder is trained, half the sum of squares
+      of its kernels times the weight decay, otherwise 0; a float32 scalar.
+    smoothed_losses: Training loss of each target word, of the same shape as
+      `word_losses` and equal to them unless there is label smoothing or an
+      objective that weights them.
+    measures: Further metrics of the batch: float32 scalars by TensorBoard tag,
+      means over its captions or words.
   """
 
   word_losses: tf.Tensor
@@ -48,12 +47,12 @@ class Losses(NamedTuple):
 
   @property
   def batch_loss(self) -> tf.Tensor:
-    """The mean cross-entropy of a word; a float32 scalar."""
+    """The mean cross-entropy per word, in nats; a float32 scalar."""
     return tf.reduce_mean(self.word_losses)
 
   @property
   def total_loss(self) -> tf.Tensor:
-    """What training minimizes; a float32 scalar."""
+    """The loss that training minimizes; a float32 scalar."""
     return tf.reduce_mean(self.smoothed_losses) + self.regularization_loss
 
 
@@ -77,7 +76,7 @@ class ShowAndTellModel(tf.Module):
       *,
       seed: int = 0,
   ):
-    """Makes all variables, with initial values.
+    """Creates all variables, with initial values.
 
     Args:
       config: The model's configuration.
@@ -85,7 +84,7 @@ class ShowAndTellModel(tf.Module):
         "inference" for captions.
       train_inception: Whether to train the encoder as well as the decoder.
         Otherwise the encoder is always in inference mode.
-      seed: Of the initial values.
+      seed: Seed for the initial values.
 
     Raises:
       ValueError: If `mode` is not one of the three.
@@ -117,11 +116,11 @@ class ShowAndTellModel(tf.Module):
 
   @property
   def vocab_size(self) -> int:
-    """The number of words that the model knows."""
+    """Number of words in the vocabulary of the model."""
     return self.config.vocab_size
 
   def checkpoint_variables(self) -> dict[str, tf.Variable]:
-    """Returns all 383 variables by the names of the released checkpoints."""
+    """Returns all 383 variables by their names in released checkpoints."""
     return {
         **self.encoder.variables_by_name,
         **self.decoder.variables_by_name,
@@ -129,7 +128,7 @@ class ShowAndTellModel(tf.Module):
     }
 
   def trainable_variables_by_name(self) -> dict[str, tf.Variable]:
-    """Returns the variables that gradients change, by checkpoint name."""
+    """Returns the variables to train, by checkpoint name."""
     return {
         name: variable
         for name, variable in self.checkpoint_variables().items()
@@ -139,7 +138,7 @@ class ShowAndTellModel(tf.Module):
   def image_features(
       self, images: tf.Tensor, *, dropout_seed: tf.Tensor | None = None
   ) -> tf.Tensor:
-    """Returns what the encoder sees in images.
+    """Returns the features of images.
 
     Args:
       images: A float32 Tensor of shape [batch_size, height, width, 3] in
@@ -165,21 +164,23 @@ class ShowAndTellModel(tf.Module):
   ) -> Losses:
     """Returns the losses of the captions of a batch.
 
-    To be called inside a `tf.function(autograph=False)`.
+    Must be called inside a `tf.function(autograph=False)`.
 
     Args:
       batch: Images or image features, with captions.
-      dropout_seed: An integer Tensor of shape [2], which the mode "train" needs
-        and the others, having no dropout, ignore.
-      label_smoothing: The share of a target that is spread over all words.
-      sampling_probability: Of scheduled sampling in the mode "train"; see
-        `CaptionDecoder.word_logits`.
+      dropout_seed: An integer Tensor of shape [2]. Required in the mode "train"
+        and ignored in the others, which have no dropout.
+      label_smoothing: Share of the target's probability that is spread over all
+        words.
+      sampling_probability: Probability of scheduled sampling in the mode
+        "train"; see `CaptionDecoder.word_logits`.
 
     Returns:
       The `Losses`.
 
     Raises:
-      ValueError: If a seed or images to train the encoder on are missing.
+      ValueError: If `dropout_seed` is missing, or the encoder is to be trained
+        on features.
     """
     if not self.is_training:
       dropout_seed = None
@@ -208,11 +209,11 @@ class ShowAndTellModel(tf.Module):
   def batch_features(
       self, images: tf.Tensor, *, dropout_seed: tf.Tensor | None = None
   ) -> tf.Tensor:
-    """As `image_features`, of whatever a batch holds: images, or features.
+    """Returns the features of a batch's images, which may be cached.
 
     Args:
-      images: A float32 Tensor of shape [batch_size, height, width, 3] or
-        [batch_size, feature_size].
+      images: A float32 Tensor of shape [batch_size, height, width, 3] or, for
+        cached features, [batch_size, feature_size].
       dropout_seed: An integer Tensor of shape [2], if the encoder is trained.
 
     Returns:
@@ -227,44 +228,29 @@ class ShowAndTellModel(tf.Module):
       raise ValueError("The encoder can't be trained on cached features.")
     return images
 
-  def prepare_image(self, encoded_image: tf.Tensor) -> tf.Tensor:
-    """Decodes an image for `image_states`, as in evaluation.
+  def preprocess_image(self, encoded_image: tf.Tensor) -> tf.Tensor:
+    """Decodes and preprocesses an image as in evaluation.
 
     Args:
-      encoded_image: A scalar string Tensor, a whole image file.
+      encoded_image: A scalar string Tensor, the content of an image file.
 
     Returns:
-      A float32 Tensor of shape [height, width, 3].
+      A float32 Tensor of shape [height, width, 3] in [-1, 1].
     """
-    process = networks.preprocess_fn(self.config)
-    return process(encoded_image, is_training=False)
+    preprocess = networks.preprocess_fn(self.config)
+    return preprocess(encoded_image, is_training=False)
 
-  def image_states(self, images: tf.Tensor) -> tf.Tensor:
-    """Returns the decoder's states after images, before the start words.
+  def initial_states(self, images: tf.Tensor) -> tf.Tensor:
+    """Returns the decoder's states before the start word.
 
     Args:
-      images: A float32 Tensor of shape [batch_size, height, width, 3].
-
-    Returns:
-      A float32 Tensor of shape [batch_size, 2 * num_lstm_units].
-    """
-    return self.initial_state(self.image_features(images))
-
-  def batch_states(self, images: tf.Tensor) -> tf.Tensor:
-    """As `image_states`, of whatever a batch holds: images, or their features.
-
-    Args:
-      images: A float32 Tensor of shape [batch_size, height, width, 3] or
-        [batch_size, feature_size].
+      images: A float32 Tensor of shape [batch_size, height, width, 3] or, for
+        cached features, [batch_size, feature_size].
 
     Returns:
       A float32 Tensor of shape [batch_size, 2 * num_lstm_units].
     """
-    return self.initial_state(self.batch_features(images))
-
-  def initial_state(self, features: tf.Tensor) -> tf.Tensor:
-    """See `CaptionDecoder.initial_state`."""
-    return self.decoder.initial_state(features)
+    return self.decoder.initial_state(self.batch_features(images))
 
   def decode_step(
       self, input_ids: tf.Tensor, state: tf.Tensor
@@ -273,7 +259,7 @@ class ShowAndTellModel(tf.Module):
     return self.decoder.decode_step(input_ids, state)
 
   def regularization_loss(self) -> tf.Tensor:
-    """See `Losses`."""
+    """Returns `Losses.regularization_loss`."""
     if not self.train_inception:
       return tf.zeros([])
     return self.config.inception_weight_decay * optimizers.l2_loss(
@@ -288,20 +274,20 @@ def smoothed_losses(
     *,
     label_smoothing: float,
 ) -> tf.Tensor:
-  """Returns the cross-entropy of each word against its smoothed target.
+  """Returns the cross-entropy of each word with its smoothed target.
 
-  Label smoothing (Szegedy et al., arXiv 1512.00567, section 7): the target is
-  not the next word alone; a share of its probability is spread evenly over all
-  rows of the vocabulary, those without a word included.
+  With label smoothing (Szegedy et al., arXiv 1512.00567, section 7), a share s
+  of the target's probability is spread evenly over all ids of the vocabulary,
+  also those without a word. With logits z, target y and unsmoothed loss
+  L = log(sum(exp(z))) - z[y], the smoothed loss is
 
-  With z the logits, y the target and L its loss, log(sum(exp(z))) - z[y], it is
-  (1 - s) * L + s * (log(sum(exp(z))) - mean(z)) = L + s * (z[y] - mean(z)).
+      (1 - s) * L + s * (log(sum(exp(z))) - mean(z)) = L + s * (z[y] - mean(z))
 
   Args:
     word_losses: A float32 Tensor of shape [num_words]; the unsmoothed losses.
     logits: A float32 Tensor of shape [num_words, vocab_size].
     targets: An integer Tensor of shape [num_words].
-    label_smoothing: The share s that is spread; if 0, nothing is computed.
+    label_smoothing: The share s; with 0 the losses are returned unchanged.
 
   Returns:
     A float32 Tensor of shape [num_words].

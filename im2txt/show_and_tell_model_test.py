@@ -119,7 +119,7 @@ class ShowAndTellModelTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_greedy_decoding(self):
     features = self.eval_model.encoder(_images())
-    state = self.eval_model.initial_state(features)
+    state = self.eval_model.decoder.initial_state(features)
     probabilities, new_state = self.eval_model.decode_step(
         tf.constant([tiny.START_ID] * 2), state
     )

@@ -288,7 +288,7 @@ class VocabularyExtensionTest(parameterized.TestCase, tf.test.TestCase):
           model.checkpoint_variables(), checkpoint_paths.find(folder)
       )
       features = tf.random.stateless_uniform((2, tiny.FEATURE_SIZE), (1, 2))
-      state = model.initial_state(features)
+      state = model.decoder.initial_state(features)
       unknown = vocabulary.Vocabulary(
           os.path.join(self.folder, "old.txt")
           if folder == self.folder

@@ -110,7 +110,7 @@ class Ranker:
     self._captions = list(itertools.chain.from_iterable(captions))
     if error := data.unknown_word(max(map(max, self._captions))):
       raise error
-    self._states = tf.function(model.batch_states, autograph=False)
+    self._states = tf.function(model.initial_states, autograph=False)
     self._likelihood = sampling.CaptionLikelihood(model.decoder, self._captions)
 
   def rank(self) -> Ranking:
@@ -155,11 +155,11 @@ class Ranker:
         self._split,
         feature_size=self._model.encoder.feature_size,
     ).take(-(-num_images // self._data.config.batch_size))
-    batch_states = self._states.get_concrete_function(batches.element_spec)
+    initial_states = self._states.get_concrete_function(batches.element_spec)
     states = [
         state
         for batch in self._data.explained(batches)
-        for state in batch_states(batch)
+        for state in initial_states(batch)
     ]
     return states[:num_images]
 

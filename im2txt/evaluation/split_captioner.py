@@ -83,7 +83,7 @@ class SplitCaptioner:
     def search(images: tf.Tensor) -> beam_search.BeamSearchResult:
       return beam_search.beam_search(
           model.decode_step,
-          model.batch_states(images),
+          model.initial_states(images),
           start_id=vocab.start_id,
           end_id=vocab.end_id,
           **search_options,

@@ -45,11 +45,11 @@ def build(
     )
     # A scope of their own leaves all nodes the names that they shall have.
     with tf.name_scope("show_and_tell"):
-      images = model.prepare_image(encoded_image)[tf.newaxis]
+      images = model.preprocess_image(encoded_image)[tf.newaxis]
       # Not `model.image_features`, which would be a call of a function; so all
       # nodes are in one graph, as tools for frozen graphs expect.
       features, _ = model.encoder.features_and_end_points(images)
-      initial_state = model.initial_state(features)
+      initial_state = model.decoder.initial_state(features)
       softmax, new_state = model.decode_step(input_ids, state)
     tf.identity(initial_state, name=frozen_graph.INITIAL_STATE)
     tf.identity(softmax, name=frozen_graph.SOFTMAX)

@@ -82,9 +82,9 @@ class FrozenGraphExportTest(tf.test.TestCase):
     client = original_graph.Client()
     encoded_image = tiny_captioning.jpeg(1)
     state = client.feed_image(self.sess, encoded_image)
-    images = self.model.prepare_image(encoded_image)[tf.newaxis]
+    images = self.model.preprocess_image(encoded_image)[tf.newaxis]
     # An untrained encoder's last bits are greatly enlarged.
-    self.assertAllClose(state, self.model.image_states(images), atol=1e-4)
+    self.assertAllClose(state, self.model.initial_states(images), atol=1e-4)
     input_feed = np.array([1, 5, 3])
     state_feed = np.repeat(state, 3, axis=0)
     found = client.inference_step(self.sess, input_feed, state_feed)

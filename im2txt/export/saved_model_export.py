@@ -28,12 +28,14 @@ from im2txt.runtime import atomic_files
 
 
 class CaptioningModule(tf.Module):
-  """What the SavedModel does.
+  """The functions and variables of the SavedModel.
+
+  The names of the attributes are in the exported files and must not change.
 
   Attributes:
     weights: All variables.
     prepare_image: A file, a scalar string, to pixels.
-    image_states: float32 [batch_size, height, width, 3] to states.
+    image_states: float32 [batch_size, height, width, 3] to initial states.
     caption: The signature "serving_default".
     encode: The signature "encode".
     decode_step: The signature "decode_step".
@@ -113,7 +115,7 @@ class CaptioningModule(tf.Module):
     )
 
   def _image_states(self, images: tf.Tensor) -> tf.Tensor:
-    return self._model.initial_state(self._features(images))
+    return self._model.decoder.initial_state(self._features(images))
 
   def _encode(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
     config = self._model.config
@@ -127,7 +129,7 @@ class CaptioningModule(tf.Module):
     features = self._features(images)
     return {
         "features": features,
-        "state": self._model.initial_state(features),
+        "state": self._model.decoder.initial_state(features),
     }
 
   def _caption(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:

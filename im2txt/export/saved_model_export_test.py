@@ -132,10 +132,10 @@ class SavedModelExportTest(parameterized.TestCase, tf.test.TestCase):
     encoded = self.loaded.signatures["encode"](
         image_bytes=tf.constant(self.images)
     )
-    prepared = tf.stack([self.model.prepare_image(i) for i in self.images])
+    prepared = tf.stack([self.model.preprocess_image(i) for i in self.images])
     self.assertAllClose(encoded["features"], self.model.encoder(prepared))
-    state = self.model.image_states(prepared)
-    # The image map enlarges the last bits of features.
+    state = self.model.initial_states(prepared)
+    # The image embedding enlarges the last bits of features.
     self.assertAllClose(encoded["state"], state, atol=1e-4)
     ids = tf.constant([1, 3, 1, 4, 5], tf.int64)
     found = self.loaded.signatures["decode_step"](input_ids=ids, state=state)

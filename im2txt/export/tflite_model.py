@@ -101,7 +101,7 @@ def _caption_function(
     )
     result = beam_search.beam_search(
         model.decode_step,
-        model.image_states(view[tf.newaxis]),
+        model.initial_states(view[tf.newaxis]),
         start_id=vocab.start_id,
         end_id=vocab.end_id,
         dtype=tf.float32,  # TensorFlow Lite has next to no float64.

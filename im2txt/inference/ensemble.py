@@ -53,11 +53,11 @@ class Ensemble:
     for number, member in enumerate(members[1:], 2):
       _check_fits(members[0], member, number)
 
-  def prepare_image(self, encoded_image: tf.Tensor) -> tf.Tensor:
-    """See `InferenceModel.prepare_image`; the same for all members."""
-    return self.members[0].prepare_image(encoded_image)
+  def preprocess_image(self, encoded_image: tf.Tensor) -> tf.Tensor:
+    """See `InferenceModel.preprocess_image`; the same for all members."""
+    return self.members[0].preprocess_image(encoded_image)
 
-  def image_states(self, images: tf.Tensor) -> tf.Tensor:
+  def initial_states(self, images: tf.Tensor) -> tf.Tensor:
     """Computes the decoder states of all members after images.
 
     Args:
@@ -68,7 +68,9 @@ class Ensemble:
     """
     distinct = {id(member.encoder): member.encoder for member in self.members}
     features = {key: encoder(images) for key, encoder in distinct.items()}
-    states = [m.initial_state(features[id(m.encoder)]) for m in self.members]
+    states = [
+        m.decoder.initial_state(features[id(m.encoder)]) for m in self.members
+    ]
     return tf.concat(states, axis=1)
 
   def decode_step(

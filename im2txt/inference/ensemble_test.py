@@ -25,7 +25,7 @@ class _MeanOfMembers:
   def feed_image(self, sess, encoded_image):
     del sess
     states = [
-        m.image_states(m.prepare_image(encoded_image)[tf.newaxis]).numpy()
+        m.initial_states(m.preprocess_image(encoded_image)[tf.newaxis]).numpy()
         for m in self._members
     ]
     return np.concatenate(states, axis=1)
@@ -59,7 +59,7 @@ class EnsembleTest(parameterized.TestCase, tf.test.TestCase):
         tiny_captioning.save(other, f"{folder}/other"),
     ]
     # Of the first one's encoder, which it looks at in the same way.
-    other.decoder.image_map.assign(first.decoder.image_map)
+    other.decoder.image_embedding.assign(first.decoder.image_embedding)
     for name, variable in first.encoder.variables_by_name.items():
       other.encoder.variables_by_name[name].assign(variable)
     cls.paths.append(tiny_captioning.save(other, f"{folder}/sharing"))
@@ -121,12 +121,12 @@ class EnsembleTest(parameterized.TestCase, tf.test.TestCase):
   def test_each_encoder_sees_the_images_once(self):
     model = self._ensemble(0, 2)
     encoder = mock.Mock(side_effect=self.members[0].encoder)
-    images = tf.stack([model.prepare_image(image) for image in self.images])
+    images = tf.stack([model.preprocess_image(image) for image in self.images])
     with (
         mock.patch.object(self.members[0], "encoder", encoder),
         mock.patch.object(self.members[2], "encoder", encoder),
     ):
-      states = model.image_states(images)
+      states = model.initial_states(images)
     encoder.assert_called_once()
     self.assertAllEqual(states.shape, [4, 24])
 

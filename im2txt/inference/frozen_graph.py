@@ -124,7 +124,7 @@ class FrozenGraph:
     except ValueError as error:
       raise ValueError(f"The graph {path} can't be used: {error}") from error
 
-  def prepare_image(self, encoded_image: tf.Tensor) -> tf.Tensor:
+  def preprocess_image(self, encoded_image: tf.Tensor) -> tf.Tensor:
     """Decodes and encodes an image: the state after it.
 
     Args:
@@ -137,8 +137,8 @@ class FrozenGraph:
         self._feed_image(encoded_image)[0][0], [self._state_size]
     )
 
-  def image_states(self, images: tf.Tensor) -> tf.Tensor:
-    """Returns the states that `prepare_image` has computed already."""
+  def initial_states(self, images: tf.Tensor) -> tf.Tensor:
+    """Returns the states that `preprocess_image` has computed already."""
     return images
 
   def decode_step(

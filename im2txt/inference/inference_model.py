@@ -1,11 +1,11 @@
-"""A trained model that captions images and does nothing else.
+"""A trained model for inference only.
 
-It captions as a `ShowAndTellModel` with the same checkpoint does, but loads
-in half the time and with less memory: its encoder has no variables, and values
-are read one by one instead of all created, all read and all replaced.
+It produces the same captions as a `ShowAndTellModel` with the same checkpoint,
+but loads in half the time and with less memory: its encoder has no variables,
+and the values of the checkpoint are read one by one.
 
-With the precision "bfloat16" most of the encoder, which does nine tenths of the
-work, computes in that type; its first layers and the decoder stay in float32.
+With the precision "bfloat16", most of the encoder, which does nine tenths of
+the work, computes in bfloat16; its first layers and the decoder use float32.
 """
 
 from collections.abc import Sequence
@@ -29,6 +29,7 @@ class InferenceModel:
   Attributes:
     config: The model's configuration.
     encoder: The `FoldedEncoder`.
+    decoder: The `CaptionDecoder`.
   """
 
   def __init__(
@@ -40,24 +41,24 @@ class InferenceModel:
       as_variables: bool = False,
       encoder: folded_encoder.FoldedEncoder | None = None,
   ):
-    """Builds the model from a checkpoint, with lines in the log.
+    """Builds the model from a checkpoint and logs it.
 
     Args:
       config: The model's configuration.
       checkpoint: The checkpoint's path, without suffix.
       precision: Data type of the encoder: "float32" or "bfloat16".
       as_variables: Whether the encoder has variables too, for export.
-      encoder: The encoder of another model, to share if the values are equal.
+      encoder: The encoder of another model with the same values, to share.
 
     Raises:
       FileNotFoundError: If the checkpoint does not exist.
-      ValueError: If it is damaged or doesn't fit the configuration, or the
-        precision is not one of the two.
+      ValueError: If it is damaged or does not match the configuration, or
+        `precision` is unknown.
     """
     precisions.check(precision)
     logging.info("Loading model from checkpoint: %s", checkpoint)
     self.config = config
-    self._process_image = networks.preprocess_fn(config)
+    self._preprocess = networks.preprocess_fn(config)
     reader = checkpoints.Reader(checkpoint)
 
     def value(name: str, shape: Sequence[int]) -> tf.Tensor:
@@ -67,7 +68,7 @@ class InferenceModel:
 
     # Built first, so a checkpoint without a decoder is reported clearly.
     feature_size = (reader.shapes.get(_IMAGE_MAP) or [0])[0]
-    self._decoder = networks.make_decoder(config, feature_size, value=value)
+    self.decoder = networks.make_decoder(config, feature_size, value=value)
     self.encoder = encoder or networks.make_inference_encoder(
         config, value, precision=precision, as_variables=as_variables
     )
@@ -82,23 +83,19 @@ class InferenceModel:
 
   @property
   def variables(self) -> list[tf.Variable]:
-    """The decoder's variables and, if there are such, the encoder's."""
-    return [*self._decoder.variables_by_name.values(), *self.encoder.variables]
+    """The variables of the decoder and, if it has any, the encoder."""
+    return [*self.decoder.variables_by_name.values(), *self.encoder.variables]
 
-  def prepare_image(self, encoded_image: tf.Tensor) -> tf.Tensor:
-    """Decodes an image; see `ShowAndTellModel.prepare_image`."""
-    return self._process_image(encoded_image, is_training=False)
+  def preprocess_image(self, encoded_image: tf.Tensor) -> tf.Tensor:
+    """See `ShowAndTellModel.preprocess_image`."""
+    return self._preprocess(encoded_image, is_training=False)
 
-  def image_states(self, images: tf.Tensor) -> tf.Tensor:
-    """See `ShowAndTellModel.image_states`."""
-    return self.initial_state(self.encoder(images))
-
-  def initial_state(self, features: tf.Tensor) -> tf.Tensor:
-    """See `CaptionDecoder.initial_state`."""
-    return self._decoder.initial_state(features)
+  def initial_states(self, images: tf.Tensor) -> tf.Tensor:
+    """See `ShowAndTellModel.initial_states`; takes images only."""
+    return self.decoder.initial_state(self.encoder(images))
 
   def decode_step(
       self, input_ids: tf.Tensor, state: tf.Tensor
   ) -> tuple[tf.Tensor, tf.Tensor]:
     """See `CaptionDecoder.decode_step`."""
-    return self._decoder.decode_step(input_ids, state)
+    return self.decoder.decode_step(input_ids, state)

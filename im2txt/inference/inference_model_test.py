@@ -25,13 +25,13 @@ class InferenceModelTest(parameterized.TestCase, tf.test.TestCase):
     cls.checkpoint = tiny_captioning.save(cls.expected, cls.folder)
     cls.images = tf.stack(
         [
-            cls.expected.prepare_image(tiny_captioning.jpeg(seed))
+            cls.expected.preprocess_image(tiny_captioning.jpeg(seed))
             for seed in range(3)
         ]
     )
 
   def _states(self, model):
-    return tf.function(model.image_states, autograph=False)(self.images)
+    return tf.function(model.initial_states, autograph=False)(self.images)
 
   def test_does_what_the_model_with_variables_does(self):
     model = inference_model.InferenceModel(
@@ -40,8 +40,8 @@ class InferenceModelTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual(tiny_captioning.CONFIG.vocab_size, model.vocab_size)
     encoded_image = tiny_captioning.jpeg(1)
     self.assertAllEqual(
-        model.prepare_image(encoded_image),
-        self.expected.prepare_image(encoded_image),
+        model.preprocess_image(encoded_image),
+        self.expected.preprocess_image(encoded_image),
     )
     states = self._states(model)
     self.assertAllClose(states, self._states(self.expected), atol=1e-3)

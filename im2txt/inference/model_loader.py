@@ -25,17 +25,17 @@ class CaptionModel(Protocol):
   def vocab_size(self) -> int:
     """Number of words in the vocabulary of the model."""
 
-  def prepare_image(self, encoded_image: tf.Tensor) -> tf.Tensor:
+  def preprocess_image(self, encoded_image: tf.Tensor) -> tf.Tensor:
     """Prepares one image; called in threads.
 
     Args:
       encoded_image: A scalar string Tensor: the content of a JPEG or PNG file.
 
     Returns:
-      A Tensor for `image_states`, whose shape is the same for all images.
+      A Tensor for `initial_states`, whose shape is the same for all images.
     """
 
-  def image_states(self, images: tf.Tensor) -> tf.Tensor:
+  def initial_states(self, images: tf.Tensor) -> tf.Tensor:
     """Computes the decoder states before the start word.
 
     Args:

@@ -47,8 +47,9 @@ class SavedModel:
     self._loaded = _load(folder)
     try:
       decode_step = self._loaded.signatures["decode_step"]
-      self._prepare_image = self._loaded.prepare_image
-      self._image_states = self._loaded.image_states
+      # These names are in the exported files and must not change.
+      self._preprocess_image = self._loaded.prepare_image
+      self._initial_states = self._loaded.image_states
       self._decode_step = self._loaded.decode_step
     except (AttributeError, KeyError) as error:
       raise ValueError(
@@ -56,13 +57,13 @@ class SavedModel:
       ) from error
     self.vocab_size: int = decode_step.output_shapes["probabilities"][-1]
 
-  def prepare_image(self, encoded_image: tf.Tensor) -> tf.Tensor:
+  def preprocess_image(self, encoded_image: tf.Tensor) -> tf.Tensor:
     """Decodes an image; see `model_loader.CaptionModel`."""
-    return self._prepare_image(encoded_image)
+    return self._preprocess_image(encoded_image)
 
-  def image_states(self, images: tf.Tensor) -> tf.Tensor:
-    """See `ShowAndTellModel.image_states`."""
-    return self._image_states(images)
+  def initial_states(self, images: tf.Tensor) -> tf.Tensor:
+    """See `ShowAndTellModel.initial_states`."""
+    return self._initial_states(images)
 
   def decode_step(
       self, input_ids: tf.Tensor, state: tf.Tensor

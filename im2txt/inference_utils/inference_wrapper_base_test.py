@@ -102,7 +102,7 @@ class InferenceWrapperBaseTest(tf.test.TestCase):
     states.append(wrapper.graph)
     image = tf.constant(tiny_captioning.jpeg(1))
     found, expected = (
-        np.asarray(g.image_states(g.prepare_image(image)[tf.newaxis]))
+        np.asarray(g.initial_states(g.preprocess_image(image)[tf.newaxis]))
         for g in states
     )
     self.assertAllClose(expected, found)

@@ -28,8 +28,8 @@ class CaptionDecoder(tf.Module):
 
   Attributes:
     variables_by_name: The six variables below by their checkpoint names.
-    image_map: float32 [feature_size, embedding_size].
-    word_map: float32 [vocab_size, embedding_size].
+    image_embedding: float32 [feature_size, embedding_size].
+    word_embedding: float32 [vocab_size, embedding_size].
     lstm_kernel: float32 [embedding_size + num_units, 4 * num_units].
     lstm_bias: float32 [4 * num_units].
     logits_weights: float32 [num_units, vocab_size].
@@ -77,10 +77,10 @@ class CaptionDecoder(tf.Module):
       return self.variables_by_name[name]
 
     scale = initializer_scale
-    self.image_map = variable(
+    self.image_embedding = variable(
         "image_embedding/weights", feature_size, embedding_size, scale=scale
     )
-    self.word_map = variable(
+    self.word_embedding = variable(
         "seq_embedding/map", vocab_size, embedding_size, scale=scale
     )
     self.lstm_kernel = variable(
@@ -128,8 +128,8 @@ class CaptionDecoder(tf.Module):
       )
     steps = tf.concat(
         [
-            tf.matmul(features, self.image_map)[:, tf.newaxis],
-            tf.nn.embedding_lookup(self.word_map, input_seqs),
+            tf.matmul(features, self.image_embedding)[:, tf.newaxis],
+            tf.nn.embedding_lookup(self.word_embedding, input_seqs),
         ],
         axis=1,
     )
@@ -152,7 +152,7 @@ class CaptionDecoder(tf.Module):
       A float32 Tensor of shape [batch_size, 2 * num_units].
     """
     zeros = tf.zeros([tf.shape(features)[0], 2 * self._num_units])
-    return self._step(tf.matmul(features, self.image_map), zeros)
+    return self._step(tf.matmul(features, self.image_embedding), zeros)
 
   def decode_step(
       self, input_ids: tf.Tensor, state: tf.Tensor
@@ -172,7 +172,9 @@ class CaptionDecoder(tf.Module):
 
   def next_state(self, input_ids: tf.Tensor, state: tf.Tensor) -> tf.Tensor:
     """Feeds a word to the LSTM; see `decode_step`."""
-    return self._step(tf.nn.embedding_lookup(self.word_map, input_ids), state)
+    return self._step(
+        tf.nn.embedding_lookup(self.word_embedding, input_ids), state
+    )
 
   def next_log_probs(
       self, state: tf.Tensor, rows: tf.Tensor, word_ids: tf.Tensor
@@ -204,18 +206,18 @@ class CaptionDecoder(tf.Module):
       return tf.transpose(self._dropout(tf.ones(shape), seed), [1, 0, 2])
 
     input_seed, output_seed = _split(dropout_seed)
-    of_inputs = dropout_of_steps(input_seed, self.word_map.shape[1])
+    of_inputs = dropout_of_steps(input_seed, self.word_embedding.shape[1])
     of_outputs = dropout_of_steps(output_seed, self._num_units)
 
     def next_state(time, word_ids, state):
-      words = tf.nn.embedding_lookup(self.word_map, word_ids)
+      words = tf.nn.embedding_lookup(self.word_embedding, word_ids)
       return self._step(words * of_inputs[time + 1], state)
 
     def next_logits(time, state, rows):
       outputs = state[:, self._num_units :] * of_outputs[time + 1]
       return self._logits(tf.gather(outputs, rows))
 
-    image = tf.matmul(features, self.image_map) * of_inputs[0]
+    image = tf.matmul(features, self.image_embedding) * of_inputs[0]
     zeros = tf.zeros([tf.shape(features)[0], 2 * self._num_units])
     return scheduled_sampling.sample_inputs(
         input_seqs,

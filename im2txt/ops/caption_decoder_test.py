@@ -190,9 +190,11 @@ class CaptionDecoderTest(parameterized.TestCase, tf.test.TestCase):
     self.assertAllEqual(tf.zeros([7]), decoder.logits_biases)
     self.assertAllInRange(decoder.lstm_kernel, -0.5, 0.5)
     self.assertGreater(tf.reduce_max(tf.abs(decoder.lstm_kernel)), 0.4)
-    self.assertAllEqual(decoder.word_map, self._decoder(5, 5, 0.5).word_map)
+    self.assertAllEqual(
+        decoder.word_embedding, self._decoder(5, 5, 0.5).word_embedding
+    )
     self.assertNotAllClose(
-        decoder.word_map, self._decoder(seed=6, scale=0.5).word_map
+        decoder.word_embedding, self._decoder(seed=6, scale=0.5).word_embedding
     )
 
   def test_names_and_shapes(self):

@@ -33,9 +33,9 @@ def make_model(seed: int = 0) -> show_and_tell_model.ShowAndTellModel:
   process = networks.preprocess_fn(CONFIG)
   image = process(jpeg(100), is_training=False)[tf.newaxis]
   common = tf.math.l2_normalize(model.image_features(image), axis=1)
-  image_map = model.decoder.image_map
-  in_common = tf.matmul(common, common @ image_map, transpose_a=True)
-  image_map.assign((image_map - in_common) * _DIFFERENCE_SCALE)
+  image_embedding = model.decoder.image_embedding
+  in_common = tf.matmul(common, common @ image_embedding, transpose_a=True)
+  image_embedding.assign((image_embedding - in_common) * _DIFFERENCE_SCALE)
   return model
 
 

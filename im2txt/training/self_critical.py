@@ -283,7 +283,7 @@ class SelfCritical:
     """Returns a caption of each row of features, without a gradient."""
     return sampling.draw_captions(
         model.decode_step,
-        tf.stop_gradient(model.initial_state(features)),
+        tf.stop_gradient(model.decoder.initial_state(features)),
         start_id=self._vocab.start_id,
         end_id=self._vocab.end_id,
         max_length=_MAX_LENGTH,

@@ -149,7 +149,9 @@ class RecipeTest(parameterized.TestCase, tf.test.TestCase):
     }
     trainer = _trainer(**fields)
     # Words as large as these make what is fed matter.
-    trainer.model.decoder.word_map.assign(100 * trainer.model.decoder.word_map)
+    trainer.model.decoder.word_embedding.assign(
+        100 * trainer.model.decoder.word_embedding
+    )
     metrics = _steps(trainer, _batch(), 5)
     self.assertAllClose(
         [0.0, 0.5, 1.0, 1.0, 1.0],
