@@ -48,7 +48,8 @@ class StageError(ValueError):
   """A failure of a stage's program, which has printed the reason."""
 
 
-class Command(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Command:
   """A program of this project and its flags.
 
   Attributes:
