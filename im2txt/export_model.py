@@ -1,4 +1,4 @@
-r"""Writes a trained model in a form that runs without im2txt.
+r"""Exports a trained model to a format that runs without im2txt.
 
     bazel-bin/im2txt/export_model \
       --format=saved_model \
@@ -6,9 +6,9 @@ r"""Writes a trained model in a form that runs without im2txt.
       --vocab_file="${MSCOCO_DIR}/word_counts.txt" \
       --output_dir="${MODEL_DIR}/captioner/1"
 
-A SavedModel is a folder for TensorFlow, TensorFlow Serving, or TensorFlow in
-any other language. It takes a batch of image files (JPEG, PNG, GIF, BMP) and
-gives their captions, with probabilities, in words. run_inference takes it too.
+A SavedModel is a folder for TensorFlow in any language and for TensorFlow
+Serving. From a batch of image files (JPEG, PNG, GIF, BMP), it returns their
+captions with probabilities. run_inference accepts it too.
 
     bazel-bin/im2txt/export_model \
       --format=tflite --tflite_quantization=float16 \
@@ -16,29 +16,29 @@ gives their captions, with probabilities, in words. run_inference takes it too.
       --vocab_file="${MSCOCO_DIR}/word_counts.txt" \
       --output_file="${MODEL_DIR}/model.tflite"
 
-A file for TensorFlow Lite, on phones and small computers. It takes the pixels
-of an image and gives its captions as ids of words; the words are in the file,
-which is a zip archive as well.
+A file for TensorFlow Lite, on phones and small computers. From the pixels of an
+image, it returns the captions as word ids. The file is also a zip archive,
+which contains the words.
 
     bazel-bin/im2txt/export_model \
       --format=frozen_graph \
       --checkpoint_path="${MODEL_DIR}/train" \
       --output_file="${MODEL_DIR}/model.pb"
 
-A frozen graph is one file for TensorFlow's sessions, in Python or in any other
-language. It takes what clients of the original's graph feed, and gives what
-they fetch, by the same names:
+A frozen graph is a single file for TensorFlow sessions, in Python or in any
+other language. Its inputs and outputs are those of the original's graph, with
+the same names:
 
     image_feed:0 (an encoded image)        ->  lstm/initial_state:0
     input_feed:0 and lstm/state_feed:0     ->  softmax:0 and lstm/state:0
 
-The search for captions is the client's. run_inference takes the file too.
+The client does the beam search. run_inference accepts the file too.
 
-How the search is done (--beam_size, --max_caption_length and
---length_normalization_factor) is fixed in a SavedModel or a TensorFlow Lite
+The search options (--beam_size, --max_caption_length and
+--length_normalization_factor) are fixed in a SavedModel or a TensorFlow Lite
 file.
 
-g3doc/exporting.md has clients for each.
+g3doc/exporting.md has an example client for each format.
 """
 
 import os
@@ -55,57 +55,59 @@ flags.adopt_module_key_flags(search_flags)
 _CHECKPOINT_PATH = flags.DEFINE_string(
     "checkpoint_path",
     "",
-    "A checkpoint (.../model.ckpt-2000000), or a folder, whose newest one is"
-    " taken. A config.json beside it says how the model is made; without one it"
-    " is the released model, with the sizes that the checkpoint has.",
+    "A checkpoint (.../model.ckpt-2000000), or a folder, of which the newest"
+    " checkpoint is used. The configuration is read from the config.json beside"
+    " it; without one, it is the released configuration with the sizes of the"
+    " checkpoint.",
 )
 _FORMAT = flags.DEFINE_enum(
     "format",
     "frozen_graph",
     ["frozen_graph", "saved_model", "tflite"],
-    "What to write.",
+    "The format to write.",
 )
 _OUTPUT_FILE = flags.DEFINE_string(
     "output_file",
     "",
-    "The frozen_graph or tflite file to make or to replace. run_inference knows"
-    " a frozen graph by the name's end, .pb.",
+    "The frozen_graph or tflite file, replaced if it exists. run_inference"
+    " recognizes a frozen graph by the extension .pb.",
 )
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir",
     "",
-    "The folder of the saved_model to make, or to replace if it is one."
-    " TensorFlow Serving wants it in NAME/VERSION, such as captioner/1.",
+    "The folder of the saved_model; an earlier SavedModel there is replaced."
+    " TensorFlow Serving needs the form NAME/VERSION, such as captioner/1.",
 )
 _VOCAB_FILE = flags.DEFINE_string(
     "vocab_file",
     "",
-    "The word_counts.txt that the model was trained with, for saved_model and"
+    "The word_counts.txt that the model was trained with; for saved_model and"
     " tflite.",
 )
 _CONFIG_OVERRIDES = flags.DEFINE_string(
     "config_overrides",
     "",
-    "Changes to the model's configuration, such as"
+    "Overrides of the model's configuration, such as"
     " vocab_size=9000,embedding_size=256.",
 )
 _PRECISION = flags.DEFINE_enum(
     "precision",
     "float32",
     ["float32", "bfloat16"],
-    "What the encoder of a saved_model computes in. bfloat16 is faster on"
-    " processors with avx512_bf16 or AMX; captions differ now and then.",
+    "The numeric type of the encoder in a saved_model. bfloat16 is faster on"
+    " processors with avx512_bf16 or AMX, and changes a few captions.",
 )
 _TFLITE_QUANTIZATION = flags.DEFINE_enum(
     "tflite_quantization",
     "none",
     ["none", "float16", "dynamic"],
-    "How tflite stores weights: float16 halves the file and keeps the captions,"
-    " but takes a quarter longer; dynamic (8 bits) quarters the file, is three"
-    " times as fast, and says otherwise of one photograph in twenty.",
+    "Type of the stored weights in tflite. float16 halves the file size and"
+    " does not change captions, but takes 1.25 times as long. dynamic (8 bits)"
+    " divides the file size by four, is three times as fast, and changes the"
+    " captions of one photograph in twenty.",
 )
 
-# What each format needs, and what may be given as well.
+# The flags that each format requires, and further flags that it allows.
 _REQUIRED = {
     "frozen_graph": (_OUTPUT_FILE,),
     "saved_model": (_VOCAB_FILE, _OUTPUT_DIR),
@@ -119,12 +121,12 @@ _ALLOWED = {
 
 
 def main(argv: list[str]) -> None:
-  """Writes the model of the flags."""
+  """Exports the model as configured by the flags."""
   del argv
   program.require(_CHECKPOINT_PATH)
   _check_combination(_FORMAT.value)
 
-  # Only now, as TensorFlow takes seconds to import.
+  # Imported here, as TensorFlow takes seconds to import.
   program.import_tensorflow()
   from im2txt.checkpointing import checkpoint_paths
   from im2txt.checkpointing import saved_config
@@ -142,7 +144,7 @@ def main(argv: list[str]) -> None:
 
 
 def _check_combination(chosen: str) -> None:
-  """Raises a UsageError if flags are missing or are another format's."""
+  """Raises a UsageError if flags are missing or don't apply to the format."""
   program.require(*_REQUIRED[chosen])
   fitting = {h.name for h in (*_REQUIRED[chosen], *_ALLOWED[chosen])}
   for holders in (*_REQUIRED.values(), *_ALLOWED.values()):
@@ -150,7 +152,9 @@ def _check_combination(chosen: str) -> None:
       if holder.present and holder.name not in fitting:
         raise app.UsageError(f"--{holder.name} is not for --format={chosen}.")
   if _OUTPUT_DIR.value.endswith(".pb"):
-    raise app.UsageError("--output_dir may not end in .pb, as a frozen graph.")
+    raise app.UsageError(
+        "--output_dir must not end in .pb, the extension of frozen graphs."
+    )
 
 
 def _write_frozen_graph(config, path: str) -> None:
@@ -172,7 +176,7 @@ def _write_captioner(config, path: str) -> None:
   from im2txt.inference import inference_model
   from im2txt.inference_utils import vocabulary
 
-  # What is wrong is to be said before the model is built.
+  # Checked first, as building the model takes a while.
   vocab = vocabulary.Vocabulary(_VOCAB_FILE.value)
   vocab.check_fits(config.vocab_size)
   if _FORMAT.value == "saved_model":
@@ -195,7 +199,7 @@ def _write_captioner(config, path: str) -> None:
 
 
 def _size(path: str) -> int:
-  """Returns the bytes of a file, or of all files of a folder."""
+  """Returns the size of a file, or of all files in a folder, in bytes."""
   import tensorflow as tf
 
   if not tf.io.gfile.isdir(path):

@@ -96,7 +96,10 @@ class ExportModelTest(parameterized.TestCase, tf.test.TestCase):
       (
           "pb",
           ["--format=saved_model", "--vocab_file=x", "--output_dir=x.pb"],
-          "--output_dir may not end in .pb, as a frozen graph.",
+          (
+              "--output_dir must not end in .pb, the extension of frozen"
+              " graphs."
+          ),
       ),
   )
   def test_wrong_combinations(self, arguments, message):

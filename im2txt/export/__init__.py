@@ -1,1 +1,1 @@
-"""What export_model writes."""
+"""The formats of export_model."""

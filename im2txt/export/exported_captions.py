@@ -1,4 +1,4 @@
-"""Captions as tensors, and words as lines of text, for exported models."""
+"""Captions as tensors, and the vocabulary as a text file, for exports."""
 
 import re
 from typing import NamedTuple
@@ -8,53 +8,55 @@ import tensorflow as tf
 from im2txt.inference_utils import vocabulary
 from im2txt.ops import beam_search
 
-# What `Vocabulary` would read as something else.
-_NO_LINE = re.compile(r".*[ \t\r\n].*|b(['\"]).*\1", re.DOTALL)
+# Words that `Vocabulary` would not read back unchanged from a line of a file.
+_UNREADABLE_WORD = re.compile(r".*[ \t\r\n].*|b(['\"]).*\1", re.DOTALL)
 
 
-# The log-probability of an empty beam slot. JSON has no infinity, and in a
-# model with float16 constants this is the lowest number.
+# The log-probability of an empty beam slot: the lowest float16 number, as JSON
+# has no infinity and constants of a model may be float16.
 LOWEST = -65504.0
 
 
 def words_text(vocab: vocabulary.Vocabulary) -> str:
-  """Returns the text of a file whose line i, from 0, is the word of id i.
+  """Returns a text file of all words, in which line i (from 0) has word id i.
 
   Args:
-    vocab: The vocabulary. The unknown word is among its words.
+    vocab: The vocabulary, including the unknown word.
 
   Returns:
-    The lines.
+    The text of the file.
 
   Raises:
-    ValueError: If a word would not be read as it is.
+    ValueError: If a word could not be read back unchanged.
   """
   for word in vocab.reverse_vocab:
-    if _NO_LINE.fullmatch(word):
+    if _UNREADABLE_WORD.fullmatch(word):
       raise ValueError(
-          f"The vocabulary has the word {word!r}, which can't stand alone on a"
-          " line."
+          f"The word {word!r} of the vocabulary can't be a line of a text file."
       )
   return "\n".join(vocab.reverse_vocab) + "\n"
 
 
 class ExportedCaptions(NamedTuple):
-  """The captions of a batch of images, each image's best first.
+  """The captions of a batch of images, the best first for each image.
 
-  With k the beam size and w the most words, start and end word not counted.
-  Rows of an image from `num_captions` on hold no caption.
+  k is the beam size, w the maximum number of words without the start and end
+  word. The rows of an image from `num_captions` on are empty.
 
   Attributes:
     word_ids: An int32 Tensor of shape [batch_size, k, w]; -1 after the last
       word.
-    word_probabilities: A float32 Tensor of that shape; the probability of each
-      word, given those before it, and 0 after the last one.
-    end_probabilities: A float32 Tensor of shape [batch_size, k]; that of the
-      end word after the words, 0 if the caption did not come to it.
-    log_probabilities: A float32 Tensor of shape [batch_size, k]; the captions'
-      natural log-probabilities, `LOWEST` where there is no caption.
-    probabilities: A float32 Tensor of shape [batch_size, k].
-    num_captions: An int32 Tensor of shape [batch_size]; at most k.
+    word_probabilities: A float32 Tensor of shape [batch_size, k, w]; the
+      probability of each word given the previous ones, 0 after the last word.
+    end_probabilities: A float32 Tensor of shape [batch_size, k]; the
+      probability of the end word after the last word, 0 if the caption has no
+      end word.
+    log_probabilities: A float32 Tensor of shape [batch_size, k]; the natural
+      log-probabilities of the captions, `LOWEST` in empty rows.
+    probabilities: A float32 Tensor of shape [batch_size, k]; the probabilities
+      of the captions, 0 in empty rows.
+    num_captions: An int32 Tensor of shape [batch_size]; the number of captions
+      of each image, at most k.
   """
 
   word_ids: tf.Tensor
@@ -68,25 +70,25 @@ class ExportedCaptions(NamedTuple):
 def from_search(
     result: beam_search.BeamSearchResult, vocab: vocabulary.Vocabulary
 ) -> ExportedCaptions:
-  """Makes of what the search found what is exported, as `captions` does.
+  """Converts the results of beam search, as `inference.captions` does.
 
   Args:
-    result: What the search found.
-    vocab: The vocabulary; ids beyond it become the unknown word's.
+    result: The results of beam search.
+    vocab: The vocabulary; word ids beyond it are replaced by the unknown word.
 
   Returns:
     The captions.
   """
   word_ids = result.word_ids[:, :, 1:]
-  most_words = word_ids.shape[2]
+  max_words = word_ids.shape[2]
   is_complete = tf.cast(result.is_complete, tf.int32)[:, tf.newaxis]
-  is_said = tf.sequence_mask(tf.maximum(result.lengths - 1, 0), most_words)
+  is_used = tf.sequence_mask(tf.maximum(result.lengths - 1, 0), max_words)
   is_word = tf.sequence_mask(
-      tf.maximum(result.lengths - 1 - is_complete, 0), most_words
+      tf.maximum(result.lengths - 1 - is_complete, 0), max_words
   )
   is_known = word_ids < len(vocab.reverse_vocab)
   probabilities = tf.cast(tf.exp(result.word_log_probs[:, :, 1:]), tf.float32)
-  is_end = tf.math.logical_and(is_said, tf.math.logical_not(is_word))
+  is_end = tf.math.logical_and(is_used, tf.math.logical_not(is_word))
   return ExportedCaptions(
       word_ids=tf.where(
           is_word, tf.where(is_known, word_ids, vocab.unk_id), -1
@@ -102,14 +104,14 @@ def from_search(
 
 
 def join_words(words: tf.Tensor) -> tf.Tensor:
-  """Returns captions as one string each, words separated by spaces.
+  """Joins the words of each caption, separated by spaces.
 
   Args:
-    words: A string Tensor of shape [batch_size, k, w]; after the last word of
-      each caption, empty strings.
+    words: A string Tensor of shape [batch_size, k, w]; empty strings after the
+      last word of each caption.
 
   Returns:
-    A string Tensor of shape [batch_size, k].
+    A string Tensor of shape [batch_size, k]; the captions.
   """
   follows = tf.range(tf.shape(words)[2]) > 0
   spaces = tf.where(tf.math.logical_and(follows, words != ""), " ", "")

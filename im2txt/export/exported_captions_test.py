@@ -107,7 +107,7 @@ class ExportedWordsTest(parameterized.TestCase, tf.test.TestCase):
     content = f"<S>\n</S>\n{word}\n"
     path = self.create_tempfile("words", content.encode()).full_path
     vocab = vocabulary.Vocabulary(path)
-    with self.assertRaisesRegex(ValueError, "can't stand alone"):
+    with self.assertRaisesRegex(ValueError, "can't be a line"):
       exported_captions.words_text(vocab)
 
 

@@ -25,17 +25,17 @@ def build(
   """Returns the frozen graph of a model.
 
   Args:
-    model: The model, of the mode "inference".
+    model: The model, with mode "inference".
 
   Returns:
-    The graph, in which variables have become constants of the same names.
+    The graph, with a constant of the same name in place of each variable.
   """
   variables = model.checkpoint_variables()  # One of them is global_step.
 
   def add_nodes() -> None:
     graph = tf.compat.v1.get_default_graph()
     for name, variable in variables.items():
-      # The node that stands for the variable; by default it has any name.
+      # Gives the variable's node its name, which would be arbitrary otherwise.
       graph.capture(variable.handle, name=name)
     encoded_image = _placeholder(frozen_graph.IMAGE_FEED, tf.string, [])
     input_ids = _placeholder(frozen_graph.INPUT_FEED, tf.int64, [None])
@@ -43,11 +43,11 @@ def build(
     state = _placeholder(
         frozen_graph.STATE_FEED, tf.float32, [None, state_size]
     )
-    # A scope of their own leaves all nodes the names that they shall have.
+    # In a scope of their own, these nodes can't take the names of the outputs.
     with tf.name_scope("show_and_tell"):
       images = model.preprocess_image(encoded_image)[tf.newaxis]
-      # Not `model.image_features`, which would be a call of a function; so all
-      # nodes are in one graph, as tools for frozen graphs expect.
+      # Not `model.image_features`, which would add a function call: tools for
+      # frozen graphs expect all nodes in one graph.
       features, _ = model.encoder.features_and_end_points(images)
       initial_state = model.decoder.initial_state(features)
       softmax, new_state = model.decode_step(input_ids, state)
@@ -69,11 +69,11 @@ def build(
 
 
 def write(graph_def: tf.compat.v1.GraphDef, path: str) -> None:
-  """Writes a graph to a file, which appears whole or not at all.
+  """Writes a graph to a file, atomically.
 
   Args:
     graph_def: The graph.
-    path: The file to make or to replace. Its folder is made if need be.
+    path: The file, replaced if it exists. Its folder is created if missing.
 
   Raises:
     IsADirectoryError: If `path` is a folder.
@@ -88,7 +88,7 @@ def _placeholder(name: str, dtype: tf.DType, shape: list) -> tf.Tensor:
 def _without_defaults(
     graph_def: tf.compat.v1.GraphDef,
 ) -> tf.compat.v1.GraphDef:
-  """Returns the graph without attributes unknown to older versions."""
+  """Returns the graph without default attributes, for older TensorFlow."""
   with tf.Graph().as_default() as graph:
     tf.compat.v1.import_graph_def(graph_def, name="")
     return tf.compat.v1.train.export_meta_graph(

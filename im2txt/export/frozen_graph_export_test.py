@@ -73,7 +73,7 @@ class FrozenGraphExportTest(tf.test.TestCase):
     self.assertEmpty(graph_def.library.function)
     ops = {node.op for node in graph_def.node}
     self.assertNoCommonElements(ops, {"VarHandleOp", "ReadVariableOp"})
-    # Attributes that came after TensorFlow 1 are left out where they may be.
+    # Default attributes that are newer than TensorFlow 1 are left out.
     nodes = original_graph.read(self.path).node
     attributes = {name for node in nodes for name in node.attr}
     self.assertNotIn("grad_a", attributes)
@@ -83,7 +83,7 @@ class FrozenGraphExportTest(tf.test.TestCase):
     encoded_image = tiny_captioning.jpeg(1)
     state = client.feed_image(self.sess, encoded_image)
     images = self.model.preprocess_image(encoded_image)[tf.newaxis]
-    # An untrained encoder's last bits are greatly enlarged.
+    # An untrained encoder amplifies rounding errors.
     self.assertAllClose(state, self.model.initial_states(images), atol=1e-4)
     input_feed = np.array([1, 5, 3])
     state_feed = np.repeat(state, 3, axis=0)

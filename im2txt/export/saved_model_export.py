@@ -1,11 +1,12 @@
-"""Writes a model as a SavedModel: image files in, captions out.
+"""Exports a model as a SavedModel, from image files to captions.
 
     from im2txt.export import saved_model_export
 
     saved_model_export.write(model, vocab, "captioner/1", beam_size=3)
 
-The folder runs wherever TensorFlow does, TensorFlow Serving included. All is in
-its graph, words too; see g3doc/exporting.md for the signatures.
+It runs wherever TensorFlow runs, including TensorFlow Serving. Its graph
+includes decoding of images, beam search and the vocabulary; g3doc/exporting.md
+describes the signatures.
 """
 
 from collections.abc import Mapping
@@ -34,12 +35,13 @@ class CaptioningModule(tf.Module):
 
   Attributes:
     weights: All variables.
-    prepare_image: A file, a scalar string, to pixels.
-    image_states: float32 [batch_size, height, width, 3] to initial states.
-    caption: The signature "serving_default".
-    encode: The signature "encode".
-    decode_step: The signature "decode_step".
-    search_options: The signature "search_options".
+    prepare_image: Function from an image file, a scalar string, to pixels.
+    image_states: Function from float32 images of shape [batch_size, height,
+      width, 3] to initial states.
+    caption: Function of the signature "serving_default".
+    encode: Function of the signature "encode".
+    decode_step: Function of the signature "decode_step".
+    search_options: Function of the signature "search_options".
   """
 
   def __init__(
@@ -52,12 +54,12 @@ class CaptioningModule(tf.Module):
       max_caption_length: int = 20,
       length_normalization_factor: float = 0.0,
   ):
-    """Makes the functions.
+    """Creates the functions.
 
     Args:
-      model: The model, with variables in its encoder too.
-      vocab: Its vocabulary.
-      words_file: A file with the words of `vocab`, a line each.
+      model: The model, created with `as_variables`.
+      vocab: The model's vocabulary.
+      words_file: Text file with the words of `vocab`, one per line.
       beam_size: See `ops.beam_search.beam_search`.
       max_caption_length: See `ops.beam_search.beam_search`.
       length_normalization_factor: See `ops.beam_search.beam_search`.
@@ -87,7 +89,7 @@ class CaptioningModule(tf.Module):
     self.search_options = _function(self._constants)
 
   def signatures(self) -> Mapping[str, tf.types.experimental.ConcreteFunction]:
-    """Returns the functions that TensorFlow Serving offers, by name."""
+    """Returns the signatures, for TensorFlow Serving, by name."""
     return {
         name: function.get_concrete_function()
         for name, function in (
@@ -107,7 +109,7 @@ class CaptioningModule(tf.Module):
 
   def _features(self, images: tf.Tensor) -> tf.Tensor:
     encoder = self._model.encoder
-    # TensorFlow's convolutions fail where there is no image at all.
+    # TensorFlow's convolutions fail for an empty batch.
     return tf.cond(
         tf.shape(images)[0] > 0,
         lambda: encoder(images),
@@ -133,7 +135,7 @@ class CaptioningModule(tf.Module):
     }
 
   def _caption(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-    found = exported_captions.from_search(
+    outputs = exported_captions.from_search(
         beam_search.beam_search(
             self._model.decode_step,
             self._encode(image_bytes)["state"],
@@ -143,11 +145,11 @@ class CaptioningModule(tf.Module):
         ),
         self._vocab,
     )._asdict()
-    word_ids = found.pop("word_ids")
+    word_ids = outputs.pop("word_ids")
     words = self._words.lookup(tf.cast(word_ids, tf.int64))
     words = tf.where(word_ids < 0, "", words)
     captions = exported_captions.join_words(words)
-    return {"captions": captions, "words": words, **found}
+    return {"captions": captions, "words": words, **outputs}
 
   def _decode_step(
       self, input_ids: tf.Tensor, state: tf.Tensor
@@ -169,17 +171,17 @@ def write(
     folder: str,
     **search_options: Unpack[captioning.SearchOptions],
 ) -> None:
-  """Writes a SavedModel, which appears whole or not at all.
+  """Writes a SavedModel, atomically.
 
   Args:
-    model: The model, with variables in its encoder too.
-    vocab: Its vocabulary.
-    folder: The folder to make, or one with a SavedModel, or nothing, in it to
-      replace.
+    model: The model, created with `as_variables`.
+    vocab: The model's vocabulary.
+    folder: The folder of the SavedModel; replaced if it is empty or has an
+      earlier SavedModel.
     **search_options: See `captioning.SearchOptions`.
 
   Raises:
-    FileExistsError: If `folder` is there and holds something else.
+    FileExistsError: If `folder` exists with other content.
     ValueError: If the vocabulary doesn't fit the model, or a search option is
       too small.
   """
@@ -212,7 +214,7 @@ def save(
     folder: str,
     signatures: Mapping[str, tf.types.experimental.ConcreteFunction],
 ) -> None:
-  """As `tf.saved_model.save`, which tells at length how it names tensors."""
+  """Calls `tf.saved_model.save` without its long logs of tensor names."""
   verbosity = logging.get_verbosity()
   logging.set_verbosity(logging.WARNING)
   try:
@@ -222,13 +224,12 @@ def save(
 
 
 def check_replaceable(folder: str) -> None:
-  """Raises a FileExistsError if a SavedModel can't be written there."""
+  """Raises a FileExistsError if `folder` has content, but no SavedModel."""
   if not tf.io.gfile.exists(folder) or saved_model.is_saved_model(folder):
     return
   if not tf.io.gfile.isdir(folder) or tf.io.gfile.listdir(folder):
     raise FileExistsError(
-        f"{folder} is there and is no SavedModel, so it is not replaced. Give"
-        " a new folder."
+        f"{folder} exists and is not a SavedModel. Choose another folder."
     )
 
 
@@ -241,7 +242,7 @@ def _function(
 def _table(
     words_file: str, vocab: vocabulary.Vocabulary
 ) -> tf.lookup.StaticHashTable:
-  """From ids to words; what is no id of a word, to the unknown word."""
+  """Returns a table from ids to words; the default is the unknown word."""
   return tf.lookup.StaticHashTable(
       tf.lookup.TextFileInitializer(
           words_file,

@@ -19,7 +19,7 @@ from im2txt.inference_utils import vocabulary
 from im2txt.testing import tiny
 from im2txt.testing import tiny_captioning
 
-# A client on a machine without im2txt, or the wrong way to find it.
+# A client in a process that can't import im2txt.
 _CLIENT = """
 import json, sys
 class Refuse:
@@ -59,7 +59,7 @@ class SavedModelExportTest(parameterized.TestCase, tf.test.TestCase):
     )
 
   def _assert_same(self, found, expected):
-    """Asserts that the outputs `found` tell the captions of `expected`."""
+    """Asserts that the outputs `found` are the captions `expected`."""
     for i, captions in enumerate(expected):
       self.assertEqual(found["num_captions"][i], len(captions))
       for k, caption in enumerate(captions):
@@ -122,7 +122,7 @@ class SavedModelExportTest(parameterized.TestCase, tf.test.TestCase):
     (expected,) = self.captioner.caption(files[:1])
     self.assertEqual(png[0].decode(), expected[0].sentence)
     self.assertAllEqual(png, bmp)
-    self.assertNotEmpty(gif[0])  # Of other colours.
+    self.assertNotEmpty(gif[0])  # Its colours differ.
 
   def test_what_is_no_image_fails(self):
     with self.assertRaises(tf.errors.InvalidArgumentError):
@@ -135,7 +135,7 @@ class SavedModelExportTest(parameterized.TestCase, tf.test.TestCase):
     prepared = tf.stack([self.model.preprocess_image(i) for i in self.images])
     self.assertAllClose(encoded["features"], self.model.encoder(prepared))
     state = self.model.initial_states(prepared)
-    # The image embedding enlarges the last bits of features.
+    # The image embedding amplifies rounding errors of features.
     self.assertAllClose(encoded["state"], state, atol=1e-4)
     ids = tf.constant([1, 3, 1, 4, 5], tf.int64)
     found = self.loaded.signatures["decode_step"](input_ids=ids, state=state)
@@ -207,7 +207,7 @@ class SavedModelExportTest(parameterized.TestCase, tf.test.TestCase):
         {"assets", "saved_model.pb", "variables"}, os.listdir(older.full_path)
     )
     self.assertEqual(os.listdir(folder.full_path), ["1"])
-    with self.assertRaisesRegex(FileExistsError, "is no SavedModel"):
+    with self.assertRaisesRegex(FileExistsError, "is not a SavedModel"):
       saved_model_export.write(self.model, self.vocab, folder.full_path)
     self.assertEqual(os.listdir(folder.full_path), ["1"])
 

@@ -1,12 +1,12 @@
-"""Writes a model for TensorFlow Lite: pixels in, ids of words out.
+"""Exports a model for TensorFlow Lite, from pixels to word ids.
 
     from im2txt.export import tflite_model
 
     tflite_model.write(model, vocab, "model.tflite", beam_size=3)
 
-All of it, the search too, runs by TensorFlow Lite's own operations, on anything
-that has its runtime. The file is also a zip archive, as is usual for TensorFlow
-Lite, with the words in it.
+All operations, including beam search, are TensorFlow Lite's built-in ones, so
+its runtime is all that the file needs. As is usual for TensorFlow Lite, the
+file is also a zip archive, which contains the words.
 """
 
 import io
@@ -41,20 +41,20 @@ def write(
     quantization: str = "none",
     **search_options: Unpack[captioning.SearchOptions],
 ) -> None:
-  """Writes a model and its words to a file, which appears whole or not at all.
+  """Writes a model and its words to a file, atomically.
 
   Args:
-    model: The model, which computes in float32.
-    vocab: Its vocabulary.
-    path: The file to make or to replace.
-    quantization: How weights are stored: "none" for float32; "float16"; or
-      "dynamic", 8 bits, with products of 8 bits too.
+    model: The model, with precision "float32".
+    vocab: The model's vocabulary.
+    path: The file, replaced if it exists.
+    quantization: Type of the stored weights: "none" for float32; "float16"; or
+      "dynamic" for 8 bits, which also computes products in 8 bits.
     **search_options: See `captioning.SearchOptions`.
 
   Raises:
     IsADirectoryError: If `path` is a folder.
-    ValueError: If the vocabulary doesn't fit the model, or an option or the
-      model's configuration is none for TensorFlow Lite.
+    ValueError: If the vocabulary doesn't fit the model, or TensorFlow Lite does
+      not support an option or the model's configuration.
   """
   if quantization not in QUANTIZATIONS:
     raise ValueError(
@@ -62,8 +62,8 @@ def write(
     )
   if not model.config.resize_height:
     raise ValueError(
-        "TensorFlow Lite needs images resized before the crop, and the model"
-        " has resize_height=0."
+        "TensorFlow Lite needs images that are resized before the crop, but the"
+        " model's configuration has resize_height=0."
     )
   vocab.check_fits(model.vocab_size)
   module = tf.Module()
@@ -82,21 +82,21 @@ def _caption_function(
     vocab: vocabulary.Vocabulary,
     **search_options: Unpack[captioning.SearchOptions],
 ) -> tf.types.experimental.Callable:
-  """Returns what the model does: the captions of one image.
+  """Returns a function that captions one image.
 
   Args:
     model: The model.
-    vocab: Its vocabulary.
+    vocab: The model's vocabulary.
     **search_options: See `captioning.SearchOptions`.
 
   Returns:
-    A function of a uint8 Tensor of shape [any height, any width, 3] that
-    returns the fields of `ExportedCaptions` without the first axis.
+    A function from a uint8 Tensor of shape [height, width, 3], of any size, to
+    the fields of `ExportedCaptions` without the batch axis.
   """
 
   def caption(image: tf.Tensor) -> dict[str, tf.Tensor]:
     view = image_processing.central_view(
-        tf.cast(image, tf.float32),  # As its own operation resizes these only.
+        tf.cast(image, tf.float32),  # The only type that TF Lite resizes.
         **networks.image_sizes(model.config),
     )
     result = beam_search.beam_search(
@@ -104,11 +104,11 @@ def _caption_function(
         model.initial_states(view[tf.newaxis]),
         start_id=vocab.start_id,
         end_id=vocab.end_id,
-        dtype=tf.float32,  # TensorFlow Lite has next to no float64.
+        dtype=tf.float32,  # TensorFlow Lite has few float64 operations.
         **search_options,
     )
-    found = exported_captions.from_search(result, vocab)
-    return {name: value[0] for name, value in found._asdict().items()}
+    outputs = exported_captions.from_search(result, vocab)
+    return {name: value[0] for name, value in outputs._asdict().items()}
 
   image = tf.TensorSpec([None, None, 3], tf.uint8, name="image")
   return tf.function(caption, input_signature=[image], autograph=False)

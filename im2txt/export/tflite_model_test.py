@@ -18,7 +18,7 @@ from im2txt.testing import tiny_captioning
 
 
 def _runner(path):
-  """What captions by a file."""
+  """Returns a function that captions by a TensorFlow Lite file."""
   with warnings.catch_warnings():
     warnings.filterwarnings("ignore", ".*tf.lite.Interpreter is deprecated")
     return tf.lite.Interpreter(path).get_signature_runner()
@@ -53,7 +53,7 @@ class TfliteModelTest(parameterized.TestCase, tf.test.TestCase):
     with zipfile.ZipFile(self.path) as archive:
       words = archive.read("words.txt").decode().split("\n")
     images = [tiny_captioning.jpeg(seed) for seed in range(4)]
-    # Of any size.
+    # Images may have any size.
     small = tf.io.decode_jpeg(images[1])[:70, :50]
     images.append(tf.io.encode_jpeg(small).numpy())
     expected = captioning.Captioner(model, self.vocab).caption(
@@ -68,7 +68,7 @@ class TfliteModelTest(parameterized.TestCase, tf.test.TestCase):
             tuple(words[i] for i in found["word_ids"][k] if i >= 0),
             other.words,
         )
-        # The image map enlarges the last bits of features.
+        # The image embedding amplifies rounding errors of features.
         self.assertNear(
             found["log_probabilities"][k], other.log_probability, 1e-3
         )
@@ -77,7 +77,7 @@ class TfliteModelTest(parameterized.TestCase, tf.test.TestCase):
         )
 
   def test_quantizations(self):
-    # Not `make_model`'s, whose image map has values beyond float16.
+    # Not `make_model`'s, whose image embedding has values beyond float16.
     model = self._load(
         show_and_tell_model.ShowAndTellModel(
             tiny_captioning.CONFIG, "inference"
