@@ -122,7 +122,6 @@ def make_run(
   from im2txt.runtime import precision
   from im2txt.training import trainers
 
-  precision.use(setting.precision)
   model_config, training_config = configuration.apply_overrides(
       configuration.ModelConfig(),
       configuration.TrainingConfig(),
@@ -131,7 +130,10 @@ def make_run(
   trainer = trainers.Trainer(
       model_config,
       training_config,
-      trainers.StepOptions(train_inception=setting.train_inception),
+      trainers.StepOptions(
+          train_inception=setting.train_inception,
+          compute_dtype=precision.training_dtype(setting.precision),
+      ),
   )
   data = caption_data.CaptionData(
       files=files, config=model_config, are_features=setting.are_features

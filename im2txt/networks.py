@@ -32,7 +32,11 @@ _PREPROCESSING_FIELDS = (
 
 
 def make_encoder(
-    config: configuration.ModelConfig, *, trainable: bool = False, seed: int = 0
+    config: configuration.ModelConfig,
+    *,
+    trainable: bool = False,
+    seed: int = 0,
+    compute_dtype: tf.DType = tf.float32,
 ) -> image_embedding.ImageEncoder:
   """Builds an encoder with initial weights, for training and evaluation.
 
@@ -40,6 +44,7 @@ def make_encoder(
     config: The model's configuration.
     trainable: Whether the weights can be trained.
     seed: Seed for the initial weights.
+    compute_dtype: Data type of convolutions and activations.
 
   Returns:
     The encoder.
@@ -52,6 +57,7 @@ def make_encoder(
       dropout_keep_prob=config.inception_dropout_keep_prob,
       trainable=trainable,
       seed=seed,
+      compute_dtype=compute_dtype,
   )
 
 
@@ -89,6 +95,7 @@ def make_decoder(
     *,
     seed: int = 0,
     value: Callable[[str, Sequence[int]], Any] | None = None,
+    compute_dtype: tf.DType = tf.float32,
 ) -> caption_decoder.CaptionDecoder:
   """Builds the decoder, for training and inference.
 
@@ -98,6 +105,7 @@ def make_decoder(
     seed: Seed for the initial values.
     value: Optional function (name, shape) -> checkpoint value, a float32 Tensor
       or array, used instead of random initialization.
+    compute_dtype: Data type of the matrix products.
 
   Returns:
     The decoder.
@@ -111,6 +119,7 @@ def make_decoder(
       dropout_keep_prob=config.lstm_dropout_keep_prob,
       seed=seed,
       value=value,
+      compute_dtype=compute_dtype,
   )
 
 

@@ -30,7 +30,9 @@ class Losses(NamedTuple):
 
   Attributes:
     word_losses: Cross-entropy of each target word, in nats; a float32 Tensor of
-      shape [num_words], row-major over the batch's input_mask.
+      shape [num_words], row-major over the batch's input_mask. If computed at
+      padding too, of shape [batch_size * padded_length], with 0 at padding.
+    num_words: Number of target words; a float32 scalar.
     regularization_loss: While the encoder is trained, half the sum of squares
       of its kernels times the weight decay, otherwise 0; a float32 scalar.
     smoothed_losses: Training loss of each target word, of the same shape as
@@ -41,6 +43,7 @@ class Losses(NamedTuple):
   """
 
   word_losses: tf.Tensor
+  num_words: tf.Tensor
   regularization_loss: tf.Tensor
   smoothed_losses: tf.Tensor
   measures: Mapping[str, tf.Tensor] = types.MappingProxyType({})
@@ -48,12 +51,13 @@ class Losses(NamedTuple):
   @property
   def batch_loss(self) -> tf.Tensor:
     """The mean cross-entropy per word, in nats; a float32 scalar."""
-    return tf.reduce_mean(self.word_losses)
+    return tf.reduce_sum(self.word_losses) / self.num_words
 
   @property
   def total_loss(self) -> tf.Tensor:
     """The loss that training minimizes; a float32 scalar."""
-    return tf.reduce_mean(self.smoothed_losses) + self.regularization_loss
+    mean = tf.reduce_sum(self.smoothed_losses) / self.num_words
+    return mean + self.regularization_loss
 
 
 class ShowAndTellModel(tf.Module):
@@ -75,6 +79,7 @@ class ShowAndTellModel(tf.Module):
       train_inception: bool = False,
       *,
       seed: int = 0,
+      compute_dtype: tf.DType = tf.float32,
   ):
     """Creates all variables, with initial values.
 
@@ -85,6 +90,8 @@ class ShowAndTellModel(tf.Module):
       train_inception: Whether to train the encoder as well as the decoder.
         Otherwise the encoder is always in inference mode.
       seed: Seed for the initial values.
+      compute_dtype: Data type of convolutions and matrix products; variables,
+        statistics and losses are float32.
 
     Raises:
       ValueError: If `mode` is not one of the three.
@@ -96,10 +103,16 @@ class ShowAndTellModel(tf.Module):
     self.mode = mode
     self.train_inception = train_inception and self.is_training
     self.encoder = networks.make_encoder(
-        config, trainable=self.train_inception, seed=seed
+        config,
+        trainable=self.train_inception,
+        seed=seed,
+        compute_dtype=compute_dtype,
     )
     self.decoder = networks.make_decoder(
-        config, self.encoder.feature_size, seed=seed
+        config,
+        self.encoder.feature_size,
+        seed=seed,
+        compute_dtype=compute_dtype,
     )
     self.global_step = tf.Variable(
         0,
@@ -186,24 +199,75 @@ class ShowAndTellModel(tf.Module):
       dropout_seed = None
     elif dropout_seed is None:
       raise ValueError("The mode 'train' needs a dropout_seed.")
-    features = self.batch_features(batch.images, dropout_seed=dropout_seed)
-    logits = self.decoder.word_logits(
-        features,
-        batch.input_seqs,
-        batch.input_mask,
+    return self.caption_losses(
+        self.batch_features(batch.images, dropout_seed=dropout_seed),
+        batch,
         dropout_seed=dropout_seed,
+        label_smoothing=label_smoothing,
         sampling_probability=sampling_probability,
     )
-    targets = tf.boolean_mask(batch.target_seqs, batch.input_mask > 0)
+
+  def caption_losses(
+      self,
+      features: tf.Tensor,
+      captions: inputs.Batch,
+      *,
+      dropout_seed: tf.Tensor | None = None,
+      label_smoothing: float = 0.0,
+      sampling_probability: tf.Tensor | None = None,
+      caption_weights: tf.Tensor | None = None,
+      at_padding: bool = False,
+  ) -> Losses:
+    """Returns the losses of captions, given the features of their images.
+
+    Args:
+      features: A float32 Tensor of shape [batch_size, feature_size].
+      captions: The captions; the images among them are not used.
+      dropout_seed: Seed of the decoder's dropout, an integer Tensor of shape
+        [2]; no dropout if None.
+      label_smoothing: See `losses`.
+      sampling_probability: See `losses`.
+      caption_weights: Factors of the losses to minimize, by caption; a float32
+        Tensor of shape [batch_size]. 1 if None.
+      at_padding: See `CaptionDecoder.word_logits`.
+
+    Returns:
+      The `Losses`.
+    """
+    is_word = captions.input_mask > 0
+
+    def flat(values: tf.Tensor) -> tf.Tensor:
+      if at_padding:
+        return tf.reshape(values, [-1])
+      return tf.boolean_mask(values, is_word)
+
+    logits = self.decoder.word_logits(
+        features,
+        captions.input_seqs,
+        captions.input_mask,
+        dropout_seed=dropout_seed,
+        sampling_probability=sampling_probability,
+        at_padding=at_padding,
+    )
+    targets = flat(captions.target_seqs)
     word_losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
         targets, logits
     )
+    smoothed = smoothed_losses(
+        word_losses, logits, targets, label_smoothing=label_smoothing
+    )
+    mask = tf.cast(is_word, tf.float32)
+    if caption_weights is not None:
+      smoothed *= flat(caption_weights[:, tf.newaxis] * tf.ones_like(mask))
+    if at_padding:
+      word_losses *= flat(mask)
+      smoothed *= flat(mask)
     return Losses(
         word_losses,
+        tf.reduce_sum(mask),
         self.regularization_loss(),
-        smoothed_losses(
-            word_losses, logits, targets, label_smoothing=label_smoothing
-        ),
+        smoothed,
+        measures={},  # A `tf.function` can't return the default.
     )
 
   def batch_features(

@@ -109,6 +109,31 @@ class ShowAndTellModelTest(parameterized.TestCase, tf.test.TestCase):
     with self.assertRaisesRegex(ValueError, "can't be trained on cached"):
       _losses(self.finetuned_model, _batch(tf.zeros([2, tiny.FEATURE_SIZE])))
 
+  @parameterized.parameters(False, True)
+  def test_weights_of_captions(self, at_padding):
+    batch = inputs.make_batch(
+        tf.zeros([2, 108]),
+        tf.constant([[1, 5, 6, 2], [1, 7, 2, 0]], tf.int64),
+        tf.constant([4, 3]),
+    )
+    model = show_and_tell_model.ShowAndTellModel(tiny.CONFIG, "train")
+    features = tf.random.stateless_normal([2, 108], [1, 2])
+    losses = model.caption_losses(
+        features,
+        batch,
+        caption_weights=tf.constant([2.0, -0.5]),
+        at_padding=at_padding,
+    )
+    self.assertEqual(5, losses.num_words)
+    word_losses = losses.word_losses
+    smoothed = losses.smoothed_losses
+    if at_padding:
+      self.assertAllEqual([0, 0], [word_losses[5], smoothed[5]])
+      word_losses, smoothed = word_losses[:5], smoothed[:5]
+    weights = [2.0, 2.0, 2.0, -0.5, -0.5]
+    self.assertAllClose(weights * word_losses, smoothed)
+    self.assertAllClose(np.mean(word_losses), losses.batch_loss)
+
   def test_training_needs_a_seed(self):
     with self.assertRaisesRegex(ValueError, "needs a dropout_seed"):
       self.finetuned_model.losses(_batch(_images()))

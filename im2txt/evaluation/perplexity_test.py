@@ -21,7 +21,9 @@ class FakeModel:
   def losses(self, batch):
     words = tf.boolean_mask(batch.target_seqs, batch.input_mask > 0)
     losses = tf.cast(words, tf.float32) * math.log(2)
-    return show_and_tell_model.Losses(losses, tf.zeros([]), losses)
+    return show_and_tell_model.Losses(
+        losses, tf.cast(tf.size(losses), tf.float32), tf.zeros([]), losses
+    )
 
 
 class PerplexityTest(tf.test.TestCase):

@@ -47,6 +47,7 @@ class CaptionDecoder(tf.Module):
       dropout_keep_prob: float,
       seed: int = 0,
       value: Callable[[str, Sequence[int]], Any] | None = None,
+      compute_dtype: tf.DType = tf.float32,
   ):
     """Makes the variables: kernels and embeddings uniform, biases zero.
 
@@ -60,9 +61,11 @@ class CaptionDecoder(tf.Module):
       seed: Of the initial values.
       value: Gives instead the value of the variable of a checkpoint name and a
         shape, a float32 Tensor or array.
+      compute_dtype: Data type of the matrix products.
     """
     super().__init__(name="caption_decoder")
     self._num_units = num_units
+    self._compute_dtype = compute_dtype
     self._dropout_rate = 1 - dropout_keep_prob
     self.variables_by_name: dict[str, tf.Variable] = {}
 
@@ -105,6 +108,7 @@ class CaptionDecoder(tf.Module):
       *,
       dropout_seed: tf.Tensor | None = None,
       sampling_probability: tf.Tensor | None = None,
+      at_padding: bool = False,
   ) -> tf.Tensor:
     """Returns the logits of the word after each word of a batch of captions.
 
@@ -116,31 +120,42 @@ class CaptionDecoder(tf.Module):
       sampling_probability: How likely a word is replaced by one drawn from the
         decoder's own prediction; a float32 scalar. If None, as if 0, without
         the time it takes. It needs a `dropout_seed`.
+      at_padding: Whether to compute logits at padding too, so that all shapes
+        are known when XLA compiles the computation.
 
     Returns:
       A float32 Tensor of shape [sum(input_mask), vocab_size], row-major over
       the mask. Padding is a fifth of a batch and this product half of a step's
-      work, so padding is left out before the product.
+      work, so padding is left out before the product. With `at_padding`, of
+      shape [batch_size * padded_length, vocab_size].
     """
     if sampling_probability is not None:
       input_seqs = self._sample_inputs(
-          features, input_seqs, input_mask, sampling_probability, dropout_seed
+          features,
+          input_seqs,
+          input_mask,
+          sampling_probability,
+          dropout_seed,
+          at_padding,
       )
     steps = tf.concat(
         [
-            tf.matmul(features, self.image_embedding)[:, tf.newaxis],
+            self._embed_images(features)[:, tf.newaxis],
             tf.nn.embedding_lookup(self.word_embedding, input_seqs),
         ],
         axis=1,
     )
-    weights = {"kernel": self.lstm_kernel, "bias": self.lstm_bias}
+    weights = {"kernel": self._cast(self.lstm_kernel), "bias": self.lstm_bias}
     if dropout_seed is None:
       outputs = lstm.lstm_outputs(steps, **weights)
     else:
       input_seed, output_seed = _split(dropout_seed)
       outputs = lstm.lstm_outputs(self._dropout(steps, input_seed), **weights)
       outputs = self._dropout(outputs, output_seed)
-    return self._logits(tf.boolean_mask(outputs[:, 1:], input_mask > 0))
+    outputs = outputs[:, 1:]
+    if at_padding:
+      return self._logits(tf.reshape(outputs, [-1, self._num_units]))
+    return self._logits(tf.boolean_mask(outputs, input_mask > 0))
 
   def initial_state(self, features: tf.Tensor) -> tf.Tensor:
     """Returns the LSTM's state after it has seen the images.
@@ -152,7 +167,7 @@ class CaptionDecoder(tf.Module):
       A float32 Tensor of shape [batch_size, 2 * num_units].
     """
     zeros = tf.zeros([tf.shape(features)[0], 2 * self._num_units])
-    return self._step(tf.matmul(features, self.image_embedding), zeros)
+    return self._step(self._embed_images(features), zeros)
 
   def decode_step(
       self, input_ids: tf.Tensor, state: tf.Tensor
@@ -196,7 +211,13 @@ class CaptionDecoder(tf.Module):
     return word_logits - tf.gather(normalizers, rows)
 
   def _sample_inputs(
-      self, features, input_seqs, input_mask, probability, dropout_seed
+      self,
+      features,
+      input_seqs,
+      input_mask,
+      probability,
+      dropout_seed,
+      at_padding,
   ) -> tf.Tensor:
     """Returns sampled inputs, under the dropout of `word_logits`."""
 
@@ -217,7 +238,7 @@ class CaptionDecoder(tf.Module):
       outputs = state[:, self._num_units :] * of_outputs[time + 1]
       return self._logits(tf.gather(outputs, rows))
 
-    image = tf.matmul(features, self.image_embedding) * of_inputs[0]
+    image = self._embed_images(features) * of_inputs[0]
     zeros = tf.zeros([tf.shape(features)[0], 2 * self._num_units])
     return scheduled_sampling.sample_inputs(
         input_seqs,
@@ -227,6 +248,7 @@ class CaptionDecoder(tf.Module):
         ),
         probability=probability,
         seed=tf.random.experimental.stateless_fold_in(dropout_seed, 0),
+        at_padding=at_padding,
     )
 
   def _next_logits(self, state: tf.Tensor) -> tf.Tensor:
@@ -234,7 +256,10 @@ class CaptionDecoder(tf.Module):
 
   def _step(self, step_inputs: tf.Tensor, state: tf.Tensor) -> tf.Tensor:
     return lstm.lstm_step(
-        step_inputs, state, kernel=self.lstm_kernel, bias=self.lstm_bias
+        step_inputs,
+        state,
+        kernel=self._cast(self.lstm_kernel),
+        bias=self.lstm_bias,
     )
 
   def _dropout(self, values: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -243,9 +268,14 @@ class CaptionDecoder(tf.Module):
     )
 
   def _logits(self, outputs: tf.Tensor) -> tf.Tensor:
-    return tf.nn.bias_add(
-        tf.matmul(outputs, self.logits_weights), self.logits_biases
-    )
+    logits = lstm.matmul(outputs, self._cast(self.logits_weights))
+    return tf.nn.bias_add(logits, self.logits_biases)
+
+  def _embed_images(self, features: tf.Tensor) -> tf.Tensor:
+    return lstm.matmul(features, self._cast(self.image_embedding))
+
+  def _cast(self, kernel: tf.Variable) -> tf.Tensor:
+    return tf.cast(kernel, self._compute_dtype)
 
 
 def _split(dropout_seed: tf.Tensor) -> list[tf.Tensor]:

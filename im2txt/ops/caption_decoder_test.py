@@ -86,6 +86,18 @@ class CaptionDecoderTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual((5, 7), logits.shape)  # Five words are not masked.
     self.assertAllClose(self._expected_logits(), logits, 1e-5, 1e-5)
 
+  @parameterized.parameters(None, 0.0)
+  def test_logits_at_padding_too(self, sampling_probability):
+    arguments = self.features, self.input_seqs, self.mask
+    options = {
+        "dropout_seed": tf.constant([3, 4]),
+        "sampling_probability": sampling_probability,
+    }
+    expected = self.decoder.word_logits(*arguments, **options)
+    logits = self.decoder.word_logits(*arguments, at_padding=True, **options)
+    self.assertEqual([6, 7], logits.shape)
+    self.assertAllClose(expected, tf.gather(logits, [0, 1, 2, 3, 4]))
+
   def test_logits_in_a_dataset(self):
     dataset = tf.data.Dataset.from_tensors(
         (self.features, self.input_seqs, self.mask)

@@ -54,6 +54,7 @@ class ImageEncoder(tf.Module):
       dropout_keep_prob: float = 0.8,
       trainable: bool = False,
       seed: int = 0,
+      compute_dtype: tf.DType = tf.float32,
   ):
     """Builds the network and its variables.
 
@@ -65,6 +66,8 @@ class ImageEncoder(tf.Module):
       dropout_keep_prob: Of the pooled features while training.
       trainable: Whether the weights and offsets can be trained.
       seed: Of the initial weights.
+      compute_dtype: Data type of convolutions and activations; the variables
+        and the statistics of a batch are float32.
 
     Raises:
       ValueError: If the images are too small for the network.
@@ -78,6 +81,7 @@ class ImageEncoder(tf.Module):
     self._dropout_keep_prob = dropout_keep_prob
     self._trainable = trainable
     self._seed = seed
+    self._compute_dtype = compute_dtype
     # Traced here, which makes the variables; inference uses the same trace. A
     # tf.function that makes variables would be traced twice, seconds each.
     self._inference = tf.compat.v1.wrap_function(
@@ -120,14 +124,14 @@ class ImageEncoder(tf.Module):
     if dropout_seed is not None:
       batch_statistics = []
     net, end_points = apply_network(
-        images,
+        tf.cast(images, self._compute_dtype),
         self._depth_multiplier,
         self._get_variable,
         normalizer_fn=functools.partial(
             batch_norm, batch_statistics=batch_statistics
         ),
     )
-    features = tf.reduce_mean(net, axis=[1, 2])
+    features = tf.reduce_mean(tf.cast(net, tf.float32), axis=[1, 2])
     if batch_statistics:
       update_moving_averages(batch_statistics, decay=self._batch_norm_decay)
       features = tf.nn.experimental.stateless_dropout(
@@ -145,32 +149,34 @@ class ImageEncoder(tf.Module):
 
   def _get_variable(self, getter, name, shape=None, dtype=None, **kwargs):
     """Keeps what TF-Slim asks for, so that each trace gets the same again."""
-    del getter
+    del getter, dtype
     if name not in self.variables_by_name:
       is_moving_average = name.rpartition("/")[2].startswith("moving_")
       with tf.init_scope():
         self.variables_by_name[name] = tf.Variable(
-            self._initial_value(name, shape, dtype or tf.float32),
+            self._initial_value(name, shape),
             trainable=self._trainable and not is_moving_average,
             name=name,
             synchronization=kwargs["synchronization"],
             aggregation=kwargs["aggregation"],
         )
-    return self.variables_by_name[name]
+    variable = self.variables_by_name[name]
+    if name.endswith("/weights"):
+      return tf.cast(variable, self._compute_dtype)
+    return variable
 
-  def _initial_value(self, name, shape, dtype) -> tf.Tensor:
+  def _initial_value(self, name, shape) -> tf.Tensor:
     match name.rpartition("/")[2]:
       case "weights":
         return tf.random.stateless_truncated_normal(
             shape,
             seed=seeds.named_seed(self._seed, name),
             stddev=_WEIGHTS_STDDEV,
-            dtype=dtype,
         )
       case "moving_variance":
-        return tf.ones(shape, dtype)
+        return tf.ones(shape)
       case _:
-        return tf.zeros(shape, dtype)
+        return tf.zeros(shape)
 
 
 def check_size(height: int, width: int) -> None:
@@ -231,21 +237,22 @@ def batch_norm(
   a TF-Slim layer's variable scope open.
 
   Args:
-    inputs: A float32 Tensor of shape [batch_size, height, width, channels].
+    inputs: A float Tensor of shape [batch_size, height, width, channels].
     batch_statistics: A list for the training mode, which normalises by the
       batch's mean and variance and appends each to the list, after the moving
       average that it is to update. If None, the moving averages normalise.
 
   Returns:
-    A float32 Tensor of the shape of `inputs`.
+    A Tensor of the dtype and shape of `inputs`.
   """
   shape = inputs.shape[-1:]
   with tf.compat.v1.variable_scope("BatchNorm"):
-    beta = tf.compat.v1.get_variable("beta", shape)
+    beta = tf.compat.v1.get_variable("beta", shape, tf.float32)
     mean, variance = (
         tf.compat.v1.get_variable(
             name,
             shape,
+            tf.float32,
             trainable=False,
             synchronization=tf.VariableSynchronization.ON_READ,
             aggregation=tf.VariableAggregation.MEAN,

@@ -65,6 +65,35 @@ class ImageEncoderTest(tf.test.TestCase):
     self.assertLen(end_points, 18)
     self.assertAllClose(self.encoder(self.images), features, rtol=1e-4)
 
+  def test_narrow_activations(self):
+    images = tf.random.stateless_uniform([2, 75, 75, 3], [1, 2], -1, 1)
+    activations = []
+    for dtype in (tf.float32, tf.bfloat16):
+      encoder = image_embedding.ImageEncoder(
+          height=75,
+          width=75,
+          depth_multiplier=0.05,
+          trainable=True,
+          compute_dtype=dtype,
+      )
+
+      @_function
+      def training_step(encoder=encoder):
+        with tf.GradientTape() as tape:
+          features, end_points = encoder.features_and_end_points(
+              images, dropout_seed=tf.constant([3, 4])
+          )
+        gradients = tape.gradient(features, encoder.trainable_variables)
+        return end_points["Conv2d_2b_3x3"], features, gradients
+
+      activation, features, gradients = training_step()
+      self.assertEqual(dtype, activation.dtype)
+      self.assertEqual(tf.float32, features.dtype)
+      self.assertEqual({tf.float32}, {value.dtype for value in gradients})
+      activations.append(tf.cast(activation, tf.float32))
+    self.assertAllClose(*activations, atol=0.1)
+    self.assertNotAllClose(*activations, atol=1e-4)
+
   def test_batch_of_any_size(self):
     features = self.encoder(self.images)
     self.assertAllClose(features[:1], self.encoder(self.images[:1]), rtol=1e-4)

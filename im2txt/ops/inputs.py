@@ -186,7 +186,11 @@ def parse_sequence_example(
 
 
 def make_batch(
-    images: tf.Tensor, captions: tf.Tensor, lengths: tf.Tensor
+    images: tf.Tensor,
+    captions: tf.Tensor,
+    lengths: tf.Tensor,
+    *,
+    padded_length: int | None = None,
 ) -> Batch:
   """Splits captions into the decoder's inputs and targets.
 
@@ -195,12 +199,15 @@ def make_batch(
     captions: An int64 Tensor of shape [batch_size, width], padded with 0.
     lengths: An integer Tensor of shape [batch_size]; the number of word ids of
       each caption, at most `width`.
+    padded_length: Length to pad to, at most `width` - 1; that of the longest
+      caption's input if None.
 
   Returns:
-    A `Batch`, padded to the length of its longest caption.
+    A `Batch`.
   """
   input_lengths = lengths - 1
-  padded_length = tf.reduce_max(input_lengths)
+  if padded_length is None:
+    padded_length = tf.reduce_max(input_lengths)
   mask = tf.sequence_mask(input_lengths, padded_length, dtype=captions.dtype)
   return Batch(
       images=images,

@@ -10,6 +10,9 @@ input and `h` the output of the step before,
 The rows of `kernel` are those of `x` and then those of `h`; 1 is added to the
 forget gate at run time, so `bias` starts at zero. A state is `c` and then `h`
 side by side, as clients of the released inference graph feed it.
+
+Only the matrix products are computed in the type of `kernel`, which may be
+narrower than float32; everything else is float32.
 """
 
 import tensorflow as tf
@@ -25,7 +28,7 @@ def lstm_step(
   Args:
     inputs: A float32 Tensor of shape [batch_size, input_size].
     state: A float32 Tensor of shape [batch_size, 2 * num_units].
-    kernel: A float32 Tensor of shape [input_size + num_units, 4 * num_units].
+    kernel: A float Tensor of shape [input_size + num_units, 4 * num_units].
     bias: A float32 Tensor of shape [4 * num_units].
 
   Returns:
@@ -33,7 +36,7 @@ def lstm_step(
     Tensor of the shape of `state`.
   """
   c, h = tf.split(state, 2, axis=1)
-  gates = tf.matmul(tf.concat([inputs, h], axis=1), kernel)
+  gates = matmul(tf.concat([inputs, h], axis=1), kernel)
   return tf.concat(_activate(tf.nn.bias_add(gates, bias), c), axis=1)
 
 
@@ -47,7 +50,7 @@ def lstm_outputs(
 
   Args:
     inputs: A float32 Tensor of shape [batch_size, num_steps, input_size].
-    kernel: A float32 Tensor of shape [input_size + num_units, 4 * num_units].
+    kernel: A float Tensor of shape [input_size + num_units, 4 * num_units].
     bias: A float32 Tensor of shape [4 * num_units].
 
   Returns:
@@ -57,8 +60,9 @@ def lstm_outputs(
   input_kernel, recurrent_kernel = tf.split(
       kernel, [kernel.shape[0] - num_units, num_units]
   )
-  inputs = tf.transpose(inputs, [1, 0, 2])  # By time.
-  projected = tf.nn.bias_add(tf.tensordot(inputs, input_kernel, 1), bias)
+  inputs = tf.transpose(tf.cast(inputs, kernel.dtype), [1, 0, 2])  # By time.
+  projected = tf.cast(tf.tensordot(inputs, input_kernel, 1), bias.dtype)
+  projected = tf.nn.bias_add(projected, bias)
   return tf.transpose(_recur(projected, recurrent_kernel), [1, 0, 2])
 
 
@@ -75,7 +79,7 @@ def _recur(projected: tf.Tensor, recurrent_kernel: tf.Tensor):
   Args:
     projected: A float32 Tensor of shape [num_steps, batch_size, 4 * num_units],
       the contribution of the inputs and the bias to the gates.
-    recurrent_kernel: A float32 Tensor of shape [num_units, 4 * num_units].
+    recurrent_kernel: A float Tensor of shape [num_units, 4 * num_units].
 
   Returns:
     A float32 Tensor of shape [num_steps, batch_size, num_units], and its
@@ -100,7 +104,9 @@ def _recur(projected: tf.Tensor, recurrent_kernel: tf.Tensor):
     )
     # The first step's state is zero.
     kernel_gradient = tf.tensordot(
-        outputs[:-1], gates_gradient[1:], [[0, 1], [0, 1]]
+        tf.cast(outputs[:-1], recurrent_kernel.dtype),
+        tf.cast(gates_gradient[1:], recurrent_kernel.dtype),
+        [[0, 1], [0, 1]],
     )
     return gates_gradient, kernel_gradient
 
@@ -125,7 +131,7 @@ def _forward_loop(
   zeros = tf.zeros([batch_size, num_units], projected.dtype)
 
   def step(time, c, h, all_gates, cells):
-    gates = tf.gather(projected, time) + tf.matmul(h, recurrent_kernel)
+    gates = tf.gather(projected, time) + matmul(h, recurrent_kernel)
     c, h = _activate(gates, c)
     return (
         time + 1,
@@ -197,7 +203,7 @@ def _backward_loop(
         [num_units, num_units, num_units, 4 * num_units],
         axis=1,
     )
-    dh = output_gradient + tf.matmul(dgates, recurrent_kernel, transpose_b=True)
+    dh = output_gradient + matmul(dgates, recurrent_kernel, transpose_b=True)
     dc = cell_by_output * dh + carried_dc
     dgates = gate_factors * tf.concat([dc, dc, dc, dh], axis=1)
     return time - 1, forget_gate * dc, dgates, all_dgates.write(time, dgates)
@@ -213,6 +219,12 @@ def _backward_loop(
       ),
   )
   return all_dgates.stack()
+
+
+def matmul(values: tf.Tensor, kernel: tf.Tensor, **options) -> tf.Tensor:
+  """Returns a product computed in the type of `kernel`, in that of `values`."""
+  product = tf.matmul(tf.cast(values, kernel.dtype), kernel, **options)
+  return tf.cast(product, values.dtype)
 
 
 def _steps(num_steps, size: int, dtype: tf.DType) -> tf.TensorArray:

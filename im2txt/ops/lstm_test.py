@@ -116,6 +116,25 @@ class LstmTest(parameterized.TestCase, tf.test.TestCase):
     ):
       self.assertAllClose(expected[0], tf.reshape(actual, [-1]), atol=1e-8)
 
+  @parameterized.parameters(tf.bfloat16, tf.float16)
+  def test_narrow_products(self, dtype):
+    inputs = tf.constant(self.inputs, tf.float32)
+    outputs, gradients = [], []
+    for kernel_dtype in (tf.float32, dtype):
+      kernel, bias = self.weights["kernel"], self.weights["bias"]
+      with tf.GradientTape() as tape:
+        tape.watch([kernel, bias])
+        output = lstm.lstm_outputs(
+            inputs, kernel=tf.cast(kernel, kernel_dtype), bias=bias
+        )
+      outputs.append(output)
+      gradients += tape.gradient(output, [kernel, bias])
+    self.assertAllClose(*outputs, atol=0.02)
+    # They were not computed in float32 after all.
+    self.assertNotAllClose(*outputs, atol=1e-5)
+    self.assertEqual({tf.float32}, {value.dtype for value in gradients})
+    self.assertAllClose(gradients[:2], gradients[2:], atol=0.1)
+
   def test_any_number_of_steps_in_one_trace(self):
     outputs = tf.function(
         lambda x: lstm.lstm_outputs(x, **self.weights),

@@ -183,6 +183,7 @@ def draw_captions(
     end_id: int,
     max_length: int,
     seed: tf.Tensor | None = None,
+    pad_to_max_length: bool = False,
 ) -> DrawnCaptions:
   """Draws a caption from each state; stops when all have ended.
 
@@ -197,6 +198,8 @@ def draw_captions(
       included.
     seed: An integer Tensor of shape [2] that decides the words; if None, they
       are the likeliest ones.
+    pad_to_max_length: Whether the result is padded to `max_length`, so that all
+      shapes are known when XLA compiles the computation.
 
   Returns:
     The `DrawnCaptions`.
@@ -224,8 +227,11 @@ def draw_captions(
       ),
       maximum_iterations=max_length,
   )
-  word_ids = tf.transpose(words.gather(tf.range(num_steps)))
-  return DrawnCaptions(word_ids, lengths)
+  if pad_to_max_length:
+    word_ids = words.stack()
+  else:
+    word_ids = words.gather(tf.range(num_steps))
+  return DrawnCaptions(tf.transpose(word_ids), lengths)
 
 
 def _next_words(

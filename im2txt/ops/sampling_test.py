@@ -31,7 +31,7 @@ def _decode_step(word_ids, state):
   return probabilities, state + [[0.0, 1.0]]
 
 
-def _draw(images, *, max_length=4, seed=None):
+def _draw(images, *, max_length=4, seed=None, **options):
   states = tf.stack([tf.cast(images, tf.float32), tf.zeros(len(images))], 1)
   return sampling.draw_captions(
       _decode_step,
@@ -40,6 +40,7 @@ def _draw(images, *, max_length=4, seed=None):
       end_id=_END,
       max_length=max_length,
       seed=seed,
+      **options,
   )
 
 
@@ -81,6 +82,17 @@ class CaptionSamplingTest(parameterized.TestCase, tf.test.TestCase):
       self.assertTrue(length == 4 or words[length - 1] == _END)
       self.assertAllEqual(np.zeros(len(words) - length), words[length:])
     self.assertGreater(len(set(drawn.lengths.numpy())), 2)
+
+  @parameterized.parameters(None, ((1, 2),))
+  def test_padded_to_the_greatest_length(self, seed):
+    drawn = _draw([1, 1], max_length=9, seed=seed)
+    padded = _draw([1, 1], max_length=9, seed=seed, pad_to_max_length=True)
+    width = drawn.word_ids.shape[1]
+    self.assertLess(width, 9)
+    self.assertAllEqual(drawn.lengths, padded.lengths)
+    self.assertAllEqual(
+        tf.pad(drawn.word_ids, [[0, 0], [0, 9 - width]]), padded.word_ids
+    )
 
   def test_seed_decides(self):
     first, again, other = (

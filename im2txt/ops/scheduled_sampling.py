@@ -23,8 +23,8 @@ class Decoder(NamedTuple):
     next_state: Takes the time (the start words' is 0), the word ids of that
       time, an integer Tensor of shape [batch_size], and the states before;
       gives those after.
-    next_logits: Takes the time, the states after its words, and an int64 Tensor
-      of numbers of rows, of shape [num_rows]; gives the logits of the words
+    next_logits: Takes the time, the states after its words, and an integer
+      Tensor of row numbers of shape [num_rows]; gives the logits of the words
       that follow in these rows, float32 of shape [num_rows, vocab_size].
   """
 
@@ -81,6 +81,7 @@ def sample_inputs(
     *,
     probability: tf.Tensor,
     seed: tf.Tensor,
+    at_padding: bool = False,
 ) -> tf.Tensor:
   """Puts words that the decoder says in place of words of captions.
 
@@ -91,6 +92,8 @@ def sample_inputs(
     probability: How likely each word but the start word is replaced; a float32
       scalar.
     seed: An integer Tensor of shape [2].
+    at_padding: Whether to draw a word in every row, so that all shapes are
+      known when XLA compiles the computation.
 
   Returns:
     A Tensor of the dtype and shape of `input_seqs`.
@@ -106,16 +109,24 @@ def sample_inputs(
       0, by_time[0]
   )
 
-  def step(time, word_ids, state, words):
-    state = decoder.next_state(time, word_ids, state)
-    rows = tf.where(is_sampled[:, time + 1])
-    drawn = tf.random.stateless_categorical(
-        decoder.next_logits(time, state, rows[:, 0]),
+  def draw(time, state, rows):
+    return tf.random.stateless_categorical(
+        decoder.next_logits(time, state, rows),
         1,
         tf.random.experimental.stateless_fold_in(draw_seed, time),
         by_time.dtype,
-    )
-    word_ids = tf.tensor_scatter_nd_update(by_time[time + 1], rows, drawn[:, 0])
+    )[:, 0]
+
+  def step(time, word_ids, state, words):
+    state = decoder.next_state(time, word_ids, state)
+    is_drawn = is_sampled[:, time + 1]
+    if at_padding:
+      drawn = draw(time, state, tf.range(tf.shape(state)[0]))
+      word_ids = tf.where(is_drawn, drawn, by_time[time + 1])
+    else:
+      rows = tf.where(is_drawn)
+      drawn = draw(time, state, rows[:, 0])
+      word_ids = tf.tensor_scatter_nd_update(by_time[time + 1], rows, drawn)
     return time + 1, word_ids, state, words.write(time + 1, word_ids)
 
   *_, words = tf.while_loop(

@@ -1,13 +1,13 @@
 """Precisions to compute in: float32, bfloat16, and float16 in training.
 
-In training, TensorFlow's graph optimizer rewrites the graphs: convolutions and
-matrix products take and return the narrower type, casts are inserted where they
-are needed, and sums, the statistics of batch normalisation and the loss stay in
-float32. Variables are float32 as well, so checkpoints do not depend on the
-precision.
+In training, convolutions and matrix products take and return the narrower type;
+the decoder's activations, the statistics of batch normalisation and the loss
+stay in float32. Variables are float32 as well, so checkpoints do not depend on
+the precision.
 
-bfloat16 is for processors, float16 for GPUs. float16 can't represent numbers as
-small as gradients are, so the loss is scaled there; see `LossScale`.
+bfloat16 is for GPUs and for processors that have it, float16 for GPUs. float16
+can't represent numbers as small as gradients are, so the loss is scaled there;
+see `LossScale`.
 """
 
 from absl import logging
@@ -26,11 +26,14 @@ _STEPS_UNTIL_DOUBLED = 2000
 _SMALLEST_SCALE = 1.0
 
 
-def use(name: str) -> None:
-  """Makes all graphs of this process compute in a precision.
+def training_dtype(name: str) -> tf.DType:
+  """Returns the type to train in, with a warning where it saves no time.
 
   Args:
     name: One of `TRAINING_PRECISIONS`.
+
+  Returns:
+    The data type; float32 in place of float16 where there is no GPU.
 
   Raises:
     ValueError: If it is not one of them.
@@ -40,19 +43,12 @@ def use(name: str) -> None:
         f"The precisions are {', '.join(TRAINING_PRECISIONS)}. Got: {name!r}."
     )
   has_gpu = bool(tf.config.list_physical_devices("GPU"))
-  if name == "float16":
-    if not has_gpu:
-      logging.warning("float16 is for GPUs, and there is none: it is float32.")
-  elif not has_gpu:
+  if name == "float16" and not has_gpu:
+    logging.warning("float16 is for GPUs, and there is none: it is float32.")
+    return tf.float32
+  if name != "float16" and not has_gpu:
     check(name)
-  elif name == "bfloat16":
-    logging.warning("bfloat16 is for processors: on GPUs it is float32.")
-  tf.config.optimizer.set_experimental_options(
-      {
-          "auto_mixed_precision": name == "float16",
-          "auto_mixed_precision_onednn_bfloat16": name == "bfloat16",
-      }
-  )
+  return tf.as_dtype(name)
 
 
 class LossScale(tf.Module):

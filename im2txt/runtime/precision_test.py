@@ -41,11 +41,6 @@ class PrecisionTest(parameterized.TestCase):
       precision.check("bfloat16", cpuinfo="/no/such/file")
 
 
-def _product(x):
-  # Not two constants, whose product the optimizer would compute itself.
-  return tf.function(lambda x: tf.matmul(x, x), autograph=False)(x)
-
-
 def _batch():
   captions = tf.ragged.constant(tiny.captions(4), tf.int64)
   return inputs.make_batch(
@@ -55,29 +50,33 @@ def _batch():
   )
 
 
-class MixedPrecisionTest(tf.test.TestCase):
+class MixedPrecisionTest(parameterized.TestCase, tf.test.TestCase):
 
-  def tearDown(self):
-    precision.use("float32")
-    super().tearDown()
+  @parameterized.parameters(
+      ("float32", [], tf.float32),
+      ("bfloat16", [], tf.bfloat16),
+      ("float16", [], tf.float32),
+      ("bfloat16", ["GPU:0"], tf.bfloat16),
+      ("float16", ["GPU:0"], tf.float16),
+  )
+  def test_training_dtype(self, name, gpus, expected):
+    with mock.patch.object(
+        tf.config, "list_physical_devices", return_value=gpus
+    ):
+      self.assertEqual(expected, precision.training_dtype(name))
 
   def test_unknown_precision(self):
     with self.assertRaisesRegex(ValueError, "bfloat16, float16. Got: 'f'"):
-      precision.use("f")
-
-  def test_float32_is_exact(self):
-    precision.use("float32")
-    x = np.random.default_rng(1).normal(size=[64, 64]).astype(np.float32)
-    self.assertAllClose(x @ x, _product(tf.constant(x)), atol=1e-4)
+      precision.training_dtype("f")
 
   @mock.patch.object(networks, "make_encoder", tiny.FeatureEncoder)
   def test_training_descends_and_variables_stay_float32(self):
-    precision.use("bfloat16")
     trainer = trainers.Trainer(
         tiny.CONFIG,
         configuration.TrainingConfig(
             optimizer="adam", initial_learning_rate=0.01
         ),
+        trainers.StepOptions(compute_dtype=tf.bfloat16),
     )
     batch = _batch()
     spec = tf.nest.map_structure(tf.TensorSpec.from_tensor, batch)
@@ -104,7 +103,7 @@ class Float16Test(tf.test.TestCase):
         configuration.TrainingConfig(
             optimizer="adam", initial_learning_rate=0.01
         ),
-        trainers.StepOptions(scale_loss=True),
+        trainers.StepOptions(compute_dtype=tf.float16),
     )
 
   def _steps(self, trainer, count, feature=1.0):
@@ -119,9 +118,8 @@ class Float16Test(tf.test.TestCase):
     return [step(batch) for _ in range(count)]
 
   def test_is_float32_where_there_is_no_gpu(self):
-    self.addCleanup(precision.use, "float32")
     with self.assertLogs("absl", "WARNING") as logs:
-      precision.use("float16")
+      self.assertEqual(tf.float32, precision.training_dtype("float16"))
     self.assertIn("float16 is for GPUs, and there is none", logs.output[0])
 
   def test_scale_changes_no_step(self):

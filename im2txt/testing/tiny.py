@@ -45,9 +45,11 @@ class FeatureEncoder(tf.Module):
   Making a real one takes seconds. It goes in place of `networks.make_encoder`.
   """
 
-  def __init__(self, config=None, *, trainable=False, seed=0):
+  def __init__(
+      self, config=None, *, trainable=False, seed=0, compute_dtype=tf.float32
+  ):
     super().__init__()
-    del config, trainable
+    del config, trainable, compute_dtype
     name = "InceptionV3/Conv2d_1a_3x3/weights"
     self.feature_size = FEATURE_SIZE
     self.variables_by_name = {

@@ -19,6 +19,7 @@ the loss, so that the gradient is that of the very distribution drawn from.
 from collections.abc import Iterable
 from collections.abc import Sequence
 import dataclasses
+import functools
 import itertools
 from typing import Any
 
@@ -35,6 +36,7 @@ from im2txt.ops import image_inputs
 from im2txt.ops import inputs
 from im2txt.ops import sampling
 from im2txt.training import cider_reward
+from im2txt.training import xla
 
 # Words at which samples are cut off; the search for captions stops there too.
 _MAX_LENGTH = 20
@@ -227,68 +229,71 @@ class SelfCritical:
   def losses(
       self,
       model: show_and_tell_model.ShowAndTellModel,
+      features: tf.Tensor,
       batch: image_inputs.ImageBatch,
       *,
       seed: tf.Tensor,
+      jit_compile: bool = False,
   ) -> show_and_tell_model.Losses:
-    """Draws captions and weighs their words' losses by what they are worth.
+    """Samples captions and returns their losses, weighted by their rewards.
 
     Args:
       model: The model, in mode "train".
-      batch: Images or image features, with ids.
-      seed: Decides the samples; an integer Tensor of shape [2].
+      features: Features of the batch's images; a float32 Tensor of shape
+        [batch_size, feature_size].
+      batch: The batch, which holds the ids of the images.
+      seed: Seed of the samples; an integer Tensor of shape [2].
+      jit_compile: Whether XLA compiles everything but the rewards.
 
     Returns:
-      The `Losses`; those of words are of all samples, row-major, and the
-      smoothed ones are weighed.
+      The `Losses`; those of words are of all samples, row-major.
     """
-    sample_seed, encoder_seed = tf.unstack(
-        tf.random.experimental.stateless_split(seed)
-    )
-    features = model.batch_features(batch.images, dropout_seed=encoder_seed)
     # The samples of an image follow each other.
     repeated = tf.repeat(features, self._num_samples, axis=0)
-    samples = self._draw(model, repeated, sample_seed)
+    sample_seed = tf.random.experimental.stateless_split(seed)[0]
+    samples = self._draw(model, repeated, sample_seed, jit_compile)
     image_ids = tf.repeat(batch.image_ids, self._num_samples)
     rewards = self._rewards(image_ids, samples)
     measures = {"reward": rewards}
     if self._num_samples > 1:
       baselines = self._means_of_others(rewards)
     else:
-      greedy = self._draw(model, features, None)
+      greedy = self._draw(model, features, None, jit_compile)
       baselines = self._rewards(image_ids, greedy)
       measures["baseline"] = baselines
-    captions = self._to_batch(repeated, samples)
-    word_losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
-        tf.boolean_mask(captions.target_seqs, captions.input_mask > 0),
-        model.decoder.word_logits(
-            repeated, captions.input_seqs, captions.input_mask
-        ),
+    losses = xla.compiled(
+        functools.partial(model.caption_losses, at_padding=jit_compile),
+        jit_compile,
+    )(
+        repeated,
+        self._to_batch(repeated, samples, _MAX_LENGTH if jit_compile else None),
+        caption_weights=rewards - baselines,
     )
-    weighted = tf.repeat(rewards - baselines, samples.lengths) * word_losses
-    # The mean over words that were drawn of -log p: an estimate, in nats.
-    measures["entropy"] = word_losses
+    # The mean of -log p over sampled words: an estimate, in nats.
+    measures["entropy"] = losses.batch_loss
     measures["length"] = tf.cast(samples.lengths, tf.float32)
-    return show_and_tell_model.Losses(
-        word_losses=word_losses,
-        regularization_loss=model.regularization_loss(),
-        smoothed_losses=weighted,
+    return losses._replace(
         measures={
             f"self_critical/{name}": tf.reduce_mean(values)
             for name, values in measures.items()
-        },
+        }
     )
 
-  def _draw(self, model, features, seed):
-    """Returns a caption of each row of features, without a gradient."""
-    return sampling.draw_captions(
-        model.decode_step,
-        tf.stop_gradient(model.decoder.initial_state(features)),
-        start_id=self._vocab.start_id,
-        end_id=self._vocab.end_id,
-        max_length=_MAX_LENGTH,
-        seed=seed,
-    )
+  def _draw(self, model, features, seed, jit_compile) -> sampling.DrawnCaptions:
+    """Returns a caption per row of features, without a gradient."""
+
+    def draw(features: tf.Tensor) -> sampling.DrawnCaptions:
+      return sampling.draw_captions(
+          model.decode_step,
+          model.decoder.initial_state(features),
+          start_id=self._vocab.start_id,
+          end_id=self._vocab.end_id,
+          max_length=_MAX_LENGTH,
+          seed=seed,
+          pad_to_max_length=jit_compile,
+      )
+
+    return xla.compiled(draw, jit_compile)(tf.stop_gradient(features))
 
   def _rewards(self, image_ids, captions) -> tf.Tensor:
     """Of each caption; a float32 Tensor of shape [num_captions]."""
@@ -306,11 +311,12 @@ class SelfCritical:
     totals = tf.reduce_sum(by_image, axis=1, keepdims=True)
     return tf.reshape((totals - by_image) / (self._num_samples - 1), [-1])
 
-  def _to_batch(self, features, samples) -> inputs.Batch:
+  def _to_batch(self, features, samples, padded_length) -> inputs.Batch:
     """Returns the samples as captions to learn."""
     start_words = tf.fill([tf.shape(features)[0], 1], self._vocab.start_id)
     return inputs.make_batch(
         features,
         tf.concat([start_words, samples.word_ids], axis=1),
         samples.lengths + 1,
+        padded_length=padded_length,
     )

@@ -151,7 +151,7 @@ class LossesTest(FakeEncoderTestCase):
       compute = objective.losses
       if num_samples > 1:
         compute = tf.function(compute, autograph=False)
-      losses = compute(model, batch, seed=tf.constant([3, 4]))
+      losses = compute(model, batch.images, batch, seed=tf.constant([3, 4]))
     entropy = losses.measures["self_critical/entropy"]
     return losses, entropy, asked
 
@@ -307,7 +307,10 @@ class ImagesTest(SelfCriticalTestCase):
     self.assertAllClose(
         metrics.measures["self_critical/entropy"], metrics.batch_loss
     )
-    losses = objective.losses(trainer.model, batch, seed=tf.constant([3, 4]))
+    features = tf.zeros([len(batch.image_ids), tiny.FEATURE_SIZE])
+    losses = objective.losses(
+        trainer.model, features, batch, seed=tf.constant([3, 4])
+    )
     self.assertEqual(train_inception, losses.regularization_loss > 0)
     changed = {
         name

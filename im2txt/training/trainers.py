@@ -5,31 +5,28 @@ batch -> losses -> gradients -> sum over replicas -> clip -> update
 
 from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
 import dataclasses
+import functools
 import os
-import time
 import types
 from typing import Any
 from typing import NamedTuple
 from typing import Protocol
 
-from absl import logging
 import tensorflow as tf
 
 from im2txt import configuration
 from im2txt import show_and_tell_model
 from im2txt.distributed import distribution
 from im2txt.ops import caption_decoder
-from im2txt.ops import inputs
 from im2txt.ops import optimizers
 from im2txt.ops import scheduled_sampling
 from im2txt.runtime import precision
+from im2txt.training import xla
 
 # Under which tag steps tell it, if there is scheduled sampling.
 SAMPLING_PROBABILITY = "scheduled_sampling/probability"
-
-# Captions of MSCOCO have 8 to 57 words: XLA meets some four lengths of a batch.
-_LENGTH_MULTIPLE = 16
 
 
 class Objective(Protocol):
@@ -47,11 +44,25 @@ class Objective(Protocol):
   def losses(
       self,
       model: show_and_tell_model.ShowAndTellModel,
+      features: tf.Tensor,
       batch: Any,
       *,
       seed: tf.Tensor,
+      jit_compile: bool,
   ) -> show_and_tell_model.Losses:
-    """Returns what a batch costs, by a seed of the step, an integer [2]."""
+    """Returns the losses of a batch.
+
+    Args:
+      model: The model, in mode "train".
+      features: Features of the batch's images; a float32 Tensor of shape
+        [batch_size, feature_size].
+      batch: The batch.
+      seed: Seed of the step; an integer Tensor of shape [2].
+      jit_compile: Whether XLA compiles what it can; see `xla.compiled`.
+
+    Returns:
+      The losses.
+    """
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,17 +72,17 @@ class StepOptions:
   Attributes:
     train_inception: Whether to train the encoder as well as the decoder.
     objective: What to train for; the captions' likelihood if None.
-    scale_loss: Whether gradients are computed in float16; see
-      `precision.LossScale`.
-    jit_compile: Whether XLA compiles the step, anew for each of a few lengths
-      of captions; not with several replicas.
+    compute_dtype: Data type of convolutions and matrix products; with float16
+      the loss is scaled, see `precision.LossScale`.
+    jit_compile: Whether XLA compiles the step; not with several replicas. See
+      `xla`.
     must_compile: Whether it is an error if XLA can't compile the step here;
       otherwise training does without, with a warning.
   """
 
   train_inception: bool = False
   objective: Objective | None = None
-  scale_loss: bool = False
+  compute_dtype: tf.DType = tf.float32
   jit_compile: bool = False
   must_compile: bool = True
 
@@ -118,10 +129,6 @@ class Trainer(tf.Module):
     averages: The `optimizers.WeightAverages`, of nothing unless the
       configuration asks for them.
     strategy: The strategy in whose scope the variables are.
-    compute: The function of a batch, a step and a loss scale that computes the
-      gradients and updates the weights: all of a step but its counters. These
-      are integers, which TensorFlow keeps in the processor's memory, where what
-      XLA compiles for a GPU can't reach them.
   """
 
   def __init__(
@@ -146,12 +153,7 @@ class Trainer(tf.Module):
     super().__init__()
     self._config = training_config
     self._objective = options.objective
-    self.compute = self._compute
-    if options.jit_compile:
-      self.compute = tf.function(
-          self._compute, autograph=False, jit_compile=True
-      )
-    self._pads_lengths = options.jit_compile
+    self._jit_compile = options.jit_compile
     self._must_compile = options.must_compile
     self._batch_size = model_config.batch_size
     self.strategy = strategy or tf.distribute.get_strategy()
@@ -166,6 +168,7 @@ class Trainer(tf.Module):
           "train",
           options.train_inception,
           seed=training_config.seed,
+          compute_dtype=options.compute_dtype,
       )
       self._trained = self.model.trainable_variables_by_name()
       self.optimizer = optimizers.make_optimizer(
@@ -175,7 +178,9 @@ class Trainer(tf.Module):
           rate_factors=self._rate_factors(),
           weight_decays=self._weight_decays(),
       )
-      self._loss_scale = precision.LossScale() if options.scale_loss else None
+      self._loss_scale = None
+      if options.compute_dtype == tf.float16:
+        self._loss_scale = precision.LossScale()
       self.averages = optimizers.WeightAverages(
           self._trained, decay=training_config.ema_decay
       )
@@ -208,47 +213,28 @@ class Trainer(tf.Module):
     return {f"{prefix}{n}": slot for n, slot in self.optimizer.slots.items()}
 
   def step_function(self, batch_spec: Any) -> Callable[[Any], StepMetrics]:
-    """Compiles the step, which trains on a batch and counts the global step.
+    """Builds the step, which trains on a batch and counts the global step.
 
     Args:
       batch_spec: The `element_spec` of the batches' iterator, a distributed one
         of the strategy; of `inputs.Batch`, or what the objective takes. A step
-        compiled for one length of captions only would be traced anew, seconds
+        traced for one length of captions only would be traced anew, seconds
         each time, for every other.
 
     Returns:
       A function of a batch that returns the step's `StepMetrics`.
     """
+
+    def make_plain_step() -> Callable[[Any], StepMetrics]:
+      self._jit_compile = False
+      return self._traced_step(batch_spec)
+
     step = self._traced_step(batch_spec)
-    if not self._pads_lengths:
+    if not self._jit_compile:
       return step
-    compiled: set[int] = set()
-
-    def compiled_step(batch: inputs.Batch) -> StepMetrics:
-      nonlocal step
-      length = _padded_length(int(tf.shape(batch.input_seqs)[1]))
-      if length in compiled or not self._pads_lengths:
-        return step(batch)
-      logging.info("XLA compiles the step for captions of %d words.", length)
-      start = time.monotonic()
-      try:
-        metrics = step(batch)
-      except tf.errors.OpError as error:
-        if compiled or self._must_compile:
-          raise
-        logging.warning(
-            "XLA is not used, since it can't compile the step here: %s",
-            error.message.partition("\n")[0],
-        )
-        self.compute = self._compute
-        self._pads_lengths = False
-        step = self._traced_step(batch_spec)
-        return step(batch)
-      compiled.add(length)
-      logging.info("Compiled in %.1f s.", time.monotonic() - start)
-      return metrics
-
-    return compiled_step
+    return xla.CompiledStep(
+        step, None if self._must_compile else make_plain_step
+    )
 
   def _traced_step(self, batch_spec: Any) -> Callable[[Any], Any]:
     return tf.function(
@@ -322,11 +308,11 @@ class Trainer(tf.Module):
     )
 
   def _replica_step(self, batch: Any) -> StepMetrics:
-    if self._pads_lengths:
-      batch = _with_few_lengths(batch)
+    if self._jit_compile:
+      batch = xla.pad_captions(batch)
     step = self.model.global_step.read_value()
     scale = self._loss_scale.factor if self._loss_scale else None
-    metrics, is_finite = self.compute(batch, step, scale)
+    metrics, is_finite = self._compute(batch, step, scale)
     if self._loss_scale:
       # Of a step that was left out, unless no smaller factor may help: then the
       # run has diverged.
@@ -351,44 +337,28 @@ class Trainer(tf.Module):
 
     Returns:
       The metrics, and whether all gradients were finite; if not, the weights
-      are as before. A bool scalar.
+      are unchanged. A bool scalar.
     """
     replica = tf.distribute.get_replica_context()
+    seed = self._seed(step, replica)
     sampling_probability = self.sampling_probability(step)
     with tf.GradientTape() as tape:
-      seed = self._seed(step, replica)
-      if self._objective:
-        losses = self._objective.losses(self.model, batch, seed=seed)
-      else:
-        losses = self.model.losses(
-            batch,
-            dropout_seed=seed,
-            label_smoothing=self._config.label_smoothing,
-            sampling_probability=sampling_probability,
-        )
-      num_words = _sum_over_replicas(
-          replica, tf.cast(tf.size(losses.word_losses), tf.float32)
-      )
+      features = self._features(batch.images, seed)
+      losses = self._losses(features, batch, seed, sampling_probability)
+      num_words = _sum_over_replicas(replica, losses.num_words)
       # This replica's part of the means over the words of the whole batch.
       batch_loss = tf.reduce_sum(losses.word_losses) / num_words
       total_loss = tf.reduce_sum(losses.smoothed_losses) / num_words + (
           losses.regularization_loss / replica.num_replicas_in_sync
       )
-      # Inside the tape, so that all the way back nothing is too small.
+      # Inside the tape, so that no gradient on the way back is too small.
       minimized = total_loss if scale is None else total_loss * scale
     gradients = tape.gradient(minimized, list(self._trained.values()))
-    gradients = [_sum_over_replicas(replica, g) for g in gradients]
-    clip_norm = self._config.clip_gradients
-    norm = optimizers.global_norm(gradients)
-    if scale is not None:
-      norm /= scale
-    factor = optimizers.clip_factor(norm, clip_norm)
-    if scale is not None:
-      factor /= scale
-    learning_rate = self.learning_rate(step)
-    is_finite = tf.math.is_finite(norm)
-    self._apply(gradients, is_finite, learning_rate, factor)
-    self.averages.update(step)
+    norm, is_finite = xla.compiled(self._update, self._jit_compile)(
+        [_sum_over_replicas(replica, gradient) for gradient in gradients],
+        step,
+        scale,
+    )
     measures = {
         tag: _sum_over_replicas(replica, value) / replica.num_replicas_in_sync
         for tag, value in losses.measures.items()
@@ -398,12 +368,67 @@ class Trainer(tf.Module):
     metrics = StepMetrics(
         batch_loss=_sum_over_replicas(replica, batch_loss),
         total_loss=_sum_over_replicas(replica, total_loss),
-        learning_rate=learning_rate,
+        learning_rate=self.learning_rate(step),
         gradient_norm=norm,
-        clipped_gradient_norm=tf.minimum(norm, clip_norm),
+        clipped_gradient_norm=tf.minimum(norm, self._config.clip_gradients),
         measures=measures,
     )
     return metrics, is_finite
+
+  def _features(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Returns the features of images, which may be features already."""
+    encode = functools.partial(self.model.batch_features, dropout_seed=seed)
+    has_encoder = images.shape.rank == 4
+    return xla.compiled(encode, has_encoder and self._jit_compile)(images)
+
+  def _losses(
+      self, features, batch, seed, sampling_probability
+  ) -> show_and_tell_model.Losses:
+    """Returns the losses of a batch for the features of its images."""
+    if self._objective:
+      return self._objective.losses(
+          self.model,
+          features,
+          batch,
+          seed=seed,
+          jit_compile=self._jit_compile,
+      )
+    losses = functools.partial(
+        self.model.caption_losses,
+        label_smoothing=self._config.label_smoothing,
+        at_padding=self._jit_compile,
+    )
+    return xla.compiled(losses, self._jit_compile)(
+        features,
+        batch,
+        dropout_seed=seed,
+        sampling_probability=sampling_probability,
+    )
+
+  def _update(
+      self, gradients: Sequence[Any], step: tf.Tensor, scale: tf.Tensor | None
+  ) -> tuple[tf.Tensor, tf.Tensor]:
+    """Updates the weights and their averages.
+
+    Args:
+      gradients: The gradient of each trained variable, times `scale`.
+      step: See `_compute`.
+      scale: See `_compute`.
+
+    Returns:
+      The norm of the gradients before clipping, a float32 scalar, and whether
+      all were finite, a bool scalar.
+    """
+    norm = optimizers.global_norm(gradients)
+    if scale is not None:
+      norm /= scale
+    factor = optimizers.clip_factor(norm, self._config.clip_gradients)
+    if scale is not None:
+      factor /= scale
+    is_finite = tf.math.is_finite(norm)
+    self._apply(gradients, is_finite, self.learning_rate(step), factor)
+    self.averages.update(step)
+    return norm, is_finite
 
   def _apply(self, gradients, is_finite, learning_rate, factor) -> None:
     """Updates the variables, unless float16 overflowed."""
@@ -425,30 +450,6 @@ class Trainer(tf.Module):
         tf.stack([seed, tf.cast(step, seed.dtype)]),
         replica.replica_id_in_sync_group,
     )
-
-
-def _with_few_lengths(batch: Any) -> Any:
-  """Returns a batch whose captions are padded to a multiple of some words.
-
-  XLA compiles a step anew for each length.
-  """
-  if not isinstance(batch, inputs.Batch):
-    return batch
-  length = tf.shape(batch.input_seqs)[1]
-  padding = _padded_length(length) - length
-
-  def pad(words: tf.Tensor) -> tf.Tensor:
-    return tf.pad(words, [[0, 0], [0, padding]])
-
-  return batch._replace(
-      input_seqs=pad(batch.input_seqs),
-      target_seqs=pad(batch.target_seqs),
-      input_mask=pad(batch.input_mask),
-  )
-
-
-def _padded_length(length: Any) -> Any:
-  return -(-length // _LENGTH_MULTIPLE) * _LENGTH_MULTIPLE
 
 
 def _sum_over_replicas(replica, value):

@@ -225,7 +225,6 @@ def train(run: Run) -> int:
     if run.distribution == "parameter_server" and not cluster.is_chief:
       distribution_lib.serve(cluster, timeout_secs=run.cluster_timeout_secs)
       return 0
-  precision_lib.use(run.mixed_precision)
   with contextlib.ExitStack() as stack:
     if cluster is None or cluster.is_chief:
       stack.enter_context(folder_lock.hold(run.train_dir))
@@ -235,6 +234,7 @@ def train(run: Run) -> int:
 def _train(
     run: Run, cluster: clusters.Cluster | None
 ) -> stop_signals.StopRequest:
+  compute_dtype = precision_lib.training_dtype(run.mixed_precision)
   parts = _parts(run)
   first = parts[0]
   model_config, training_config = load_configuration(
@@ -276,7 +276,7 @@ def _train(
         options=trainers.StepOptions(
             train_inception=train_inception,
             objective=objective,
-            scale_loss=run.mixed_precision == "float16",
+            compute_dtype=compute_dtype,
             jit_compile=_uses_xla(run),
             must_compile=run.jit_compile == "true",
         ),
@@ -312,10 +312,7 @@ def _uses_xla(run: Run) -> bool:
   if run.jit_compile != "auto":
     return run.jit_compile == "true"
   return (
-      bool(tf.config.list_physical_devices("GPU"))
-      and run.distribution == "off"
-      and run.mixed_precision == "float32"
-      and run.objective == "likelihood"
+      bool(tf.config.list_physical_devices("GPU")) and run.distribution == "off"
   )
 
 
