@@ -40,11 +40,11 @@ from absl import app
 from absl import flags
 
 from im2txt import common_flags
-from im2txt.data import caption_dataset
 from im2txt.data import caption_sources
 from im2txt.data import caption_splits
 from im2txt.data import dataset_builder
 from im2txt.data import dataset_files
+from im2txt.data import dataset_writer
 from im2txt.data import tokenizer
 from im2txt.data import word_counts
 from im2txt.data import worker_pool
@@ -159,7 +159,7 @@ _WORD_COUNTS = "word_counts.txt"
 def copy_vocabulary(
     vocab_file: str,
     copy: str,
-    datasets: Mapping[str, Sequence[caption_dataset.TokenizedImage]],
+    datasets: Mapping[str, Sequence[dataset_writer.TokenizedImage]],
     say: Callable[[str], None],
 ) -> word_counts.WordIds:
   """Copies a vocabulary, and says how much of the captions it knows.
@@ -204,6 +204,8 @@ def main(argv: Sequence[str]) -> None:
   dataset_files.check_no_other_shards(
       output_dir, {name: _NUM_SHARDS[name].value for name in datasets}
   )
+  if not _ONLY_VOCABULARY.value:
+    program.import_tensorflow()  # Before the workers start, which share it.
   program.exit_on_sigterm()
   with (
       atomic_files.temporaries_removed(
@@ -317,7 +319,7 @@ def _spoken(caption: str) -> str:
 
 def _vocabulary(
     builder: dataset_builder.DatasetBuilder,
-    datasets: Mapping[str, Sequence[caption_dataset.TokenizedImage]],
+    datasets: Mapping[str, Sequence[dataset_writer.TokenizedImage]],
 ) -> word_counts.WordIds:
   """Makes the vocabulary, or takes the given one; writes it either way."""
   path = str(Path(_OUTPUT_DIR.value, _WORD_COUNTS))

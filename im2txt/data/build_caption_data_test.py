@@ -10,7 +10,7 @@ from PIL import Image
 import tensorflow as tf
 
 from im2txt.data import build_caption_data
-from im2txt.data import caption_dataset
+from im2txt.data import dataset_writer
 from im2txt.testing import programs
 
 
@@ -248,7 +248,7 @@ class GivenVocabularyTest(absltest.TestCase):
     given.write_text("dog 9\n</S> 5\n<S> 5\n")
     lines = []
     images = [
-        caption_dataset.TokenizedImage(
+        dataset_writer.TokenizedImage(
             1, "a.jpg", [["<S>", "a", "dog", "</S>"], ["<S>", "cat", "</S>"]]
         )
     ]

@@ -25,8 +25,8 @@ from typing import Any
 from typing import Protocol
 from typing import TypeVar
 
-from im2txt.data import caption_dataset
 from im2txt.data import caption_sources
+from im2txt.data import dataset_writer
 from im2txt.data import image_files
 from im2txt.data import tokenizer
 from im2txt.data import word_counts
@@ -77,7 +77,7 @@ class BatchReport:
     self._num_pairs = [0] * len(starts)
     self._num_shards = [0] * len(starts)
 
-  def add(self, shard: caption_dataset.WrittenShard) -> None:
+  def add(self, shard: dataset_writer.WrittenShard) -> None:
     """Says that a shard is written, and what that makes of its batch."""
     batch = shard.number // self._shards_a_batch
     before = self._num_pairs[batch]
@@ -162,7 +162,7 @@ class DatasetBuilder:
       *,
       start_word: str = "<S>",
       end_word: str = "</S>",
-  ) -> list[caption_dataset.TokenizedImage]:
+  ) -> list[dataset_writer.TokenizedImage]:
     """Loads captions and splits them, while the pool checks the images."""
     images = caption_sources.load_captions(captions_file, image_dir)
     self._say(
@@ -202,7 +202,7 @@ class DatasetBuilder:
       split: Callable[[str], list[str]],
       start_word: str = "<S>",
       end_word: str = "</S>",
-  ) -> list[caption_dataset.TokenizedImage]:
+  ) -> list[dataset_writer.TokenizedImage]:
     """Splits captions into words.
 
     Args:
@@ -217,7 +217,7 @@ class DatasetBuilder:
     """
     self._say("Processing captions.")
     tokenized = [
-        caption_dataset.TokenizedImage(
+        dataset_writer.TokenizedImage(
             image.image_id,
             image.path,
             [
@@ -236,7 +236,7 @@ class DatasetBuilder:
 
   def create_vocabulary(
       self,
-      images: Sequence[caption_dataset.TokenizedImage],
+      images: Sequence[dataset_writer.TokenizedImage],
       word_counts_file: str,
       *,
       min_word_count: int,
@@ -309,7 +309,7 @@ class DatasetBuilder:
   def write_dataset(
       self,
       name: str,
-      images: Sequence[caption_dataset.TokenizedImage],
+      images: Sequence[dataset_writer.TokenizedImage],
       num_shards: int,
       word_ids: word_counts.WordIds,
   ) -> int:
@@ -324,9 +324,9 @@ class DatasetBuilder:
     Returns:
       The number of pairs written.
     """
-    pairs = caption_dataset.shuffled_pairs(images)
+    pairs = dataset_writer.shuffled_pairs(images)
     num_threads = min(num_shards, self._num_threads)
-    spacing = caption_dataset.evenly_spaced(0, len(pairs), num_threads)
+    spacing = dataset_writer.evenly_spaced(0, len(pairs), num_threads)
     batches = list(itertools.pairwise(spacing))
     self._say(
         f"Launching {num_threads} threads for spacings:"
@@ -337,14 +337,14 @@ class DatasetBuilder:
         self.kept(pairs[start:end])
         for batch in batches
         for start, end in itertools.pairwise(
-            caption_dataset.evenly_spaced(*batch, shards_a_batch)
+            dataset_writer.evenly_spaced(*batch, shards_a_batch)
         )
     ]
     sizes = [len(pairs) for pairs in shards]
     report = BatchReport(sizes, shards_a_batch, self._say)
     num_written = 0
     with _progress_bar(f"Writing {name}", sum(sizes), " pairs") as bar:
-      for shard in caption_dataset.write_shards(
+      for shard in dataset_writer.write_shards(
           name,
           shards,
           word_ids=word_ids,

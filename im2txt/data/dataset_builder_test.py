@@ -5,12 +5,12 @@ import json
 from pathlib import Path
 import re
 
-from absl.testing import absltest
 from absl.testing import parameterized
 from PIL import Image
+import tensorflow as tf
 
-from im2txt.data import caption_dataset
 from im2txt.data import dataset_builder
+from im2txt.data import dataset_writer
 from im2txt.data import word_counts
 from im2txt.data import worker_pool
 
@@ -21,7 +21,7 @@ def _jpeg() -> bytes:
   return content.getvalue()
 
 
-class DatasetBuilderTest(parameterized.TestCase):
+class DatasetBuilderTest(parameterized.TestCase, tf.test.TestCase):
 
   def setUp(self):
     super().setUp()
@@ -84,7 +84,7 @@ class DatasetBuilderTest(parameterized.TestCase):
     )
 
   def test_creates_a_vocabulary(self):
-    image = caption_dataset.TokenizedImage(
+    image = dataset_writer.TokenizedImage(
         0, "", [["<S>", "a", "a", "b", "</S>"], ["<S>", "a", "c", "</S>"]]
     )
     path = self.folder / "words.txt"
@@ -104,7 +104,7 @@ class DatasetBuilderTest(parameterized.TestCase):
     )
 
   def test_refuses_fewer_captions_than_a_word_must_have(self):
-    image = caption_dataset.TokenizedImage(0, "", [["<S>", "a", "a", "</S>"]])
+    image = dataset_writer.TokenizedImage(0, "", [["<S>", "a", "a", "</S>"]])
     path = self.folder / "words.txt"
     with self.assertRaisesRegex(ValueError, "1 captions .*min_word_count=2"):
       self._builder().create_vocabulary([image], str(path), min_word_count=2)
@@ -156,8 +156,8 @@ class DatasetBuilderTest(parameterized.TestCase):
     (self.folder / "good.jpg").write_bytes(_jpeg())
     good, bad = (str(self.folder / name) for name in ("good.jpg", "bad.jpg"))
     images = [
-        caption_dataset.TokenizedImage(0, good, [["a"]] * 6),
-        caption_dataset.TokenizedImage(1, bad, [["b"]] * 2),
+        dataset_writer.TokenizedImage(0, good, [["a"]] * 6),
+        dataset_writer.TokenizedImage(1, bad, [["b"]] * 2),
     ]
     builder = self._builder(num_threads=2)
     builder.skipped = {bad}
@@ -214,7 +214,7 @@ class DatasetBuilderTest(parameterized.TestCase):
       dataset_builder.check_num_shards("val", num_shards, num_threads)
 
 
-class BatchReportTest(absltest.TestCase):
+class BatchReportTest(tf.test.TestCase):
 
   def setUp(self):
     super().setUp()
@@ -227,7 +227,7 @@ class BatchReportTest(absltest.TestCase):
     report = dataset_builder.BatchReport([900, 2300, 5, 0], 2, self._say)
     for number, num_pairs in ((1, 2300), (2, 5), (0, 900), (3, 0)):
       report.add(
-          caption_dataset.WrittenShard(number, f"shard-{number}", num_pairs)
+          dataset_writer.WrittenShard(number, f"shard-{number}", num_pairs)
       )
     self.assertEqual(
         self.lines,
@@ -245,4 +245,4 @@ class BatchReportTest(absltest.TestCase):
 
 
 if __name__ == "__main__":
-  absltest.main()
+  tf.test.main()

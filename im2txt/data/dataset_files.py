@@ -14,9 +14,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from im2txt.data import caption_dataset
 from im2txt.data import caption_sources
 from im2txt.data import caption_splits
+from im2txt.data import dataset_writer
 from im2txt.data import word_counts
 from im2txt.runtime import atomic_files
 
@@ -82,7 +82,7 @@ def write_captions(
 
 def write_description(
     output_dir: str,
-    datasets: Mapping[str, Sequence[caption_dataset.TokenizedImage]],
+    datasets: Mapping[str, Sequence[dataset_writer.TokenizedImage]],
     tokenizer: str,
     word_ids: word_counts.WordIds,
 ) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from absl.testing import absltest
 
-from im2txt.data import caption_dataset
 from im2txt.data import caption_sources
 from im2txt.data import dataset_files
+from im2txt.data import dataset_writer
 from im2txt.data import word_counts
 
 
@@ -63,7 +63,7 @@ class DatasetFilesTest(absltest.TestCase):
   def test_description(self):
     vocab_file = str(self.folder / "word_counts.txt")
     self.assertIsNone(dataset_files.tokenizer_of(vocab_file))
-    image = caption_dataset.TokenizedImage(1, "a", [["b", "c"], ["d"]])
+    image = dataset_writer.TokenizedImage(1, "a", [["b", "c"], ["d"]])
     written = dataset_files.write_description(
         str(self.folder),
         {"train": [image]},

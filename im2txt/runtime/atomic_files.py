@@ -90,33 +90,46 @@ def check(path: str) -> None:
 
 
 @contextlib.contextmanager
-def create(path: str) -> Iterator[BinaryIO]:
-  """Yields a binary file that becomes `path` when the block ends well.
+def temporary_path(path: str) -> Iterator[str]:
+  """Yields a path to write to, which becomes `path` if the block succeeds.
 
   Args:
-    path: The file to make or to replace; its folder must exist.
+    path: The file to create or replace; its folder must exist.
 
   Yields:
-    A file to write to. When the block raises, it is deleted.
+    A path in the same folder. If the block raises, its file is deleted.
 
   Raises:
-    ValueError: See `check`.
-    WriteError: If there is no room for it.
+    ValueError: If `path` can't be replaced by a file; see `check`.
+    WriteError: If the disk is full or broken.
   """
   check(path)
   final = Path(path)
   temporary = final.with_name(f".{final.name}.{os.getpid()}.tmp")
   try:
     with errors_name(path):
-      with temporary.open("wb") as file:
-        yield file
-      temporary.replace(final)
+      yield str(temporary)
+    temporary.replace(final)
   except OSError as error:
     if error.filename == str(temporary):
       error.filename = path
     raise
   finally:
     temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def create(path: str) -> Iterator[BinaryIO]:
+  """Yields a binary file that becomes `path` if the block succeeds.
+
+  Args:
+    path: See `temporary_path`.
+
+  Yields:
+    The file to write to.
+  """
+  with temporary_path(path) as temporary, open(temporary, "wb") as file:
+    yield file
 
 
 @contextlib.contextmanager

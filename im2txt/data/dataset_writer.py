@@ -2,9 +2,18 @@
 
     images --> pairs, shuffled --> shards, a task each --> worker processes
 
-A record holds an image and one of its captions, so an image of five captions is
-in five records, anywhere in the data set. The workers read its file for each of
-them; the system has it in memory still if the images fit there.
+A record is a tf.train.SequenceExample of an image and one of its captions:
+
+    context:       image/image_id     int64
+                   image/data         bytes, the image file
+    feature_lists: image/caption      bytes each, the words
+                   image/caption_ids  int64 each, their ids
+
+so an image with five captions is in five records, anywhere in the data set. The
+workers read its file for each of them, usually from the system's cache.
+
+A program that writes shards imports TensorFlow before it starts its workers,
+which then share it; otherwise each of them imports it, in 2 CPU-seconds.
 """
 
 from collections.abc import Callable
@@ -14,8 +23,6 @@ from pathlib import Path
 import random
 from typing import NamedTuple
 
-from im2txt.data import sequence_example
-from im2txt.data import tfrecord
 from im2txt.data import word_counts
 from im2txt.data import worker_pool
 from im2txt.runtime import atomic_files
@@ -121,16 +128,53 @@ def _write_shard(
     word_ids: word_counts.WordIds,
     to_jpeg: Callable[[bytes], bytes] | None,
 ) -> WrittenShard:
-  with atomic_files.create(path) as file:
-    writer = tfrecord.RecordWriter(file)
+  # Here, for programs that end before they write.
+  import tensorflow as tf
+
+  with (
+      atomic_files.temporary_path(path) as temporary,
+      tf.io.TFRecordWriter(temporary) as writer,
+  ):
     for pair in pairs:
-      data = Path(pair.path).read_bytes()
+      image = Path(pair.path).read_bytes()
       writer.write(
-          *sequence_example.encode(
+          serialize_example(
               pair.image_id,
-              to_jpeg(data) if to_jpeg else data,
+              to_jpeg(image) if to_jpeg else image,
               pair.words,
               word_ids.of(pair.words),
           )
       )
   return WrittenShard(number, path, len(pairs))
+
+
+def serialize_example(
+    image_id: int, image: bytes, words: Sequence[str], word_ids: Sequence[int]
+) -> bytes:
+  """Returns the record of an image and one of its captions.
+
+  Args:
+    image_id: The image's id, a 64-bit integer.
+    image: The encoded image.
+    words: The words of the caption, start and end words included.
+    word_ids: The ids of `words`.
+
+  Returns:
+    The serialized tf.train.SequenceExample; the same bytes for the same values.
+  """
+  import tensorflow as tf
+
+  # Filled in place, since messages made from messages are copied: that takes
+  # 100 instead of 50 microseconds.
+  example = tf.train.SequenceExample()
+  context = example.context.feature
+  context["image/image_id"].int64_list.value.append(image_id)
+  context["image/data"].bytes_list.value.append(image)
+  feature_lists = example.feature_lists.feature_list
+  caption = feature_lists["image/caption"].feature
+  for word in words:
+    caption.add().bytes_list.value.append(word.encode())
+  caption_ids = feature_lists["image/caption_ids"].feature
+  for word_id in word_ids:
+    caption_ids.add().int64_list.value.append(word_id)
+  return example.SerializeToString(deterministic=True)
