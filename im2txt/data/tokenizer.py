@@ -29,8 +29,6 @@ import unicodedata
 
 import regex
 
-from im2txt.data import nltk_modules
-
 _Splitter = Callable[[str], list[str]]
 
 _ABBREVIATIONS = (
@@ -151,10 +149,9 @@ def _interned(words: Iterable[str]) -> list[str]:
 
 @functools.cache
 def _nltk_splitters() -> tuple[_Splitter, _Splitter]:
-  # Not above, for programs that need no tokenizer.
-  with nltk_modules.imported_alone("nltk", "nltk.tokenize"):
-    from nltk.tokenize import destructive
-    from nltk.tokenize import punkt
+  # Imported here, because only captions with punctuation marks inside need it.
+  from nltk.tokenize import destructive
+  from nltk.tokenize import punkt
 
   parameters = punkt.PunktParameters()
   parameters.abbrev_types.update(_ABBREVIATIONS.split())
