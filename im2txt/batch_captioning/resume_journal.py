@@ -19,7 +19,6 @@ The journal is <output>.partial until the output is complete, and then
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
-import fcntl
 import json
 import os
 from pathlib import Path
@@ -29,6 +28,7 @@ from typing import BinaryIO
 from im2txt.batch_captioning import caption_writer
 from im2txt.inference import captions
 from im2txt.runtime import atomic_files
+from im2txt.runtime import folder_lock
 
 _SETTINGS = "im2txt captions made with"
 
@@ -133,7 +133,7 @@ class Journal:
 
   def _lock(self) -> None:
     try:
-      fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      folder_lock.lock_file(self._file)
     except BlockingIOError:
       raise ValueError(
           f"Another process is writing {self._file.name}."

@@ -353,15 +353,13 @@ def _encode(
 def _write_shard(
     path: str, rows: Iterable[tuple[int, np.ndarray, list[list[int]]]]
 ) -> None:
-  temporary = path + ".tmp"
-  try:
-    with tf.io.TFRecordWriter(temporary) as writer:
-      for row in rows:
-        with atomic_files.errors_name(path):
-          writer.write(feature_inputs.serialize_feature_example(*row))
+  # Errors that `rows` raises are not errors of writing.
+  with (
+      cloud_file.temporary_path(path) as temporary,
+      tf.io.TFRecordWriter(temporary) as writer,
+  ):
+    for row in rows:
       with atomic_files.errors_name(path):
-        writer.close()
-    tf.io.gfile.rename(temporary, path, overwrite=True)
-  finally:
-    if tf.io.gfile.exists(temporary):
-      tf.io.gfile.remove(temporary)
+        writer.write(feature_inputs.serialize_feature_example(*row))
+    with atomic_files.errors_name(path):
+      writer.close()

@@ -1,8 +1,10 @@
-"""Files that appear whole or not at all, also where paths are a cloud's.
+"""Atomic writes of files on any path of TensorFlow's, such as gs://bucket/file.
 
-For local ones that grow bit by bit there is `atomic_files`.
+`atomic_files` does the same for local paths, without importing TensorFlow.
 """
 
+from collections.abc import Iterator
+import contextlib
 import errno
 import os
 
@@ -11,28 +13,45 @@ import tensorflow as tf
 from im2txt.runtime import atomic_files
 
 
-def write(content: bytes, path: str) -> None:
-  """Writes a file under another name, which then becomes its own.
+@contextlib.contextmanager
+def temporary_path(path: str) -> Iterator[str]:
+  """Yields a path to write to, which becomes `path` if the block succeeds.
 
   Args:
-    content: What the file is to hold.
-    path: The file to make or to replace. Its folder is made if need be.
+    path: The file to create or replace; its folder must exist.
+
+  Yields:
+    A path in the same folder. If the block raises, its file is deleted. Errors
+    are not changed, so `atomic_files.errors_name` belongs around each write.
+  """
+  temporary = path + ".tmp"
+  try:
+    yield temporary
+    tf.io.gfile.rename(temporary, path, overwrite=True)
+  finally:
+    if tf.io.gfile.exists(temporary):
+      tf.io.gfile.remove(temporary)
+
+
+def write(content: bytes, path: str) -> None:
+  """Writes a file.
+
+  Args:
+    content: The content of the file.
+    path: The file to create or replace. Its folder is made if it is missing.
 
   Raises:
     IsADirectoryError: If `path` is a folder.
-    ValueError: If it is a device or a pipe.
-    WriteError: If it can't be written.
+    ValueError: If `path` is a device or a pipe.
+    WriteError: If the file can't be written.
   """
   if tf.io.gfile.isdir(path):
     raise IsADirectoryError(errno.EISDIR, "The file to write is a folder", path)
   atomic_files.check(path)
-  temporary = path + ".tmp"
   with atomic_files.errors_name(path):
     tf.io.gfile.makedirs(os.path.dirname(path) or ".")
-    try:
-      with tf.io.gfile.GFile(temporary, "wb") as file:
-        file.write(content)
-      tf.io.gfile.rename(temporary, path, overwrite=True)
-    finally:
-      if tf.io.gfile.exists(temporary):
-        tf.io.gfile.remove(temporary)
+    with (
+        temporary_path(path) as temporary,
+        tf.io.gfile.GFile(temporary, "wb") as file,
+    ):
+      file.write(content)

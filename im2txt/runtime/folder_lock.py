@@ -1,4 +1,4 @@
-"""Lets one process at a time write to a folder."""
+"""Locks that let one process at a time write to a folder or a file."""
 
 from collections.abc import Iterator
 import contextlib
@@ -7,38 +7,39 @@ import fcntl
 import os
 import socket
 import time
+from typing import Any
 from typing import IO
 
 from absl import logging
 
 FILE_NAME = "lock"
 
-# What file systems answer that know no locks.
+# Errors of file systems without locks.
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
 
-_TRIES = 3
+_TRIES = 4
 _SECS_BETWEEN_TRIES = 0.1
 
 
 class FolderInUseError(ValueError):
-  """Another process writes to the folder."""
+  """The folder is locked by another process."""
 
 
 @contextlib.contextmanager
 def hold(folder: str) -> Iterator[None]:
-  """Keeps other processes from the folder while the context lasts.
+  """Locks a folder while the block runs.
 
-  The operating system ends the hold when the process dies, however it dies.
-  Folders on cloud paths, and file systems without locks, can't be held.
+  Folders on cloud paths can't be locked.
 
   Args:
     folder: The folder; made if it is missing.
 
   Yields:
-    Nothing.
+    None.
 
   Raises:
-    FolderInUseError: If another process holds it; the message says which.
+    FolderInUseError: If another process, which the message names, holds the
+      lock.
   """
   if "://" in folder:
     yield
@@ -47,7 +48,7 @@ def hold(folder: str) -> Iterator[None]:
   path = os.path.join(folder, FILE_NAME)
   with open(path, "a+", encoding="utf-8") as file:
     try:
-      _lock(file)
+      lock_file(file)
     except BlockingIOError:
       file.seek(0)
       holder = file.read().strip() or "another process"
@@ -55,10 +56,6 @@ def hold(folder: str) -> Iterator[None]:
           f"{folder} is being written by {holder}. Wait for it or stop it, or"
           " choose another folder."
       ) from None
-    except OSError as error:
-      if error.errno not in _NO_LOCKS:
-        raise
-      logging.warning("%s can't be locked: %s.", folder, error.strerror)
     file.truncate(0)
     file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
     file.flush()
@@ -66,14 +63,14 @@ def hold(folder: str) -> Iterator[None]:
 
 
 def was_released(folder: str) -> bool:
-  """Returns whether a process held a folder and no process does any more.
+  """Returns whether a folder was locked once and no longer is.
 
   Args:
     folder: The folder, which need not exist.
 
   Returns:
-    False also where this can't be known: on cloud paths, and on file systems
-    without locks.
+    Whether it was locked and released; false also on cloud paths and on file
+    systems without locks.
   """
   try:
     with open(os.path.join(folder, FILE_NAME), encoding="utf-8") as file:
@@ -83,11 +80,28 @@ def was_released(folder: str) -> bool:
     return False
 
 
-def _lock(file: IO[str]) -> None:
-  """Locks a file, though `was_released` may hold it for a moment."""
-  for _ in range(_TRIES):
+def lock_file(file: IO[Any]) -> None:
+  """Locks a file until it is closed or the process ends, however it ends.
+
+  On a file system without locks this only logs a warning.
+
+  Args:
+    file: The open file.
+
+  Raises:
+    BlockingIOError: If another process holds the lock.
+  """
+  for tries_left in reversed(range(_TRIES)):
     try:
-      return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      return
     except BlockingIOError:
+      # `was_released` may hold the lock for a moment.
+      if not tries_left:
+        raise
       time.sleep(_SECS_BETWEEN_TRIES)
-  return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+      if error.errno not in _NO_LOCKS:
+        raise
+      logging.warning("%s can't be locked: %s.", file.name, error.strerror)
+      return
