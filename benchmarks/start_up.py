@@ -59,8 +59,7 @@ def main(inputs: stand_ins.Inputs) -> None:
       "import tensorflow": ["-c", "import tensorflow"],
       "import tensorflow, without Keras": [
           "-c",
-          "from im2txt.runtime import program; program.leave_keras_out();"
-          " import tensorflow",
+          "import sys; sys.modules['keras'] = None; import tensorflow",
       ],
   }
   variants = [

@@ -152,8 +152,7 @@ def main(argv: list[str]) -> int:
   _check_flags()
 
   # Only now, as TensorFlow takes seconds to import.
-  program.leave_keras_out()
-  program.import_tensorflow()
+  program.import_tensorflow(with_keras=False)
   from im2txt.batch_captioning import caption_writer
   from im2txt.batch_captioning import input_files
   from im2txt.inference import model_loader

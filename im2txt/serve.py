@@ -162,8 +162,7 @@ def main(argv: list[str]) -> None:
         " Install them: pip install 'im2txt[serve]'"
     )
   # Imported here, as TensorFlow takes seconds to import.
-  program.leave_keras_out()
-  program.import_tensorflow()
+  program.import_tensorflow(with_keras=False)
   from im2txt import captioning
   from im2txt.inference import model_loader
   from im2txt.serving import application

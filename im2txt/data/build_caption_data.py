@@ -205,7 +205,8 @@ def main(argv: Sequence[str]) -> None:
       output_dir, {name: _NUM_SHARDS[name].value for name in datasets}
   )
   if not _ONLY_VOCABULARY.value:
-    program.import_tensorflow()  # Before the workers start, which share it.
+    # Before the workers start, which share it.
+    program.import_tensorflow(with_keras=False)
   program.exit_on_sigterm()
   with (
       atomic_files.temporaries_removed(

@@ -104,7 +104,8 @@ def main(argv: Sequence[str]) -> None:
   output_dir = _OUTPUT_DIR.value
   Path(output_dir).mkdir(parents=True, exist_ok=True)
   _check_flags()
-  program.import_tensorflow()  # Before the workers start, which share it.
+  # Before the workers start, which share it.
+  program.import_tensorflow(with_keras=False)
   program.exit_on_sigterm()
   with (
       atomic_files.temporaries_removed(

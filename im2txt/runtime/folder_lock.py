@@ -7,8 +7,8 @@ import fcntl
 import os
 import socket
 import time
-from typing import Any
 from typing import IO
+from typing import Any
 
 from absl import logging
 

@@ -130,15 +130,6 @@ def exit_on_sigterm() -> None:
   signal.signal(signal.SIGTERM, end)
 
 
-def leave_keras_out() -> None:
-  """Spares a program that has no use for Keras its import.
-
-  To be called before TensorFlow is imported, which imports all of Keras where
-  there is one: half a second and 50 MB.
-  """
-  sys.modules.setdefault("keras", None)  # type: ignore[arg-type]
-
-
 def _guarded(main, argv: list[str], positional: int) -> int | None:
   try:
     if len(argv) > 1 + positional:

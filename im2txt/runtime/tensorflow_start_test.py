@@ -35,10 +35,17 @@ config = types.SimpleNamespace(list_physical_devices=list_physical_devices)
 os.write(2, {at_import!r})
 {action}
 """
+_IMPORT_KERAS = """\
+import importlib.util, sys
+try:
+  print(importlib.util.find_spec("keras") is not None)
+except ValueError:  # What it raises for a module that is None.
+  print(False)
+"""
 _PROGRAM = """\
 import os
 from im2txt.runtime import tensorflow_start
-tensorflow_start.import_tensorflow()
+tensorflow_start.import_tensorflow({arguments})
 os.write(2, b'E0000 00:00:1 1 x.cc:1] failed call to cuInit: later\\n')
 """
 _LATER = "E0000 00:00:1 1 x.cc:1] failed call to cuInit: later\n"
@@ -47,7 +54,14 @@ _LATER = "E0000 00:00:1 1 x.cc:1] failed call to cuInit: later\n"
 class TensorflowStartTest(parameterized.TestCase):
 
   def _run(
-      self, stderr_lines, *, action="", gpus=(), has_gpu=False, **variables
+      self,
+      stderr_lines,
+      *,
+      action="",
+      gpus=(),
+      has_gpu=False,
+      arguments="",
+      **variables,
   ):
     """Runs a program that imports TensorFlow, and later prints a line."""
     folder = Path(self.create_tempdir().full_path)
@@ -68,7 +82,7 @@ class TensorflowStartTest(parameterized.TestCase):
         if name != "CUDA_VISIBLE_DEVICES"
     }
     return subprocess.run(
-        [sys.executable, "-c", _PROGRAM],
+        [sys.executable, "-c", _PROGRAM.format(arguments=arguments)],
         env={
             **kept,
             "PATH": str(folder),
@@ -87,6 +101,11 @@ class TensorflowStartTest(parameterized.TestCase):
         _HARMLESS + _SERIOUS + _HARMLESS, TF_CPP_MIN_LOG_LEVEL=level
     )
     self.assertEqual((ran.returncode, ran.stderr), (0, _SERIOUS + _LATER))
+
+  @parameterized.parameters(("", True), ("with_keras=False", False))
+  def test_keras_is_imported_unless_it_is_left_out(self, arguments, expected):
+    ran = self._run(_HARMLESS, action=_IMPORT_KERAS, arguments=arguments)
+    self.assertEqual((ran.returncode, ran.stdout), (0, f"{expected}\n"))
 
   @parameterized.parameters("0", "1")
   def test_all_lines_for_whoever_asks_for_them(self, level):
