@@ -1,4 +1,4 @@
-r"""Encodes each distinct image of a data set once, for training to reuse.
+r"""Encodes each distinct image of a data set once, and caches its features.
 
     bazel-bin/im2txt/cache_image_features \
       --input_file_pattern="${MSCOCO_DIR}/train-?????-of-00256" \
@@ -9,12 +9,13 @@ r"""Encodes each distinct image of a data set once, for training to reuse.
       --input_feature_pattern="${MSCOCO_DIR}/features/train-?????-of-00008" \
       --inception_checkpoint_file="${INCEPTION_DIR}/inception_v3.ckpt" ...
 
-While the encoder is frozen, it sees the same in an image at every step, so most
-of the work of a step is done here, once. The features are those of the central
-crop; --views_per_image adds some of crops that are distorted as in training.
+While the encoder is frozen, its features of an image are the same in every
+epoch, so training need not compute them again and is many times faster. The
+features are those of the central crop; --views_per_image adds features of crops
+that are distorted as in training.
 
-An interrupted run resumes where it stopped when it is started again with the
-same flags, and writes the very files that it would have written.
+After an interruption, the same command resumes and writes the same files as an
+uninterrupted run.
 """
 
 from absl import app
@@ -34,47 +35,48 @@ _ALLOW_MISSING_SHARDS = flags.DEFINE_flag(common_flags.allow_missing_shards())
 _INCEPTION_CHECKPOINT_FILE = flags.DEFINE_string(
     "inception_checkpoint_file",
     "",
-    "Checkpoint of Inception v3 with the encoder's weights. If a config.json is"
-    " beside it, that is used. Or what else train takes.",
+    "Checkpoint of Inception v3 with the encoder's weights, or another value"
+    " that train accepts for this flag. A config.json beside the checkpoint is"
+    " used.",
 )
 _CHECKPOINT_PATH = flags.DEFINE_string(
     "checkpoint_path",
     "",
-    "Instead of --inception_checkpoint_file: a checkpoint of a model, or its"
-    " folder, with the encoder's weights and configuration.",
+    "Instead of --inception_checkpoint_file: a checkpoint of a captioning"
+    " model, or its folder, with the encoder's weights and the configuration.",
 )
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", "", "Folder to write the features to."
 )
 _OUTPUT_PREFIX = flags.DEFINE_string(
-    "output_prefix", "train", "First part of the names of the files."
+    "output_prefix", "train", "Prefix of the names of the output files."
 )
 _OUTPUT_SHARDS = flags.DEFINE_integer(
-    "output_shards", 8, "Number of files to write.", lower_bound=1
+    "output_shards", 8, "Number of output files.", lower_bound=1
 )
 _VIEWS_PER_IMAGE = flags.DEFINE_integer(
     "views_per_image",
     1,
-    "How often to encode an image: once as it is, and otherwise distorted as in"
-    " training.",
+    "Number of views to encode per image: the central crop, then crops that are"
+    " distorted as in training.",
     lower_bound=1,
 )
 _FEATURE_DTYPE = flags.DEFINE_enum(
     "feature_dtype",
     "float16",
     ["float16", "float32"],
-    "How the features are stored; float16 takes half the space.",
+    "Type of the stored features; float16 takes half the space.",
 )
 _CONFIG_OVERRIDES = flags.DEFINE_string(
     "config_overrides",
     "",
-    "Changes to the configuration, such as image_height=299,seed=1. A wrong"
-    " name lists all the fields.",
+    "Overrides of the configuration, such as image_height=299,seed=1. An"
+    " unknown field is an error that lists all fields.",
 )
 
 
 def main(argv: list[str]) -> None:
-  """Caches features as the flags say."""
+  """Caches features as configured by the flags."""
   del argv
   program.require(_INPUT_FILE_PATTERN, _OUTPUT_DIR)
   weights = _INCEPTION_CHECKPOINT_FILE.value, _CHECKPOINT_PATH.value
@@ -82,7 +84,7 @@ def main(argv: list[str]) -> None:
     raise app.UsageError(
         "Give either --inception_checkpoint_file or --checkpoint_path."
     )
-  # Here, so that --help and wrong flags need not wait for TensorFlow.
+  # Imported here, so that --help and flag errors don't wait for TensorFlow.
   program.import_tensorflow()
   from im2txt import configuration
   from im2txt import networks

@@ -46,7 +46,7 @@ class SwitchFlagTest(parameterized.TestCase):
 
   def test_other_values(self):
     with self.assertRaisesRegex(
-        flags.IllegalFlagValueError, "it is auto, true or false"
+        flags.IllegalFlagValueError, "it must be auto, true or false"
     ):
       flags.FLAGS["switch_for_the_test"].parse("maybe")
 

@@ -1,12 +1,14 @@
-r"""Rewrites a checkpoint of any age with today's names, in today's format.
+r"""Converts an old checkpoint to the current variable names and file format.
 
     bazel-bin/im2txt/convert_checkpoint old/model.ckpt-2000000 new
 
-writes new/model.ckpt-2000000.*, and new/checkpoint and new/config.json beside
-it, with which the original's code of TensorFlow 1.2 or later and all programs
-here find what they need. The second argument is a folder without a checkpoint,
-or a path such as new/im2txt.ckpt. The programs here read old checkpoints as
-they are; this one is for other code, or to leave out what takes space.
+writes new/model.ckpt-2000000.*, new/checkpoint and new/config.json. All
+programs here, and the original's code on TensorFlow 1.2 or later, can read
+them. The second argument is a folder without a checkpoint, or a path such as
+new/im2txt.ckpt.
+
+The programs here also read old checkpoints directly. Convert them for other
+code, or to save the space of variables that captioning does not need.
 """
 
 from absl import app
@@ -17,21 +19,21 @@ from im2txt.runtime import program
 _KEEP_SLOTS = flags.DEFINE_boolean(
     "keep_slots",
     False,
-    "Whether to keep the slots of Momentum and Adam, from which training with"
-    " the same optimizer goes on.",
+    "Whether to keep the optimizer slots of Momentum and Adam, with which"
+    " training resumes.",
 )
 
-# More of what was left out is only counted.
+# Maximum number of dropped variables to print; the others are counted.
 _MAX_PRINTED = 10
 
 
 def main(argv: list[str]) -> None:
-  """Converts the checkpoint of the arguments."""
+  """Converts the checkpoint that the arguments name."""
   if len(argv) != 3:
     raise app.UsageError(
         "Two arguments are required: the old checkpoint and the new folder."
     )
-  # Here, so that --help and wrong flags need not wait for TensorFlow.
+  # Imported here, so that --help and flag errors don't wait for TensorFlow.
   program.import_tensorflow()
   from im2txt.checkpointing import checkpoint_conversion
 

@@ -1,44 +1,44 @@
-r"""Adds words to a model's vocabulary, so that it can learn to say them.
+r"""Adds words to a model's vocabulary, for training on captions with new words.
 
     bazel-bin/im2txt/extend_vocabulary \
       "${MODEL_DIR}/train" "${MSCOCO_DIR}/word_counts.txt" \
       new_data/word_counts.txt extended
 
-takes the newest checkpoint in ${MODEL_DIR}/train and the vocabulary that it was
-trained with, and writes the folder extended, with
+reads the newest checkpoint in ${MODEL_DIR}/train and the vocabulary that it was
+trained with, and writes a folder `extended` with
 
-    model.ckpt-1000000.*  the checkpoint, global step and optimizer included
+    model.ckpt-1000000.*  the checkpoint, with global step and optimizer
     config.json           its configuration
-    word_counts.txt       the old words, with their ids, then the new ones
+    word_counts.txt       the old words, with the same ids, then the new ones
 
-The third argument is a vocabulary file with words in any order, one a line,
-such as build_caption_data --only_vocabulary writes; words that the model knows
-are passed over. The last one is a folder without a checkpoint, or a path such
-as extended/im2txt.ckpt.
+The third argument is a vocabulary file with words in any order, one per line,
+such as build_caption_data --only_vocabulary writes. Words that the vocabulary
+already has are skipped. The last argument is a folder without a checkpoint, or
+a path such as extended/im2txt.ckpt.
 
-Until it is trained on, the model captions as before: the scores that it gives
-to the words it knows don't change, and new words start as an average of them.
-train --train_dir=extended continues from there, with records built with
---vocab_file=extended/word_counts.txt. If an optimizer's slots are in the
-checkpoint, they grow by zeros for the new words.
+Before further training, captions stay the same: the logits of the old words
+don't change, and the parameters of new words are averages of those of old
+words. To train, run train --train_dir=extended on records that are built with
+--vocab_file=extended/word_counts.txt. Optimizer slots in the checkpoint are
+extended by zeros.
 """
 
 from absl import app
 
 from im2txt.runtime import program
 
-# More words are only counted.
+# Maximum number of words to print; the others are counted.
 _MAX_PRINTED = 10
 
 
 def main(argv: list[str]) -> None:
-  """Extends the model of the arguments."""
+  """Extends the model that the arguments name."""
   if len(argv) != 5:
     raise app.UsageError(
         "Four arguments are required: the checkpoint, its vocabulary, the"
         " vocabulary with new words and the new folder."
     )
-  # Here, so that --help and wrong flags need not wait for TensorFlow.
+  # Imported here, so that --help and flag errors don't wait for TensorFlow.
   program.import_tensorflow()
   from im2txt.checkpointing import checkpoint_conversion
 

@@ -1,6 +1,6 @@
-"""The flags of how captions are scored, of all programs that score.
+"""The flags of caption metrics, for all programs that score captions.
 
-A program adopts them, which lists them in its --help:
+A program adopts them, so that its --help lists them:
 
     flags.adopt_module_key_flags(metric_flags)
 """
@@ -14,24 +14,26 @@ from im2txt.evaluation import comparison
 METRICS = flags.DEFINE_list(
     "metrics",
     list(comparison.SCORERS),
-    f"Some of {', '.join(coco_metrics.SCORERS)}, separated by commas. SPICE"
-    " was made for Java 8, and downloads some 400 MB when it is first used.",
+    "Metrics to compute, separated by commas:"
+    f" {', '.join(coco_metrics.SCORERS)}. SPICE needs Java 8, and downloads"
+    " about 400 MB at its first use.",
 )
 TOKENIZER = flags.DEFINE_enum(
     "tokenizer",
     "auto",
     caption_tokenizer.TOKENIZERS,
-    "What splits captions into words: ptb as the COCO tools do, which needs"
-    " Java; rules of Python; auto for ptb if that works.",
+    "Tokenizer of the captions: ptb, that of the COCO tools, which needs Java;"
+    " python, similar rules without Java; or auto, which is ptb if Java can run"
+    " it.",
 )
 
 
 def check() -> None:
-  """Finds what would go wrong after minutes of scoring.
+  """Checks the flags before minutes of scoring.
 
   Raises:
-    coco_metrics.JavaError: If the tokenizer needs Java, which is not installed.
-    ValueError: If there is no such metric.
+    coco_metrics.JavaError: If the tokenizer needs Java, but Java is missing.
+    ValueError: If a metric is unknown.
   """
   coco_metrics.check_scorers(METRICS.value)
   caption_tokenizer.check(TOKENIZER.value)

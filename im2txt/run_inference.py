@@ -151,7 +151,7 @@ def main(argv: list[str]) -> int:
   del argv
   _check_flags()
 
-  # Only now, as TensorFlow takes seconds to import.
+  # Imported here, as TensorFlow takes seconds to import.
   program.import_tensorflow(with_keras=False)
   from im2txt.batch_captioning import caption_writer
   from im2txt.batch_captioning import input_files

@@ -1,6 +1,6 @@
-"""The flags of the search for captions, of all programs that search.
+"""The flags of beam search, for all programs that generate captions.
 
-A program adopts them, which lists them in its --help:
+A program adopts them, so that its --help lists them:
 
     flags.adopt_module_key_flags(search_flags)
 """
@@ -10,19 +10,22 @@ from typing import Any
 from absl import flags
 
 _BEAM_SIZE = flags.DEFINE_integer(
-    "beam_size", 3, "How many captions to search for.", lower_bound=1
+    "beam_size",
+    3,
+    "Beam size: number of captions that the search keeps per image.",
+    lower_bound=1,
 )
 _MAX_CAPTION_LENGTH = flags.DEFINE_integer(
     "max_caption_length",
     20,
-    "The most words of a caption, with the start and the end word.",
+    "Maximum number of words per caption, including the start and end word.",
     lower_bound=1,
 )
 _LENGTH_NORMALIZATION_FACTOR = flags.DEFINE_float(
     "length_normalization_factor",
     0.0,
-    "If positive, captions are ranked by their log-probability over their"
-    " length to this power: the greater, the longer the captions.",
+    "If positive, captions are ranked by log-probability divided by length to"
+    " the power of this factor. Larger values favour longer captions.",
 )
 
 HOLDERS = (_BEAM_SIZE, _MAX_CAPTION_LENGTH, _LENGTH_NORMALIZATION_FACTOR)
