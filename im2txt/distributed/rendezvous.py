@@ -1,9 +1,10 @@
 """A barrier for the processes of a run, before TensorFlow starts.
 
-As measured with TensorFlow 2.21: its strategies wait for a missing process for
-more than five minutes without a message. Of different settings,
-MultiWorkerMirroredStrategy reports only unequal shapes, without a name; with
-another learning rate, the variables of the replicas silently differ.
+As measured with TensorFlow 2.21: for a missing process,
+MultiWorkerMirroredStrategy waits an hour, after which only the chief's error
+names it; ParameterServerStrategy waits longer than that, without a message. Of
+different settings, only unequal shapes are an error, which does not name them;
+with another learning rate, the variables of the replicas silently differ.
 
 Here, the chief listens at its own address, and the others send it their
 settings. The chief replies to all with the same error message, or with an empty
