@@ -43,12 +43,6 @@ class TrainingBenchmarksTest(parameterized.TestCase):
     self.assertIn("| ours, 100 words |", ran.stdout)
     self.assertTrue(os.path.exists(path))
 
-  def test_input_pipeline(self):
-    ran = _run("input_pipeline", _TINY, "--batches=1", "--rounds=1")
-    self.assertEqual(0, ran.returncode, ran.stderr)
-    self.assertIn("| images, bucketed |", ran.stdout)
-    self.assertIn("| features |", ran.stdout)
-
   @parameterized.parameters(("cached", 1_000), ("phase 2", 3_000))
   def test_operations_of_a_step(self, variant, most):
     ran = _run("step_operations", f"--variants={variant}", "--batch_size=1")
