@@ -1,4 +1,4 @@
-"""Captions of images: a library for programs and for use in Python.
+"""Captions images: the library behind the programs, and for use in Python.
 
     from im2txt import captioning
 
@@ -6,13 +6,13 @@
     for caption in captioner.caption([jpeg_bytes])[0]:
       print(f"{caption.sentence} ({caption.probability:.4f})")
 
-Images are decoded in threads while the model captions those before them:
+Threads decode the next batch of images while the model captions this one:
 
     images --threads--> batches of pixels --encoder--> states --search--> words
 
-The model may be a frozen graph, `Captioner.load("model.pb", ...)`, which takes
-one image and gives its state: there the threads encode too. A list of
-checkpoints makes an ensemble, by the same call.
+`Captioner.load` also takes a frozen graph (`"model.pb"`), a SavedModel's folder
+or, for an ensemble, a list of checkpoints. A frozen graph maps an encoded image
+to its state, so there the threads run the encoder too.
 """
 
 from collections import deque
@@ -38,12 +38,12 @@ from im2txt.inference_utils import vocabulary
 from im2txt.ops import beam_search
 from im2txt.runtime import home_folder
 
-# How many kinds of search (beam size and so on) are kept traced.
+# Number of traced searches to keep, one for each set of search options.
 _MAX_SEARCHES = 16
 
 
 class ImageError(ValueError):
-  """The reason why an image cannot be read or decoded."""
+  """An image cannot be read or decoded; the message is a sentence."""
 
 
 class SearchOptions(TypedDict, total=False):
@@ -63,11 +63,11 @@ class CaptionOptions(SearchOptions, total=False):
 
 
 def _content(image_file: Any) -> bytes:
-  """Checks that a source of `Captioner.caption_each` is bytes."""
+  """Returns a source of `Captioner.caption_each` if it is bytes."""
   if not isinstance(image_file, bytes | bytearray | memoryview):
     raise TypeError(
-        "Give a list of image files' contents, each as bytes, such as"
-        " [open('dog.jpg', 'rb').read()]. One of what is given is of the type"
+        "The images must be a list of bytes, the contents of image files, such"
+        " as [open('dog.jpg', 'rb').read()]. Got an item of type"
         f" {type(image_file).__name__}."
     )
   return bytes(image_file)
@@ -84,12 +84,12 @@ class Captioner:
   def __init__(
       self, model: model_loader.CaptionModel, vocab: vocabulary.Vocabulary
   ):
-    """Takes a model that is ready for use; `load` makes one.
+    """Creates a captioner from a loaded model; see also `load`.
 
     Args:
-      model: The model; a `ShowAndTellModel` of the mode "inference".
-      vocab: The vocabulary it was trained with. It may have fewer words than
-        the model: the others are shown as the unknown word.
+      model: A model in inference mode.
+      vocab: The vocabulary that the model was trained with. If it has fewer
+        words than the model, the others are shown as the unknown word.
 
     Raises:
       ValueError: If the vocabulary has more words than the model.
@@ -97,7 +97,7 @@ class Captioner:
     vocab.check_fits(model.vocab_size)
     self.model = model
     self.vocab = vocab
-    # One for life: threads made for each batch would each leave memory behind.
+    # Kept, because memory would grow with every thread that is started.
     self._pool = futures.ThreadPoolExecutor()
     self._search = functools.lru_cache(_MAX_SEARCHES)(self._make_search)
     self._prepare = tf.function(
@@ -118,18 +118,19 @@ class Captioner:
     """Loads a model.
 
     Args:
-      checkpoint: The path of a checkpoint, or of a folder, whose newest one is
-        taken. The `config.json` beside it says how the model is made. Or a
-        frozen graph, a file whose name ends in ".pb", which has all that in it.
-        Or the folder of a SavedModel that `saved_model_export` wrote. Several
-        checkpoints, or folders of such, make an `ensemble.Ensemble`. A `~` at
-        the start of a path is the home folder.
-      vocab: The vocabulary, or the path of its file. A SavedModel has it too.
-      config_overrides: "field=value,field=value", for what `config.json` lacks
-        or has otherwise.
-      precision: What the encoder computes in: "float32" or, on processors that
-        have it half as fast again, "bfloat16". Captions then differ now and
-        then.
+      checkpoint: The path of a checkpoint, or of a folder for its newest one;
+        the `config.json` beside it has the model's configuration. Or the path
+        of a frozen graph, a file whose name ends in ".pb", or the folder of a
+        SavedModel that `saved_model_export` wrote; neither needs a
+        configuration. A list of checkpoints or their folders makes an
+        `ensemble.Ensemble`. A `~` at the start of a path is the home folder.
+      vocab: The vocabulary or the path of its file. Optional for a SavedModel,
+        which contains it.
+      config_overrides: Changes to the configuration, in the form
+        "field=value,field=value".
+      precision: Data type in which the encoder computes: "float32" or
+        "bfloat16". The latter is 1.5 times as fast on processors that support
+        it, and changes a few captions.
 
     Returns:
       The captioner.
@@ -137,7 +138,7 @@ class Captioner:
     Raises:
       FileNotFoundError: If a checkpoint or the vocabulary does not exist.
       ValueError: If the checkpoint, the vocabulary and the configuration do
-        not fit each other.
+        not match.
     """
     if isinstance(checkpoint, str | os.PathLike):
       checkpoint = [checkpoint]
@@ -165,12 +166,12 @@ class Captioner:
       **options: See `caption_each`.
 
     Returns:
-      Each image's captions, at most `beam_size`, the best first.
+      The captions of each image, at most `beam_size`, the best first.
 
     Raises:
-      ImageError: If an image can't be decoded; says which. `caption_each` goes
-        on with the others.
-      TypeError: If it is no list, or the like, of bytes.
+      ImageError: If an image can't be decoded; the message says which.
+        `caption_each` continues with the others instead.
+      TypeError: If an image is not bytes.
     """
     found: list[list[captions.Caption]] = []
     for each in self.caption_each(encoded_images, **options):
@@ -189,24 +190,24 @@ class Captioner:
       respect_exif_orientation: bool = False,
       **search_options: Unpack[SearchOptions],
   ) -> Iterator[list[captions.Caption] | ImageError]:
-    """Captions any number of images, yielding as batches are done.
+    """Captions any number of images, yielding results batch by batch.
 
     Args:
-      sources: JPEG, PNG, WebP, GIF or BMP files' contents, or what `read`
-        takes.
+      sources: The contents of JPEG, PNG, WebP, GIF or BMP files, or arguments
+        for `read`.
       read: Function that returns the content of an image file, or raises an
         OSError or a TensorFlow error; called in threads.
-      batch_size: Number of images per batch. The next batch is decoded
-        meanwhile, so two are in memory.
-      max_pixels: The most pixels that an image may have; None for any number.
-        An image with more gets an `ImageError` and is not decoded.
-      respect_exif_orientation: Whether to turn JPEGs upright as their EXIF
-        says. Not by default, as the original does not; see `image_files`.
+      batch_size: Number of images per batch. Two batches are in memory, because
+        the next one is decoded ahead.
+      max_pixels: Maximum number of pixels per image; None for any number. A
+        larger image gets an `ImageError` and is not decoded.
+      respect_exif_orientation: Whether to apply the EXIF orientation of JPEGs
+        first. Off by default, as in the original; see `image_files`.
       **search_options: See `SearchOptions`.
 
     Yields:
-      For each image in turn its captions, at most `beam_size`, the best first,
-      or why there are none.
+      For each image in turn, its captions, at most `beam_size`, the best first,
+      or the reason why it has none.
 
     Raises:
       TypeError: If a source is not bytes and `read` is not given.
@@ -237,11 +238,11 @@ class Captioner:
       num_captions: int | None = None,
       **options: Unpack[CaptionOptions],
   ) -> Iterator[captions.FileCaptions]:
-    """Captions files, yielding results as batches are done.
+    """Captions files, yielding results batch by batch.
 
     Args:
       files: The paths of image files.
-      read: Returns the content of a file; see `caption_each`.
+      read: Function that returns the content of a file; see `caption_each`.
       num_captions: Number of captions to keep per file; None for all beam
         search results.
       **options: See `caption_each`.
@@ -287,7 +288,7 @@ class Captioner:
       )
 
     image = self._prepare.get_concrete_function().structured_outputs
-    # Without a batch size, so that there is one trace for batches of any.
+    # No batch size in the shape, so one trace serves all batches.
     images = tf.TensorSpec([None, *image.shape], image.dtype)
     return tf.function(search, input_signature=[images], autograph=False)
 
@@ -298,7 +299,7 @@ def _map_ahead(
     items: Iterable[Any],
     batch_size: int,
 ) -> Iterator[list[Any]]:
-  """Yields batches of a function's values, computed in threads ahead."""
+  """Yields batches of a function's results, one batch computed ahead."""
   remaining = iter(items)
   pending: deque[list[futures.Future]] = deque()
   while True:

@@ -181,7 +181,7 @@ class CaptioningTest(parameterized.TestCase, tf.test.TestCase):
   def test_takes_only_contents_of_files(self, given, name):
     for caption in (self.captioner.caption, self.captioner.caption_each):
       with self.assertRaisesRegex(
-          TypeError, f"Give a list of image files' contents.* {name}.$"
+          TypeError, f"must be a list of bytes.* {name}.$"
       ):
         list(caption(given))
 

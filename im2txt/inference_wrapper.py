@@ -8,7 +8,7 @@
     generator = caption_generator.CaptionGenerator(model, vocab)
     captions = generator.beam_search(None, encoded_image)
 
-`captioning.Captioner` finds the same captions several times faster.
+`captioning.Captioner` produces the same captions several times faster.
 """
 
 from typing import Any
@@ -27,7 +27,7 @@ class InferenceWrapper(inference_wrapper_base.InferenceWrapperBase):
   """Feeds images and words to a model.
 
   Attributes:
-    model: The `ShowAndTellModel` or the `FrozenGraph`, once it is there.
+    model: The `ShowAndTellModel` or the `FrozenGraph`, once it is built.
   """
 
   model: model_loader.CaptionModel
@@ -45,7 +45,7 @@ class InferenceWrapper(inference_wrapper_base.InferenceWrapperBase):
     self._use(graph)
 
   def feed_image(self, sess: Any, encoded_image: bytes) -> np.ndarray:
-    """See the base class; the state is c, then h, of the LSTM."""
+    """See the base class; a state is the LSTM's c, then h."""
     del sess
     return self._feed_image(encoded_image).numpy()
 

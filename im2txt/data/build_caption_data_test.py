@@ -271,7 +271,7 @@ class GivenVocabularyTest(absltest.TestCase):
     with self.assertRaisesRegex(FileNotFoundError, "no vocabulary file '/no'"):
       build_caption_data.copy_vocabulary("/no", "/no/copy", {}, print)
     path = self.create_tempfile(content="a 1").full_path
-    with self.assertRaisesRegex(ValueError, "lacks the start_word"):
+    with self.assertRaisesRegex(ValueError, "start_word .* is missing"):
       build_caption_data.copy_vocabulary(path, "/no/copy", {}, print)
 
 

@@ -19,14 +19,14 @@ class Caption:
   """A caption of an image.
 
   Attributes:
-    words: The caption's words, without the start and the end word.
-    log_probability: The natural logarithm of the probability that the model
-      gives the words and, if complete, the end word after them.
-    word_probabilities: The probability of each word, given those before it.
-    end_probability: The probability of the end word after the words; None if
-      the caption did not come to the end word within the greatest length.
-    score: The value by which captions are ranked: the log-probability, divided
-      by length ** normalization factor if the factor is positive.
+    words: The words, without the start word and the end word.
+    log_probability: Natural logarithm of the probability of the words and, in a
+      complete caption, of the end word after them.
+    word_probabilities: Probability of each word, given the words before it.
+    end_probability: Probability of the end word after the words; None if the
+      caption reached the maximum length without the end word.
+    score: Value by which captions are ranked: the log-probability, divided by
+      length ** normalization factor if the factor is positive.
   """
 
   words: tuple[str, ...]
@@ -42,10 +42,9 @@ class Caption:
 
   @property
   def probability(self) -> float:
-    """The probability that the model gives the caption.
+    """The probability of the caption.
 
-    The smallest float above 0 stands for all below it: what was found is
-    possible.
+    At least the smallest float above 0, even where the exponential underflows.
     """
     return max(math.exp(self.log_probability), math.ulp(0.0))
 
@@ -79,8 +78,8 @@ def from_search(
 
   Args:
     result: The output of the beam search, as eager tensors.
-    vocab: The vocabulary; ids beyond it become the unknown word, with a
-      warning in the log.
+    vocab: The vocabulary. Ids beyond it become the unknown word, and a warning
+      is logged.
 
   Yields:
     The captions of each image, the best first.
@@ -114,8 +113,8 @@ def _check_known(word_ids: np.ndarray, vocab: vocabulary.Vocabulary) -> None:
   if max(word_ids, default=0) >= num_words:
     logging.log_first_n(
         logging.WARNING,
-        "The model says word id %d, but the vocabulary has %d words. It is not"
-        " the one that the model was trained with, or the model is untrained.",
+        "The model predicts word id %d, but the vocabulary has %d words. Either"
+        " the model was trained with another vocabulary, or it is untrained.",
         1,
         max(word_ids),
         num_words,

@@ -1,16 +1,16 @@
-"""An ensemble: several models that caption together.
+"""An ensemble: several models whose predictions are averaged.
 
-The next word's distribution is the mean of the members' distributions, as for
-the captions that Vinyals et al. sent to the MSCOCO challenge (arXiv 1609.06647,
-section 5):
+The distribution of the next word is the mean of the members' distributions, as
+in Vinyals et al. (arXiv 1609.06647, section 5):
 
     images --> encoder --> member 1's state --> probabilities --+
                   |                                             +--> mean
                   +------> member 2's state --> probabilities --+
 
-A caption's state is the members' states, one after the other. Members with the
-same encoder, as all of phase 1 have, share it: it is in memory once and sees
-each image once, and an image costs hardly more than with one member.
+The state of a caption is the concatenation of the members' states. Members with
+the same encoder, such as all models trained on a fixed encoder, share it. It is
+in memory once and encodes each image once, so an ensemble costs hardly more per
+image than one model.
 """
 
 from collections.abc import Sequence
@@ -54,11 +54,11 @@ class Ensemble:
       _check_fits(members[0], member, number)
 
   def preprocess_image(self, encoded_image: tf.Tensor) -> tf.Tensor:
-    """See `InferenceModel.preprocess_image`; the same for all members."""
+    """See `InferenceModel.preprocess_image`, which all members share."""
     return self.members[0].preprocess_image(encoded_image)
 
   def initial_states(self, images: tf.Tensor) -> tf.Tensor:
-    """Computes the decoder states of all members after images.
+    """Returns the members' initial decoder states.
 
     Args:
       images: A float32 Tensor of shape [batch_size, height, width, 3].
@@ -76,7 +76,7 @@ class Ensemble:
   def decode_step(
       self, input_ids: tf.Tensor, state: tf.Tensor
   ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Feeds a word to each member and averages what they predict.
+    """Feeds a word to each member and averages their predictions.
 
     Args:
       input_ids: An integer Tensor of shape [batch_size].
@@ -101,14 +101,14 @@ class Ensemble:
 
 def load(
     configs: Sequence[configuration.ModelConfig],
-    checkpoints: Sequence[str],
+    paths: Sequence[str],
     precision: str = "float32",
 ) -> Ensemble:
-  """Loads the members, each encoder once.
+  """Loads an ensemble, with each distinct encoder once.
 
   Args:
     configs: The members' configurations.
-    checkpoints: The paths of the members' checkpoints, without suffix.
+    paths: The paths of the members' checkpoints, without suffix.
     precision: Data type in which the encoders compute: "float32" or "bfloat16".
 
   Returns:
@@ -116,12 +116,12 @@ def load(
 
   Raises:
     FileNotFoundError: If a checkpoint does not exist.
-    ValueError: If one is damaged or doesn't fit its configuration, or the
-      members don't fit each other.
+    ValueError: If a checkpoint is damaged or does not match its configuration,
+      or the members do not match each other.
   """
   distinct: dict[tuple, folded_encoder.FoldedEncoder] = {}
   members = []
-  for config, checkpoint in zip(configs, checkpoints, strict=True):
+  for config, checkpoint in zip(configs, paths, strict=True):
     key = (
         config.image_height,
         config.image_width,
@@ -157,7 +157,7 @@ def _check_fits(
     other: inference_model.InferenceModel,
     number: int,
 ) -> None:
-  """Raises a ValueError that names what tells a member from the first one."""
+  """Raises a ValueError if a member does not match the first one."""
   fields = {
       "vocab_size": first.vocab_size,
       **networks.preprocessing_fields(first.config),

@@ -1,14 +1,14 @@
-"""Frozen graphs: a model in one file, as the original's tools write it.
+"""Frozen graphs: a model in one file, in the original's format.
 
     from im2txt.inference import frozen_graph
 
     graph = frozen_graph.FrozenGraph.load("model.pb")
 
-`export.frozen_graph_export` writes such files: a GraphDef with constants for
-variables, whose tensors have the names, types and shapes of the original's
-inference graph:
+`export.frozen_graph_export` writes such files. They hold a GraphDef with
+constants in place of variables, whose tensors have the names, types and shapes
+of the original's inference graph:
 
-    fed      image_feed:0          string []        a whole image file
+    fed      image_feed:0          string []        content of an image file
              input_feed:0          int64 [n]        last words
              lstm/state_feed:0     float32 [n, 2u]  c, then h, of u LSTM units
     fetched  lstm/initial_state:0  float32 [1, 2u]  from image_feed
@@ -16,8 +16,8 @@ inference graph:
              lstm/state:0          float32 [n, 2u]
     constant embedding_size:0, global_step:0        int32 []
 
-Such a graph also comes out of TensorFlow's freeze_graph program, with the
-output nodes softmax, lstm/initial_state and lstm/state of the original.
+TensorFlow's freeze_graph program also writes such a graph, given the original's
+output nodes softmax, lstm/initial_state and lstm/state.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ from im2txt.checkpointing import checkpoints
 from im2txt.inference import graph_freezing
 from im2txt.runtime import failed_downloads
 
-# What tells the path of a frozen graph from that of a checkpoint.
+# Distinguishes the path of a frozen graph from the path of a checkpoint.
 SUFFIX = ".pb"
 
 # Names of the nodes that are fed and fetched.
@@ -46,8 +46,8 @@ STATE = "lstm/state"
 FEEDS = (IMAGE_FEED, INPUT_FEED, STATE_FEED)
 FETCHES = (INITIAL_STATE, SOFTMAX, STATE)
 
-# Operations that do more than compute. A graph is a program written by whoever
-# made it, and a captioning model needs none of these.
+# Operations with side effects. A graph is a program, possibly from an untrusted
+# source, and a captioning model needs none of these.
 _HARMFUL = re.compile(
     # Files: contents, names, records, checkpoints; printing and summaries,
     # which may also write to a file.
@@ -61,22 +61,22 @@ _HARMFUL = re.compile(
 
 
 class FrozenGraph:
-  """A model for `captioning.Captioner` that a frozen graph holds.
+  """A `model_loader.CaptionModel` from a frozen graph.
 
   Attributes:
-    vocab_size: The number of words that the model knows.
+    vocab_size: Number of words in the vocabulary of the model.
   """
 
   def __init__(self, graph_def: tf.compat.v1.GraphDef):
-    """Takes a graph without variables; `load` reads one.
+    """Creates a model from a graph without variables; see also `load`.
 
     Args:
-      graph_def: A graph with the tensors of the module's docstring, but for the
-        constants.
+      graph_def: A graph with the tensors of the module's docstring; the
+        constants may be missing.
 
     Raises:
-      ValueError: If it is another graph, not one for this TensorFlow, or does
-        more than compute.
+      ValueError: If the graph is not that of an im2txt model, has operations
+        that this TensorFlow does not know, or has side effects.
     """
     initial_state = {INITIAL_STATE: tf.TensorSpec([1, None])}
     self._feed_image = _function(
@@ -96,17 +96,18 @@ class FrozenGraph:
     """Reads a graph from a file.
 
     Args:
-      path: A file that `write`, or TensorFlow's freeze_graph program, made.
-      checkpoint: A checkpoint's path, without suffix, with the values of the
-        variables of a graph that is not frozen.
+      path: A file that `frozen_graph_export` or TensorFlow's freeze_graph
+        program wrote.
+      checkpoint: The path of a checkpoint, without suffix, with the values of
+        the variables, if the graph is not frozen.
 
     Returns:
       The model.
 
     Raises:
-      FileNotFoundError: If there is no such file or checkpoint.
-      ValueError: If it holds another graph or none, or the checkpoint is not
-        one for the graph.
+      FileNotFoundError: If the file or the checkpoint does not exist.
+      ValueError: If the file does not hold the graph of an im2txt model, or the
+        checkpoint does not match the graph.
     """
     logging.info("Loading model from frozen graph: %s", path)
     graph_def = _read(path)
@@ -115,7 +116,7 @@ class FrozenGraph:
       if checkpoint is None:
         raise ValueError(
             f"The graph {path} is not frozen: it has {len(variables)}"
-            f" variables, such as {min(variables)}, and not their values. Give"
+            f" variables, such as {min(variables)}, without their values. Use"
             " the checkpoint instead, or freeze the graph with it."
         )
       graph_def = _restore(graph_def, variables, checkpoint)
@@ -125,10 +126,10 @@ class FrozenGraph:
       raise ValueError(f"The graph {path} can't be used: {error}") from error
 
   def preprocess_image(self, encoded_image: tf.Tensor) -> tf.Tensor:
-    """Decodes and encodes an image: the state after it.
+    """Decodes an image and computes its initial state.
 
     Args:
-      encoded_image: A scalar string Tensor, a whole image file.
+      encoded_image: A scalar string Tensor, the content of an image file.
 
     Returns:
       A float32 Tensor of shape [state_size].
@@ -138,7 +139,7 @@ class FrozenGraph:
     )
 
   def initial_states(self, images: tf.Tensor) -> tf.Tensor:
-    """Returns the states that `preprocess_image` has computed already."""
+    """Returns its argument: `preprocess_image` has computed the states."""
     return images
 
   def decode_step(
@@ -150,10 +151,10 @@ class FrozenGraph:
 
 
 def check_safe(graph_def: tf.compat.v1.GraphDef) -> None:
-  """Checks that a graph only computes, before any of it runs.
+  """Checks, before a graph runs, that it has no side effects.
 
   Args:
-    graph_def: The graph, reduced to the nodes that its outputs need.
+    graph_def: The graph, reduced to the nodes that its outputs depend on.
 
   Raises:
     ValueError: If an operation may read or write files, call Python or other
@@ -165,8 +166,8 @@ def check_safe(graph_def: tf.compat.v1.GraphDef) -> None:
   for node in nodes:
     if _HARMFUL.fullmatch(node.op):
       raise ValueError(
-          f"It has the operation {node.op}, called {node.name}, which does more"
-          " than compute: it may read or write files, or run other programs."
+          f"It has the operation {node.op}, called {node.name}, which may read"
+          " or write files, or run other programs."
       )
 
 
@@ -196,7 +197,7 @@ def _restore(
     specs: Mapping[str, tf.TensorSpec],
     checkpoint: str,
 ) -> tf.compat.v1.GraphDef:
-  """Freezes a graph with a checkpoint's values for the variables of `specs`."""
+  """Freezes a graph with the values of its variables in a checkpoint."""
   variables = {
       name: tf.Variable(tf.zeros(spec.shape, spec.dtype))
       for name, spec in specs.items()
@@ -211,7 +212,7 @@ def _function(
     feeds: Mapping[str, tf.TensorSpec],
     fetches: Mapping[str, tf.TensorSpec],
 ) -> Any:
-  """Returns the part of a graph from some nodes to others, as a function."""
+  """Returns the part of a graph between feeds and fetches, as a function."""
   frozen = graph_freezing.freeze(graph_def, (*feeds, *fetches), {})
   check_safe(frozen)
   part, weights = graph_freezing.take_weights(frozen)
@@ -225,14 +226,14 @@ def _function(
 
   try:
     function = tf.compat.v1.wrap_function(compute, list(feeds.values()))
-  except tf.errors.OpError as error:  # An operation that is not known.
+  except tf.errors.OpError as error:  # An unknown operation.
     raise ValueError(error.message) from error
   for (name, spec), tensor in zip(
       fetches.items(), function.outputs, strict=True
   ):
     if not spec.is_compatible_with(tensor) or tensor.shape[-1] is None:
       raise ValueError(
-          f"{name}:0 is {tensor.dtype.name} {tensor.shape}, but an im2txt"
-          f" model's is {spec.dtype.name} {spec.shape} with a known last size."
+          f"{name}:0 is {tensor.dtype.name} {tensor.shape}, but must be"
+          f" {spec.dtype.name} {spec.shape} with a known last dimension."
       )
   return function

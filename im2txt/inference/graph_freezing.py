@@ -1,7 +1,7 @@
-"""Makes the variables of a GraphDef constants, and drops what is not needed.
+"""Freezes a GraphDef: replaces variables by constants and prunes the graph.
 
-TensorFlow's public functions for this want a session, or a SavedModel; here it
-is a matter of a few nodes:
+TensorFlow's public functions for this need a session or a SavedModel. Here it
+is enough to replace a few kinds of nodes:
 
     VariableV2, VarHandleOp, ...  ->  Const       of the same name
     ReadVariableOp                ->  Identity    of the same name
@@ -14,11 +14,11 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-# TensorFlow 1's own two, and the one of today's resource variables.
+# Two reference variables of TensorFlow 1, and the resource variable.
 _VARIABLE_OPS = ("Variable", "VariableV2", "VarHandleOp")
 
-# From how many elements on a constant is one of the model's weights, and not a
-# shape or an axis, whose values TensorFlow may have to know in advance.
+# A constant with at least so many elements is a weight of the model. Smaller
+# ones may be shapes or axes, whose values TensorFlow must know in advance.
 _LARGE = 256
 
 
@@ -29,10 +29,10 @@ def variables(
 
   Args:
     graph_def: The graph.
-    outputs: Names of nodes.
+    outputs: Names of the output nodes.
 
   Returns:
-    Shape and dtype of each variable by its name, which is its node's.
+    Shape and dtype of each variable, by the name of its node.
   """
   return {
       node.name: tf.TensorSpec(
@@ -50,16 +50,16 @@ def freeze(
     outputs: Collection[str],
     values: Mapping[str, np.ndarray],
 ) -> tf.compat.v1.GraphDef:
-  """Returns the part of a graph that its outputs need, as constants.
+  """Returns the part of a graph that its outputs depend on, without variables.
 
   Args:
     graph_def: The graph.
-    outputs: Names of nodes, which must all be there.
-    values: The values of the variables by the names of their nodes. A resource
-      that the graph is fed with may stand for a variable too.
+    outputs: Names of the output nodes, which must exist.
+    values: Values of the variables by the names of their nodes. A node may also
+      be a placeholder that is fed with a resource.
 
   Returns:
-    A graph that names no devices.
+    The frozen graph, without device names.
   """
   frozen = tf.compat.v1.GraphDef(
       library=graph_def.library, versions=graph_def.versions
@@ -75,14 +75,16 @@ def freeze(
 def take_weights(
     frozen: tf.compat.v1.GraphDef,
 ) -> tuple[tf.compat.v1.GraphDef, dict[str, tf.Tensor]]:
-  """Takes large constants out of a graph, as TensorFlow copies graphs a lot.
+  """Replaces the large constants of a graph by placeholders.
+
+  This saves memory, because TensorFlow copies a graph several times.
 
   Args:
     frozen: A graph without variables.
 
   Returns:
-    The graph with placeholders for the constants; and the constants by the
-    names of their tensors, as the argument `input_map` of `import_graph_def`.
+    The graph with placeholders, and the constants by the names of their
+    tensors, for the argument `input_map` of `import_graph_def`.
   """
   graph_def = tf.compat.v1.GraphDef(
       library=frozen.library, versions=frozen.versions
@@ -104,7 +106,7 @@ def _needed(
     outputs: Collection[str],
     leaves: Collection[str],
 ) -> list[tf.compat.v1.NodeDef]:
-  """Returns the nodes between the leaves and the outputs."""
+  """Returns the nodes that the outputs depend on, up to the leaves."""
   inputs = {
       node.name: [] if node.name in leaves else node.input
       for node in graph_def.node
@@ -136,7 +138,7 @@ def _constant(name: str, value: np.ndarray) -> tf.compat.v1.NodeDef:
 
 
 def _without_resources(node: tf.compat.v1.NodeDef) -> tf.compat.v1.NodeDef:
-  """Returns a node for constants that does what `node` does for variables."""
+  """Returns a node for constants in place of a node for variables."""
   result = tf.compat.v1.NodeDef(name=node.name, op=node.op, input=node.input)
   if node.op == "ReadVariableOp":
     result.op = "Identity"
@@ -147,6 +149,6 @@ def _without_resources(node: tf.compat.v1.NodeDef) -> tf.compat.v1.NodeDef:
     result.attr["Tindices"].CopyFrom(node.attr["Tindices"])
   else:
     for name, value in node.attr.items():
-      if not name.startswith("_"):  # Hints, such as what to keep together.
+      if not name.startswith("_"):  # Hints, such as colocation.
         result.attr[name].CopyFrom(value)
   return result

@@ -1,4 +1,4 @@
-"""The interface of a captioning model, and finding and loading one."""
+"""The interface of captioning models; finds and loads them."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -26,10 +26,10 @@ class CaptionModel(Protocol):
     """Number of words in the vocabulary of the model."""
 
   def preprocess_image(self, encoded_image: tf.Tensor) -> tf.Tensor:
-    """Prepares one image; called in threads.
+    """Decodes and preprocesses one image; called in threads.
 
     Args:
-      encoded_image: A scalar string Tensor: the content of a JPEG or PNG file.
+      encoded_image: A scalar string Tensor, the content of a JPEG or PNG file.
 
     Returns:
       A Tensor for `initial_states`, whose shape is the same for all images.
@@ -39,7 +39,7 @@ class CaptionModel(Protocol):
     """Computes the decoder states before the start word.
 
     Args:
-      images: Prepared images, in a Tensor of shape [batch_size, ...].
+      images: Preprocessed images, a Tensor of shape [batch_size, ...].
 
     Returns:
       A float32 Tensor of shape [batch_size, state_size].
@@ -59,19 +59,19 @@ def words_file(paths: Sequence[str]) -> str:
 
 
 def resolve(paths: str | Sequence[str]) -> list[str]:
-  """Finds the models that a user names.
+  """Finds the models at paths that a user gave.
 
   Args:
-    paths: A list of paths, or paths separated by commas; a name that contains a
-      comma stands alone. A path is a frozen graph, whose name ends in ".pb",
-      the folder of a SavedModel, or a checkpoint or folder as
-      `checkpoint_paths.find` takes it.
+    paths: A list of paths, or paths separated by commas; a path that contains a
+      comma must be the only one. A path is a frozen graph, whose name ends in
+      ".pb", the folder of a SavedModel, or a checkpoint or folder as for
+      `checkpoint_paths.find`.
 
   Returns:
     The path of each exported model or checkpoint, without suffix, for `load`.
 
   Raises:
-    FileNotFoundError: If a checkpoint does not exist, or none is named.
+    FileNotFoundError: If a checkpoint does not exist, or `paths` has no path.
   """
   if not isinstance(paths, str):
     return [_find(path) for path in paths]
@@ -108,16 +108,16 @@ def load(
 
   Raises:
     FileNotFoundError: If a model does not exist.
-    ValueError: If the models, the vocabulary and the configuration do not fit
-      each other.
+    ValueError: If the models, the vocabulary and the configuration do not
+      match.
   """
   if not paths:
     raise ValueError("At least one checkpoint is needed. Got none.")
   exported = [path for path in paths if _is_exported(path)]
   if exported and len(paths) > 1:
     raise ValueError(
-        f"An ensemble is made of checkpoints, but {exported[0]} is a model that"
-        " was exported. Use the checkpoint that it was exported from."
+        f"An ensemble consists of checkpoints, but {exported[0]} is an exported"
+        " model. Use the checkpoint that it was exported from."
     )
   if exported:
     return _load_exported(exported[0], config_overrides, precision)
@@ -143,7 +143,7 @@ def _load_exported(
 ) -> CaptionModel:
   if config_overrides or precision != "float32":
     raise ValueError(
-        "An exported model can't be configured any more: omit"
+        "The configuration and precision of an exported model are fixed: omit"
         " --config_overrides and --precision. Got:"
         f" {config_overrides!r} and {precision!r}."
     )

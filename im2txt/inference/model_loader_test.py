@@ -60,11 +60,11 @@ class CaptionModelTest(parameterized.TestCase, tf.test.TestCase):
     self.assertIsInstance(model, frozen_graph.FrozenGraph)
 
   def test_a_frozen_graph_is_no_member(self):
-    with self.assertRaisesRegex(ValueError, "but .*pb is a model that was exp"):
+    with self.assertRaisesRegex(ValueError, "but .*pb is an exported model"):
       model_loader.load([self.path, self.graph], self.vocab)
 
   def test_a_frozen_graph_takes_no_options(self):
-    with self.assertRaisesRegex(ValueError, "can't be configured any more"):
+    with self.assertRaisesRegex(ValueError, "of an exported model are fixed"):
       model_loader.load([self.graph], self.vocab, precision="bfloat16")
 
   def test_no_model(self):

@@ -1,6 +1,6 @@
 """An exported SavedModel as a model for `captioning.Captioner`.
 
-`saved_model_export` writes such folders; TensorFlow alone runs them.
+`saved_model_export` writes such folders. To run them, TensorFlow is enough.
 """
 
 import os
@@ -11,14 +11,14 @@ import tensorflow as tf
 
 from im2txt.runtime import failed_downloads
 
-# The vocabulary among the SavedModel's assets.
+# Name of the vocabulary in the SavedModel's assets.
 WORDS_FILE = "words.txt"
 
 _FILE_NAME = "saved_model.pb"
 
 
 def is_saved_model(folder: str) -> bool:
-  """Returns whether a folder holds a SavedModel, of whatever kind."""
+  """Returns whether a folder holds a SavedModel of any kind of model."""
   return tf.io.gfile.exists(os.path.join(folder, _FILE_NAME))
 
 
@@ -28,20 +28,20 @@ def words_file(folder: str) -> str:
 
 
 class SavedModel:
-  """A `model_loader.CaptionModel` that a SavedModel holds.
+  """A `model_loader.CaptionModel` from a SavedModel.
 
   Attributes:
-    vocab_size: The number of words that the model knows.
+    vocab_size: Number of words in the vocabulary of the model.
   """
 
   def __init__(self, folder: str):
-    """Loads a SavedModel, saying so in the log.
+    """Loads a SavedModel and logs it.
 
     Args:
-      folder: What `saved_model_export.write` made.
+      folder: A folder that `saved_model_export.write` wrote.
 
     Raises:
-      ValueError: If it is the SavedModel of another kind of model.
+      ValueError: If the SavedModel is damaged or holds another kind of model.
     """
     logging.info("Loading model from SavedModel: %s", folder)
     self._loaded = _load(folder)
@@ -69,12 +69,12 @@ class SavedModel:
       self, input_ids: tf.Tensor, state: tf.Tensor
   ) -> tuple[tf.Tensor, tf.Tensor]:
     """See `CaptionDecoder.decode_step`."""
-    found = self._decode_step(tf.cast(input_ids, tf.int64), state)
-    return found["probabilities"], found["state"]
+    outputs = self._decode_step(tf.cast(input_ids, tf.int64), state)
+    return outputs["probabilities"], outputs["state"]
 
 
 def _load(folder: str) -> Any:
-  """Loads a SavedModel; raises a ValueError that says which file is damaged."""
+  """Loads a SavedModel; a ValueError names the damaged file, if it is known."""
   try:
     return tf.saved_model.load(folder)
   except (

@@ -1,17 +1,17 @@
-"""Beam search on the host, one image at a time: the readable reference.
+"""Beam search in Python, one image at a time: the readable reference.
 
-`ops/beam_search.py` is the fast form and finds the same captions. This one
-takes any model that can feed an image and advance a state by one word:
+`ops/beam_search.py` is the fast version and produces the same captions. This
+one takes any model that can encode an image and extend captions by a word:
 
     generator = caption_generator.CaptionGenerator(model, vocab, beam_size=3)
     for caption in generator.beam_search(None, encoded_image):
       print([vocab.id_to_word(w) for w in caption.sentence], caption.logprob)
 
-The search is that of 2016 to 2018. The last official release of im2txt
-proposed every word but the best ones by mistake; here the best are proposed.
-Captions of equal score are ranked by the order in which they were found, and
-words of equal probability by their ids, where the original left both to the
-layout of its heap; so the result is well defined.
+The search is that of the original in 2016 to 2018. The last official release
+has a bug: it proposes all words except the best ones. Captions of equal score
+are ranked in the order in which they were proposed, and words of equal
+probability by their ids. In the original both depend on the layout of a heap;
+here the result is well defined.
 """
 
 from collections.abc import Sequence
@@ -29,16 +29,16 @@ import numpy as np
 # Words less likely than this are not proposed.
 MIN_PROBABILITY = 1e-12
 
-# Log-probabilities are multiples of 1 / this. Sums of a caption's length are
-# then exact, so that captions made of equally likely words tie whatever their
-# order, and whichever last bit a library's logarithm has.
+# Log-probabilities are rounded to multiples of 1 / LOG_STEPS. Their sums are
+# then exact: captions of equally likely words tie in any order, and the last
+# bit of a library's logarithm does not matter.
 LOG_STEPS = 2.0**43
 
 _Item = TypeVar("_Item")
 
 
 class Vocabulary(Protocol):
-  """What the search needs to know of a vocabulary."""
+  """The part of a vocabulary that the search uses."""
 
   start_id: int
   end_id: int
@@ -53,33 +53,33 @@ class Model(Protocol):
   def inference_step(
       self, sess: Any, input_feed: np.ndarray, state_feed: np.ndarray
   ) -> tuple[np.ndarray, np.ndarray, Sequence[Any] | None]:
-    """Advances captions by a word.
+    """Extends n captions by a word.
 
     Args:
-      sess: What `beam_search` was given.
-      input_feed: An int64 array of shape [n]; the captions' last words.
+      sess: The argument of `beam_search`.
+      input_feed: An int64 array of shape [n], the last word of each caption.
       state_feed: A float32 array of shape [n, state_size].
 
     Returns:
-      A float32 array of shape [n, vocab_size], the next word's distribution;
-      the new states of shape [n, state_size]; and something to keep with each
-      of the n captions, or None.
+      The distribution of the next word, a float32 array of shape
+      [n, vocab_size]; the new states, of shape [n, state_size]; and metadata
+      for each caption, or None.
     """
 
 
 @functools.total_ordering
 @dataclasses.dataclass(eq=False)
 class Caption:
-  """A caption, complete or not; compared by its score alone.
+  """A complete or partial caption; compared by score only.
 
   Attributes:
-    sentence: The word ids, the start word included and, in a complete caption,
+    sentence: The word ids, including the start word and, in a complete caption,
       the end word.
-    state: The model's state after the last word but one, of shape [state_size].
-    logprob: The natural logarithm of the sentence's probability.
-    score: What captions are ranked by.
-    metadata: What the model gave at each step after the first entry; None if it
-      gave nothing.
+    state: The model's state before the last word, of shape [state_size].
+    logprob: Natural logarithm of the probability of the sentence.
+    score: Value by which captions are ranked.
+    metadata: An empty entry, then the model's metadata of each step; None if
+      the model returns none.
   """
 
   sentence: list[int]
@@ -96,22 +96,22 @@ class Caption:
 
 
 class TopN(Generic[_Item]):
-  """Keeps the n greatest of the items pushed; of equal ones the earlier."""
+  """The n greatest of the items pushed; of equal ones, the earlier."""
 
   def __init__(self, n: int):
     self._n = n
-    # None after the items were given away.
+    # None after `extract`.
     self._entries: list[tuple[_Item, int]] | None = []
     self._num_pushed = 0
 
   def size(self) -> int:
-    """Returns how many items are kept."""
+    """Returns the number of items."""
     return len(self._kept())
 
   def push(self, item: _Item) -> None:
-    """Adds an item, which may drive out the least or be dropped itself."""
+    """Adds an item; if there are n already, drops the least."""
     kept = self._kept()
-    # The second member decides between equal items: the later is the lesser.
+    # The second element breaks ties: of equal items, the later is less.
     entry = (item, -self._num_pushed)
     self._num_pushed += 1
     if len(kept) < self._n:
@@ -120,10 +120,11 @@ class TopN(Generic[_Item]):
       heapq.heappushpop(kept, entry)
 
   def extract(self, sort: bool = False) -> list[_Item]:
-    """Gives the items away; only `reset` may follow.
+    """Returns the items; afterwards, only `reset` may be called.
 
     Args:
-      sort: Whether to put them in descending order, equal ones as pushed.
+      sort: Whether to sort the items in descending order, equal ones in the
+        order in which they were pushed.
 
     Returns:
       The items, at most n.
@@ -135,7 +136,7 @@ class TopN(Generic[_Item]):
     return [item for item, _ in kept]
 
   def reset(self) -> None:
-    """Starts again with no item."""
+    """Removes all items."""
     self._entries = []
     self._num_pushed = 0
 
@@ -149,15 +150,14 @@ class CaptionGenerator:
   """Finds the most likely captions of an image by beam search.
 
   Args:
-    model: Advances the captions.
-    vocab: Knows the ids of the start and the end word.
-    beam_size: How many captions to keep, of those going on and of those that
-      have come to the end word.
-    max_caption_length: The most words of a caption, the start and the end word
-      included.
-    length_normalization_factor: If positive, a complete caption's score is its
-      log-probability over its length to this power; the greater, the longer
-      the captions. Otherwise the score is the log-probability.
+    model: The model.
+    vocab: The vocabulary, with the ids of the start word and the end word.
+    beam_size: Number of partial captions, and of complete ones, to keep.
+    max_caption_length: Maximum number of words, including the start word and
+      the end word.
+    length_normalization_factor: If positive, the score of a complete caption is
+      its log-probability divided by its length to this power; greater values
+      favor longer captions. Otherwise the score is the log-probability.
   """
 
   def __init__(
@@ -183,12 +183,12 @@ class CaptionGenerator:
     """Returns captions of an image, the best first.
 
     Args:
-      sess: Handed to the model.
-      encoded_image: Handed to the model.
+      sess: Passed to the model.
+      encoded_image: Passed to the model.
 
     Returns:
-      At most `beam_size` captions by descending score: those that came to the
-      end word or, if none did within `max_caption_length`, those without it.
+      At most `beam_size` captions in descending order of score: the complete
+      ones or, if none is complete within `max_caption_length`, partial ones.
     """
     initial_state = self.model.feed_image(sess, encoded_image)
     partial: TopN[Caption] = TopN(self.beam_size)
@@ -197,17 +197,17 @@ class CaptionGenerator:
         Caption([self.vocab.start_id], initial_state[0], 0.0, 0.0, [""])
     )
     for _ in range(self.max_caption_length - 1):
-      going_on = partial.extract(sort=True)
+      live = partial.extract(sort=True)
       partial.reset()
-      for caption in self._proposals(sess, going_on):
-        ended = caption.sentence[-1] == self.vocab.end_id
-        (complete if ended else partial).push(caption)
+      for caption in self._proposals(sess, live):
+        is_complete = caption.sentence[-1] == self.vocab.end_id
+        (complete if is_complete else partial).push(caption)
       if not partial.size():
         break
     return (complete if complete.size() else partial).extract(sort=True)
 
   def _proposals(self, sess: Any, captions: list[Caption]) -> list[Caption]:
-    """Yields each caption with each of its `beam_size` likeliest words."""
+    """Returns each caption extended by its `beam_size` likeliest words."""
     softmax, states, metadata = self.model.inference_step(
         sess,
         np.array([caption.sentence[-1] for caption in captions], np.int64),

@@ -1,12 +1,12 @@
-"""What `CaptionGenerator` needs of a model, and how a model is restored.
+"""The original's interface of a model for `CaptionGenerator`.
 
-A wrapper is made ready in two steps, as it always was:
+As in the original, a wrapper is prepared in two steps:
 
     restore_fn = wrapper.build_graph_from_config(model_config, checkpoint_path)
     restore_fn(sess)
 
-or, for a graph in a file, with `build_graph_from_proto` for the first.
-TensorFlow has no sessions any more: `sess` may be anything, and is not used.
+For a graph in a file, the first step is `build_graph_from_proto`. TensorFlow 2
+has no sessions, so the argument `sess` is ignored.
 """
 
 import abc
@@ -36,13 +36,13 @@ class RestorableModel(Protocol):
 
 
 class InferenceWrapperBase(abc.ABC):
-  """A model that feeds an image, then advances captions by a word a step."""
+  """A model that encodes an image, then extends captions word by word."""
 
   @abc.abstractmethod
   def build_model(
       self, model_config: configuration.ModelConfig
   ) -> RestorableModel:
-    """Builds the model, with initial values."""
+    """Builds the model with initial values."""
 
   def use_graph(self, graph: frozen_graph.FrozenGraph) -> None:
     """Uses a frozen graph as the model, instead of `build_model`."""
@@ -64,17 +64,16 @@ class InferenceWrapperBase(abc.ABC):
   def inference_step(
       self, sess: Any, input_feed: np.ndarray, state_feed: np.ndarray
   ) -> tuple[np.ndarray, np.ndarray, Sequence[Any] | None]:
-    """Advances n captions by a word.
+    """Extends n captions by a word.
 
     Args:
       sess: Not used.
-      input_feed: An int64 array of shape [n], the captions' last words.
-      state_feed: An array of shape [n, state_size], their states.
+      input_feed: An int64 array of shape [n], the last word of each caption.
+      state_feed: An array of shape [n, state_size], the state of each caption.
 
     Returns:
       The probabilities of the next word, of shape [n, vocab_size]; the new
-      states, of shape [n, state_size]; and what to keep with each caption, or
-      None.
+      states, of shape [n, state_size]; and metadata for each caption, or None.
     """
 
   def build_graph_from_config(
@@ -84,7 +83,8 @@ class InferenceWrapperBase(abc.ABC):
 
     Args:
       model_config: The model's configuration.
-      checkpoint_path: A checkpoint, or a folder, whose newest one is taken.
+      checkpoint_path: The path of a checkpoint, or of a folder for its newest
+        checkpoint.
 
     Returns:
       A function of `sess` that restores the model from the checkpoint.
@@ -107,10 +107,10 @@ class InferenceWrapperBase(abc.ABC):
     """Loads the model from a graph in a file.
 
     Args:
-      graph_def_file: The path of a binary GraphDef: the original's inference
-        graph, with the tensors that `frozen_graph` lists.
+      graph_def_file: The path of a binary GraphDef, the original's inference
+        graph with the tensors that `frozen_graph` lists.
       saver_def_file: Not used.
-      checkpoint_path: The path of a checkpoint, or of a folder, for its newest
+      checkpoint_path: The path of a checkpoint, or of a folder for its newest
         checkpoint. Not needed for a frozen graph.
 
     Returns:
@@ -133,7 +133,7 @@ class InferenceWrapperBase(abc.ABC):
 def restore(
     model: RestorableModel, checkpoint: str, *, averaged: bool = False
 ) -> None:
-  """Restores a model, with lines in the log; see `checkpoints.restore`.
+  """Restores a model and logs it; see `checkpoints.restore`.
 
   Args:
     model: The model to restore.

@@ -1,13 +1,13 @@
-"""The words that a model knows, read from a `word_counts.txt`.
+"""The vocabulary of a model, read from a `word_counts.txt`.
 
-The number of a line, from 0, is the id of the first word on it:
+The first word of each line has the number of the line, from 0, as its id:
 
     a 969108
     <S> 586368
     </S> 586368
 
-The count may be missing, and the word may stand as Python 3 shows bytes, as in
-b'word', which builders made for Python 2 wrote there.
+The count may be missing. The word may be a bytes literal, b'word', as builders
+for Python 2 write it when they run under Python 3.
 """
 
 import ast
@@ -21,7 +21,7 @@ import tensorflow as tf
 from im2txt.runtime import failed_downloads
 from im2txt.runtime import home_folder
 
-# Fewer words may be in alphabetical order by chance.
+# Fewer words may be in alphabetical order by coincidence.
 _MIN_WORDS_OF_AN_ORDER = 5
 _MAX_EXTENSIONS = 3
 _BYTES_LITERAL = re.compile(r"b'(?:[^'\\]|\\.)*'|b\"(?:[^\"\\]|\\.)*\"")
@@ -31,14 +31,14 @@ class Vocabulary:
   """Maps words to ids and back.
 
   Attributes:
-    vocab_file: The file that it was read from.
+    vocab_file: The path of the vocabulary file.
     vocab: A dict from words to ids.
     reverse_vocab: A list of words, by id.
-    counts: A list of how often each word of the file occurred, by id; 0 where
-      the file does not have a number.
+    counts: A list of the counts of the words in the file, by id; 0 where the
+      file has no count.
     start_id: Id of the word that begins each caption.
     end_id: Id of the word that ends each caption.
-    unk_id: Id of the word that stands for all words not in the file.
+    unk_id: Id of the word that stands for all words outside of the vocabulary.
   """
 
   def __init__(
@@ -51,17 +51,17 @@ class Vocabulary:
     """Reads a vocabulary.
 
     Args:
-      vocab_file: Path of a UTF-8 text file with a word on each line; a `~` at
-        its start is the home folder.
-      start_word: The word that begins each caption; in the file.
-      end_word: The word that ends each caption; in the file.
-      unk_word: The word that stands for all others; it follows those of the
-        file unless it is one of them.
+      vocab_file: Path of a UTF-8 text file with one word per line; a `~` at its
+        start is the home folder.
+      start_word: The word that begins each caption; must be in the file.
+      end_word: The word that ends each caption; must be in the file.
+      unk_word: The word that stands for all others. If it is not in the file,
+        its id follows the last one.
 
     Raises:
-      FileNotFoundError: If there is no such file.
-      ValueError: If the file isn't such a text, has a word twice, or is missing
-        the start or the end word.
+      FileNotFoundError: If the file does not exist.
+      ValueError: If the file is not a vocabulary, has a word twice, or is
+        missing the start word or the end word.
     """
     vocab_file = home_folder.expand(vocab_file)
     logging.info("Initializing vocabulary from file: %s", vocab_file)
@@ -74,10 +74,10 @@ class Vocabulary:
     for argument, word in (("start_word", start_word), ("end_word", end_word)):
       if word not in self.vocab:
         raise ValueError(
-            f"The vocabulary {vocab_file} lacks the {argument} {word!r}. Use"
-            " the word_counts.txt that was written with the model's records; if"
-            f" they were built with another --{argument}, pass that to"
-            " Vocabulary."
+            f"The {argument} {word!r} is missing from the vocabulary"
+            f" {vocab_file}. Use the word_counts.txt that was written with the"
+            f" model's records; if they were built with another --{argument},"
+            " pass that to Vocabulary."
         )
     if unk_word not in self.vocab:
       self.vocab[unk_word] = len(self.reverse_vocab)
@@ -96,17 +96,17 @@ class Vocabulary:
     logging.info("Created vocabulary with %d words", len(self.vocab))
 
   def word_to_id(self, word: str) -> int:
-    """Returns the id of a word, that of the unknown word if it isn't known."""
+    """Returns the id of a word, or of the unknown word if it is missing."""
     return self.vocab.get(word, self.unk_id)
 
   def id_to_word(self, word_id: int) -> str:
-    """Returns the word of an id, the unknown word if the id is too large."""
+    """Returns the word of an id, or the unknown word if it is too large."""
     if word_id >= len(self.reverse_vocab):
       return self.reverse_vocab[self.unk_id]
     return self.reverse_vocab[word_id]
 
   def check_fits(self, vocab_size: int) -> None:
-    """Raises a ValueError if there are more words than a model has."""
+    """Raises a ValueError if a model's vocabulary is smaller than this one."""
     num_words = len(self.reverse_vocab)
     if num_words > vocab_size:
       raise ValueError(
@@ -117,33 +117,33 @@ class Vocabulary:
 
 
 def read_counts(vocab_file: str) -> dict[str, str]:
-  """Reads the words of a vocabulary file and how often they occurred.
+  """Reads the words of a vocabulary file with their counts.
 
   Args:
-    vocab_file: Path of a UTF-8 text file with a word on each line.
+    vocab_file: Path of a UTF-8 text file with one word per line.
 
   Returns:
-    By word, in the order of the ids, what follows it on its line; nothing if
-    the file has no counts.
+    The text after each word on its line, by word, in the order of the ids; ""
+    where the file has no count.
 
   Raises:
-    FileNotFoundError: If there is no such file.
-    ValueError: If the file isn't such a text, or has a word twice.
+    FileNotFoundError: If the file does not exist.
+    ValueError: If the file is not a vocabulary, or has a word twice.
   """
   lines = _read_lines(vocab_file)
   counts: dict[str, str] = {}
   for number, line in enumerate(lines, start=1):
-    # A word may hold spaces that aren't ASCII, if Python 2 made the file.
+    # A word in a file from Python 2 may contain spaces that are not ASCII.
     fields = re.findall(r"[^ \t\r]+", line)
     if not fields:
       raise ValueError(
-          f"Line {number} of the vocabulary {vocab_file} has no word. It would"
-          " be that of an id."
+          f"Line {number} of the vocabulary {vocab_file} has no word, but every"
+          " line is a word's id."
       )
     word = without_bytes_literal(fields[0])
     if word in counts:
       raise ValueError(
-          f"The vocabulary {vocab_file} has {word!r} twice, in the lines"
+          f"The vocabulary {vocab_file} has {word!r} twice, in lines"
           f" {list(counts).index(word) + 1} and {number}."
       )
     counts[word] = " ".join(fields[1:])
@@ -153,17 +153,17 @@ def read_counts(vocab_file: str) -> dict[str, str]:
 def _describe_disorder(
     counts: Mapping[str, str], special_words: Sequence[str]
 ) -> str | None:
-  """Returns how the order of a vocabulary is not that of a builder, if so.
+  """Describes why the order of a vocabulary is implausible.
 
   A builder writes the most frequent words first. `extend_vocabulary` adds words
-  at the end, where the counts may rise once for each extension.
+  at the end, where the counts may rise once per extension.
 
   Args:
-    counts: What `read_counts` returned.
-    special_words: The start and the end word, which are in every caption.
+    counts: The result of `read_counts`.
+    special_words: The start word and the end word, which are in every caption.
 
   Returns:
-    A clause about the vocabulary; None if its order is plausible.
+    A clause whose subject is the vocabulary; None if its order is plausible.
   """
   words = list(counts)
   keys = [word.casefold() for word in words]
@@ -186,7 +186,7 @@ def _describe_disorder(
 
 
 def without_bytes_literal(word: str) -> str:
-  """Returns `word` for the text b'word', and any other text unchanged."""
+  """Returns `word` for the text b'word', and other text unchanged."""
   if not _BYTES_LITERAL.fullmatch(word):
     return word
   try:
@@ -198,7 +198,7 @@ def without_bytes_literal(word: str) -> str:
 def _read_lines(vocab_file: str) -> list[str]:
   if not tf.io.gfile.exists(vocab_file) or tf.io.gfile.isdir(vocab_file):
     raise FileNotFoundError(
-        f"There is no vocabulary file {vocab_file!r}. It is the word_counts.txt"
+        f"There is no vocabulary file {vocab_file!r}. Use the word_counts.txt"
         " that was written with the records of the model."
     )
   if what := failed_downloads.describe(vocab_file):

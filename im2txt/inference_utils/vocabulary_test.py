@@ -121,10 +121,10 @@ class VocabularyTest(parameterized.TestCase):
       vocab.check_fits(3)
 
   @parameterized.named_parameters(
-      ("start", b"a 1\n</S> 1", "lacks the start_word '<S>'"),
-      ("end", b"a 1\n<S> 1", "lacks the end_word '</S>'"),
-      ("twice", b"<S>\n</S>\na\nb\na", "has 'a' twice, in the lines 3 and 5"),
-      ("twice_as_bytes", b"<S>\n</S>\na\nb'a'", "twice, in the lines 3 and 4"),
+      ("start", b"a 1\n</S> 1", "start_word '<S>' is missing"),
+      ("end", b"a 1\n<S> 1", "end_word '</S>' is missing"),
+      ("twice", b"<S>\n</S>\na\nb\na", "has 'a' twice, in lines 3 and 5"),
+      ("twice_as_bytes", b"<S>\n</S>\na\nb'a'", "twice, in lines 3 and 4"),
       ("empty_line", b"<S>\n</S>\n\na", "Line 3 of .* has no word"),
       ("empty", b"", "is empty"),
       ("only_spaces", b" \n\r\n", "is empty"),
