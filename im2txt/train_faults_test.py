@@ -156,7 +156,7 @@ class TrainFaultsTest(parameterized.TestCase):
     os.truncate(self._path(f"model.ckpt-4{suffix}"), 0)
     ended = self._run(_STEPS)
     self.assertEqual(0, ended.status)
-    self.assertIn("WARNING:tensorflow:Passing over a damaged", ended.said)
+    self.assertIn("WARNING:tensorflow:Skipping a damaged", ended.said)
     self.assertIn(f"{self._path('model.ckpt-3')}\n", ended.said)
     self._assert_equals_the_undisturbed_run()
 

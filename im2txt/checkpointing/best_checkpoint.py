@@ -1,14 +1,14 @@
-"""Keeps the best checkpoint of a run, and tells training when to stop.
+"""Keeps the best checkpoint of a run and requests that training stops.
 
     train_dir/best/model.ckpt-N.{index,data-00000-of-00001}
-                   checkpoint, config.json   a model's folder like any other
-                   best.json                 which one it is, and all scores
-    train_dir/stop.json                      why training should stop
+                   checkpoint, config.json   as in every folder of a model
+                   best.json                 the best checkpoint and all scores
+    train_dir/stop.json                      the reason why training should stop
 
-A checkpoint is copied before it is evaluated, as training may delete it in the
-meantime. best.json is what counts: it is written when everything that it names
-is there, and what it doesn't name is removed at the next start. So a kill at
-any moment leaves the best one so far, or the better one in its place.
+A checkpoint is copied before it is evaluated, because training may delete it
+meanwhile. best.json is authoritative: it is written once all files that it
+names exist, and other files are removed at the next start. So a kill at any
+moment leaves either the previous best checkpoint or the new one.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ from im2txt.checkpointing import checkpoint_paths
 from im2txt.runtime import atomic_files
 from im2txt.runtime import cloud_file
 
-# By what is kept, whether less of it is better.
+# Metrics to choose by, with whether lower is better.
 METRICS = {"perplexity": True, "CIDEr": False}
 
 _BEST_FILE = "best.json"
@@ -36,14 +36,14 @@ _CANDIDATE = "candidate"
 
 
 class Best(NamedTuple):
-  """What best.json says.
+  """The content of best.json.
 
   Attributes:
     metric: One of `METRICS`.
-    checkpoint: The name of the best checkpoint; empty before the first one.
-    step: Its global step.
-    value: Its score.
-    evaluations: The step and score of each evaluation, in that order.
+    checkpoint: Name of the best checkpoint; empty before the first one.
+    step: Global step of the best checkpoint.
+    value: Score of the best checkpoint.
+    evaluations: Pairs (global step, score) of all evaluations, by step.
   """
 
   metric: str
@@ -54,7 +54,7 @@ class Best(NamedTuple):
 
   @property
   def num_without_gain(self) -> int:
-    """How many later checkpoints were no better than the best one."""
+    """Number of evaluations since the best checkpoint."""
     return sum(step > self.step for step, _ in self.evaluations)
 
 
@@ -62,19 +62,19 @@ class BestCheckpoint:
   """The best checkpoint of a run, in a folder of its own.
 
   Attributes:
-    best: What is known of it, by this run of the program and those before.
+    best: The best checkpoint of this and earlier runs of the program.
   """
 
   def __init__(self, folder: str, metric: str):
-    """Goes on with what the folder holds.
+    """Resumes from the content of the folder.
 
     Args:
-      folder: The folder; made if missing.
+      folder: The folder, which is created if it is missing.
       metric: One of `METRICS`.
 
     Raises:
-      ValueError: If the folder holds the best by another metric, or its
-        best.json can't be read.
+      ValueError: If the best checkpoint of the folder was chosen by another
+        metric, or its best.json is not valid.
     """
     self._folder = folder
     tf.io.gfile.makedirs(folder)
@@ -82,7 +82,7 @@ class BestCheckpoint:
     if self.best.metric != metric:
       raise ValueError(
           f"{folder} keeps the best checkpoint by {self.best.metric}, not by"
-          f" {metric}. Give another --best_dir."
+          f" {metric}. Choose another --best_dir."
       )
     self._remove_others()
 
@@ -90,10 +90,10 @@ class BestCheckpoint:
     """Copies a checkpoint that is about to be evaluated.
 
     Args:
-      checkpoint: The checkpoint's path, without suffix.
+      checkpoint: The path of the checkpoint, without suffix.
 
     Raises:
-      FileNotFoundError: If it is no longer there.
+      FileNotFoundError: If the checkpoint no longer exists.
     """
     candidate = os.path.join(self._folder, _CANDIDATE)
     if tf.io.gfile.exists(candidate):
@@ -109,21 +109,23 @@ class BestCheckpoint:
             )
       except tf.errors.NotFoundError as error:
         raise FileNotFoundError(
-            f"{checkpoint} was deleted meanwhile."
+            f"{checkpoint} was deleted before it could be copied."
         ) from error
     if not checkpoint_paths.exists(os.path.join(candidate, name)):
-      raise FileNotFoundError(f"{checkpoint} was deleted meanwhile.")
+      raise FileNotFoundError(
+          f"{checkpoint} was deleted before it could be copied."
+      )
 
   def offer(self, checkpoint: str, *, step: int, value: float) -> bool:
-    """Keeps the checkpoint that was held if it is better than the best.
+    """Keeps the checkpoint that `hold` copied if it is the best so far.
 
     Args:
-      checkpoint: The path that `hold` was called with.
-      step: The checkpoint's global step.
-      value: Its score. NaN is never better.
+      checkpoint: The path that was passed to `hold`.
+      step: Global step of the checkpoint.
+      value: Score of the checkpoint. NaN is never better.
 
     Returns:
-      Whether it was better.
+      Whether the checkpoint is the best so far.
     """
     best = self.best
     evaluations = {**dict(best.evaluations), step: value}
@@ -140,7 +142,7 @@ class BestCheckpoint:
       logging.info("Best %s so far: kept in %s", best.metric, self._folder)
     else:
       logging.info(
-          "No gain in %s. The best is %f, of step %d; evaluations since: %d.",
+          "No gain in %s. The best is %f, at step %d; evaluations since: %d.",
           best.metric,
           math.nan if best.value is None else best.value,
           best.step,
@@ -149,7 +151,7 @@ class BestCheckpoint:
     return is_better
 
   def _take_candidate(self) -> None:
-    """Moves the files; the same checkpoint's files may be there already."""
+    """Moves the copied files, replacing those of the same checkpoint."""
     candidate = os.path.join(self._folder, _CANDIDATE)
     for name in tf.io.gfile.listdir(candidate):
       tf.io.gfile.rename(
@@ -159,7 +161,7 @@ class BestCheckpoint:
       )
 
   def _remove_others(self) -> None:
-    """Makes the folder hold what `best` says."""
+    """Removes all checkpoints but the best and writes the index file."""
     name = self.best.checkpoint
     for file in tf.io.gfile.listdir(self._folder):
       path = os.path.join(self._folder, file.rstrip("/"))
@@ -177,23 +179,23 @@ class BestCheckpoint:
 
 
 def request_stop(train_dir: str, reason: str) -> None:
-  """Tells a training run to stop.
+  """Requests that a training run stops.
 
   Args:
-    train_dir: Its folder.
-    reason: A sentence that tells why.
+    train_dir: The folder of the run.
+    reason: The reason, a sentence.
   """
   _write_json(os.path.join(train_dir, _STOP_FILE), {"reason": reason})
 
 
 def stop_reason(train_dir: str) -> str | None:
-  """Why a training run should stop; None if it should not.
+  """Returns why a training run should stop.
 
   Args:
-    train_dir: Its folder.
+    train_dir: The folder of the run.
 
   Returns:
-    The sentence, with what to do to continue.
+    The reason and how to resume, as sentences; None if the run should not stop.
   """
   path = os.path.join(train_dir, _STOP_FILE)
   if not tf.io.gfile.exists(path):
@@ -203,8 +205,8 @@ def stop_reason(train_dir: str) -> str | None:
   try:
     reason = json.loads(content)["reason"]
   except (ValueError, TypeError, KeyError):
-    reason = "It was told to stop."
-  return f"{reason} To go on, remove {path}."
+    reason = "A stop was requested."
+  return f"{reason} To resume, remove {path}."
 
 
 def _is_better(value: float, best: Best) -> bool:
@@ -225,12 +227,13 @@ def _read(path: str) -> Best | None:
     )
   except (ValueError, TypeError, KeyError) as error:
     raise ValueError(
-        f"{path} can't be used: {error}. Remove it, or give another --best_dir."
+        f"{path} is not valid: {error}. Remove it, or choose another"
+        " --best_dir."
     ) from None
 
 
 def _is_of(file: str, checkpoint: str) -> bool:
-  """Returns whether a file name is that of a file of a checkpoint."""
+  """Returns whether a file belongs to a checkpoint, by their names."""
   return file == checkpoint or (
       file.startswith(f"{checkpoint}.") and ".tempstate" not in file
   )

@@ -141,19 +141,19 @@ class BestCheckpointTest(parameterized.TestCase, tf.test.TestCase):
   def test_unusable_file(self, text):
     os.makedirs(self.folder)
     pathlib.Path(self.folder, "best.json").write_text(text)
-    with self.assertRaisesRegex(ValueError, "best.json can't be used"):
+    with self.assertRaisesRegex(ValueError, "best.json is not valid"):
       best_checkpoint.BestCheckpoint(self.folder, "CIDEr")
 
   def test_stop(self):
     self.assertIsNone(best_checkpoint.stop_reason(self.train_dir))
     best_checkpoint.request_stop(self.train_dir, "No gain.")
     self.assertEqual(
-        f"No gain. To go on, remove {self.train_dir}/stop.json.",
+        f"No gain. To resume, remove {self.train_dir}/stop.json.",
         best_checkpoint.stop_reason(self.train_dir),
     )
     pathlib.Path(self.train_dir, "stop.json").write_text("")
     self.assertStartsWith(
-        best_checkpoint.stop_reason(self.train_dir), "It was told to stop."
+        best_checkpoint.stop_reason(self.train_dir), "A stop was requested."
     )
 
 

@@ -1,23 +1,23 @@
-"""Rewrites checkpoints: old ones in today's form, and ones with more words.
+"""Converts checkpoints to current names and formats, and extends vocabularies.
 
-`convert` writes a checkpoint of any age as training writes them today. `extend`
-adds words to the vocabulary of a model that then knows the old ones as before:
+`convert` writes a checkpoint of any age with current names in the current
+format. `extend` adds words to the vocabulary of a model:
 
     old ids     0 ... n-1 the words    n <UNK>    unused, up to vocab_size
     new ids     0 ... n-1 the same     n ... the new words    <UNK>    unused
 
-The unknown word has no line in the vocabulary file: its id follows the last
-one, so it moves, and its values move along. Ids that the configuration's
-vocab_size leaves unused are used first; the model grows only beyond them.
+The unknown word has no line in the vocabulary file. Its id follows the last
+word, so the id changes, and its values move along. The ids up to vocab_size
+that were unused are used first; the model grows only beyond them.
 
-A new word starts as the average of the old ones: the mean row of the embedding,
-plus a little noise that tells the new words apart, and the mean column of the
-logits. Its logit is then the mean of the old words' logits, and its probability
-at most one in n whatever the image (J. Hewitt, "Initializing New Word
-Embeddings for Pretrained Language Models", 2021), far less where the model is
-certain. The logarithm of the number of new words is subtracted from their
-biases, so that this holds for all of them together. The logits of the old words
-are as before.
+A new word starts as the average of the old words: the mean row of the
+embedding, plus a little noise that distinguishes the new words, and the mean
+column of the logits. So its logit is the mean of the old words' logits, and its
+probability at most 1 / n for any image (J. Hewitt, "Initializing New Word
+Embeddings for Pretrained Language Models", 2021), and far less where the model
+is certain. The logarithm of the number of new words is subtracted from their
+biases, so that this bound holds for their sum. The logits of the old words do
+not change.
 """
 
 from collections.abc import Callable
@@ -46,31 +46,30 @@ VOCAB_FILE = "word_counts.txt"
 
 _BIASES = "logits/biases"
 _EMBEDDING = "seq_embedding/map"
-# The variables that have values for each word, and along which axis.
+# The variables with values for each word, and the axis of the words.
 _WORD_AXES = {_EMBEDDING: 0, "logits/weights": 1, _BIASES: 0}
-# The variable that a name in a checkpoint is of, and what follows it. Slots may
-# have an objective's name before it.
+# A name in a checkpoint: the variable, and the suffix of a slot or an average.
+# The names of slots may have an objective's name as a prefix.
 _OF_WORDS = re.compile(rf"(?:.+/)?({'|'.join(_WORD_AXES)})(|/[^/]+)")
-# What the names of weights and of their averages end with.
+# The suffixes of weights and of their averages.
 _VALUES = ("", optimizers.SUFFIX)
-# Of the standard deviation of the old words' embeddings.
+# Fraction of the standard deviation of the old words' embeddings.
 _NOISE = 0.01
 _SEED = 1
-
 
 _NUM_ENCODER_NAMES = 376
 _INDEX, _DATA = ".index", ".data-00000-of-00001"
 
 
 class Extension(NamedTuple):
-  """What was done.
+  """The result of `extend`.
 
   Attributes:
-    checkpoint: The new checkpoint's path, without suffix.
-    vocab_file: The new vocabulary.
+    checkpoint: Path of the new checkpoint, without suffix.
+    vocab_file: Path of the new vocabulary.
     new_words: The words that were added.
-    old_size: The old model's vocab_size.
-    new_size: The new model's vocab_size.
+    old_size: The vocab_size of the old model.
+    new_size: The vocab_size of the new model.
   """
 
   checkpoint: str
@@ -83,25 +82,25 @@ class Extension(NamedTuple):
 def extend(
     checkpoint: str, vocab_file: str, new_vocab_file: str, new: str
 ) -> Extension:
-  """Writes a model that knows more words, and its vocabulary beside it.
+  """Writes a model with a larger vocabulary, and the vocabulary beside it.
 
-  Averages of weights grow like the weights; Adam's and momentum's slots grow
-  too, by zeros.
+  Averages of weights are extended like the weights, and the slots of Adam and
+  momentum by zeros.
 
   Args:
-    checkpoint: The model; see `checkpoints.find`.
-    vocab_file: The vocabulary that it was trained with.
-    new_vocab_file: A vocabulary file with words to add; those that the model
-      knows are left out, and the order of the others is kept.
-    new: See `checkpoint_conversion.convert`.
+    checkpoint: The path of the model; see `checkpoint_paths.find`.
+    vocab_file: The path of the vocabulary that the model was trained with.
+    new_vocab_file: The path of a vocabulary file with the words to add, in this
+      order. Words that are in the vocabulary already are left out.
+    new: The path of the new checkpoint; see `convert`.
 
   Returns:
-    What was done.
+    The new files, words and sizes.
 
   Raises:
     FileNotFoundError: If one of the files is missing.
-    FileExistsError: If the new folder has a checkpoint or a vocabulary already.
-    ValueError: If one of the files can't be used, or there is no word to add.
+    FileExistsError: If the new folder already has a checkpoint or a vocabulary.
+    ValueError: If one of the files is not valid, or there is no word to add.
   """
   known = vocabulary.Vocabulary(vocab_file)
   counts = vocabulary.read_counts(vocab_file)
@@ -109,8 +108,8 @@ def extend(
   added = {word: n for word, n in offered.items() if word not in known.vocab}
   if not added:
     raise ValueError(
-        f"{new_vocab_file} has no word that {vocab_file} lacks, so there is"
-        " nothing to add."
+        f"All words of {new_vocab_file} are in {vocab_file} already, so there"
+        " are none to add."
     )
   lines = [f"{word} {n}".rstrip() for word, n in (counts | added).items()]
   sizes = []
@@ -140,16 +139,16 @@ def extend(
 def _sources(
     num_known: int, unk_id: int, num_added: int, vocab_size: int
 ) -> np.ndarray:
-  """Returns the old id of each new id; -1 for a new word's.
+  """Returns the old id for each new id.
 
   Args:
-    num_known: The number of words in the old vocabulary file.
-    unk_id: The old id of the unknown word, which may be one of them.
-    num_added: The number of words to add.
-    vocab_size: The number of ids that the old model has.
+    num_known: Number of words in the old vocabulary file.
+    unk_id: Old id of the unknown word, which may be in the file.
+    num_added: Number of words to add.
+    vocab_size: The vocab_size of the old model.
 
   Returns:
-    An array of shape [new vocab_size].
+    An integer array of shape [new vocab_size], with -1 for new words.
   """
   sources = [*range(num_known), *[-1] * num_added]
   if unk_id == num_known:
@@ -160,7 +159,7 @@ def _sources(
 def _grown(
     values: Mapping[str, np.ndarray], sources: np.ndarray, num_known: int
 ) -> dict[str, np.ndarray]:
-  """Returns all values and slots, words in the order of the new ids."""
+  """Returns all values and slots with the words in the order of new ids."""
   grown = dict(values)
   is_new = sources < 0
   for stored, value in values.items():
@@ -168,7 +167,7 @@ def _grown(
     if not match:
       continue
     name, slot = match.groups()
-    # With the words first.
+    # The axis of the words comes first.
     old = np.moveaxis(value, _WORD_AXES[name], 0)
     new = old[sources]
     known = old[:num_known]
@@ -177,7 +176,7 @@ def _grown(
     else:
       new[is_new] = known.mean(axis=0, dtype=np.float64)
       if name == _EMBEDDING:
-        # The same for a weight and its average.
+        # The same noise for a weight and its average.
         noise = np.random.default_rng(_SEED)
         scale = _NOISE * known.std(dtype=np.float64)
         new[is_new] += noise.normal(0, scale, new[is_new].shape)
@@ -189,14 +188,14 @@ def _grown(
 
 
 class Conversion(NamedTuple):
-  """What was done.
+  """The result of `convert`.
 
   Attributes:
-    checkpoint: The new checkpoint's path, without suffix.
-    kept: Today's names of all that it holds.
-    renamed: (name in the old checkpoint, today's name) where these differ.
-    dropped: Names in the old checkpoint that the new one has nothing of.
-    global_step: The global step; 0 if the old checkpoint had none.
+    checkpoint: Path of the new checkpoint, without suffix.
+    kept: Names of all values in the new checkpoint.
+    renamed: Pairs (old name, new name) where these differ.
+    dropped: Names in the old checkpoint whose values are not in the new one.
+    global_step: The global step; 0 if the old checkpoint has none.
   """
 
   checkpoint: str
@@ -207,13 +206,13 @@ class Conversion(NamedTuple):
 
 
 class Contents(NamedTuple):
-  """What the folder of a checkpoint holds.
+  """The contents of a checkpoint and of the files beside it.
 
   Attributes:
-    values: The values by today's names, as NumPy arrays.
+    values: NumPy arrays by the current names of the variables.
     model: The model's configuration.
-    training: The training's configuration.
-    texts: The contents of further files, by name.
+    training: The configuration of training.
+    texts: Texts of further files, by file name.
   """
 
   values: dict[str, np.ndarray]
@@ -229,27 +228,27 @@ def convert(
     keep_slots: bool = False,
     change: Callable[[Contents], Contents] = lambda contents: contents,
 ) -> Conversion:
-  """Writes a checkpoint with today's names, in today's format.
+  """Writes a checkpoint with current names in the current format.
 
-  Files `checkpoint` and `config.json` are written beside it. All appear when
-  they are whole, the file `checkpoint` last.
+  The files `checkpoint` and `config.json` are written beside it. All files are
+  written atomically, the file `checkpoint` last.
 
   Args:
-    old: A checkpoint, or a folder, whose newest one is taken.
-    new: A folder, or a checkpoint's path without suffix if its last part has
-      ".ckpt" in it. There may be no other checkpoint in the folder.
-    keep_slots: Whether to keep the optimizer's variables. Averages of
-      weights are kept if the configuration uses them: for the model, or, with
-      the slots, for training.
-    change: Makes what is written of what was read.
+    old: The path of a checkpoint, or of a folder for its newest checkpoint.
+    new: The path of a folder, or of a checkpoint without suffix if its last
+      part contains ".ckpt". The folder must not have another checkpoint.
+    keep_slots: Whether to keep the optimizer's variables. Averages of weights
+      are kept if the configuration uses them for the model or, with
+      `keep_slots`, for training.
+    change: Function from the contents read to the contents to write.
 
   Returns:
-    What was done.
+    The path of the new checkpoint and the names of variables.
 
   Raises:
     FileNotFoundError: If there is no old checkpoint.
-    FileExistsError: If the new folder has a checkpoint or one of the further
-      files already.
+    FileExistsError: If the new folder already has a checkpoint or one of the
+      other files.
     ValueError: If the old checkpoint is damaged or not of an im2txt model.
   """
   path = checkpoint_paths.find(old)
@@ -257,13 +256,13 @@ def convert(
   model, training = saved_config.load(path)
   keep_averages = model.use_ema or (keep_slots and training.ema_decay > 0)
   names = {
-      today: stored
-      for today, stored in _newest_names(shapes).items()
-      if checkpoint_names.is_of_model(today)
-      or (keep_slots and checkpoint_names.is_slot(today))
-      or (keep_averages and checkpoint_names.is_average(today))
+      current: stored
+      for current, stored in _stored_names(shapes).items()
+      if checkpoint_names.is_of_model(current)
+      or (keep_slots and checkpoint_names.is_slot(current))
+      or (keep_averages and checkpoint_names.is_average(current))
   }
-  _check_whole(names, shapes, path)
+  _check_complete(names, shapes, path)
   values = checkpoints.read(path, names)
   step = np.asarray(values.get(checkpoint_names.GLOBAL_STEP, 0), np.int32)
   values[checkpoint_names.GLOBAL_STEP] = step
@@ -280,23 +279,23 @@ def convert(
   )
 
 
-def _newest_names(stored: Mapping[str, Sequence[int]]) -> dict[str, str]:
-  """Returns the stored name of each current name in a checkpoint."""
-  todays = {checkpoint_names.todays_name(name) for name in stored}
-  found = {t: checkpoint_names.stored_name(t, stored) for t in todays}
-  return {today: name for today, name in found.items() if name}
+def _stored_names(stored: Mapping[str, Sequence[int]]) -> dict[str, str]:
+  """Returns the names in a checkpoint by the current names."""
+  names = {checkpoint_names.current_name(name) for name in stored}
+  pairs = {name: checkpoint_names.stored_name(name, stored) for name in names}
+  return {current: name for current, name in pairs.items() if name}
 
 
-def _check_whole(
+def _check_complete(
     names: Mapping[str, str],
     stored: Mapping[str, Sequence[int]],
     path: str,
 ) -> None:
-  lacking = [n for n in checkpoint_names.DECODER_NAMES if n not in names]
-  if lacking:
+  missing = [n for n in checkpoint_names.DECODER_NAMES if n not in names]
+  if missing:
     raise ValueError(
         f"The checkpoint {path}"
-        f" {checkpoint_names.describe_lack(lacking, stored)}"
+        f" {checkpoint_names.describe_missing(missing, stored)}"
     )
   is_encoder = [
       name.startswith(checkpoint_names.ENCODERS)
@@ -305,13 +304,13 @@ def _check_whole(
   ]
   if sum(is_encoder) != _NUM_ENCODER_NAMES:
     raise ValueError(
-        f"The checkpoint {path} holds {sum(is_encoder)} of the"
+        f"The checkpoint {path} has {sum(is_encoder)} of the"
         f" {_NUM_ENCODER_NAMES} variables of Inception v3."
     )
 
 
 def _destination(new: str, step: int) -> tuple[str, str]:
-  """Returns the folder of the new checkpoint and its name in it."""
+  """Returns the folder and the name of the new checkpoint."""
   folder, name = os.path.split(new)
   if ".ckpt" not in name:
     folder, name = new, f"model.ckpt-{step}"
@@ -326,13 +325,13 @@ def _refuse_to_replace(folder: str, files: Iterable[str]) -> None:
     if tf.io.gfile.exists(os.path.join(folder, file)):
       what = file if file.endswith((".json", ".txt")) else "checkpoint"
       raise FileExistsError(
-          f"There is a {what} in {folder or '.'} already. Give another folder,"
-          " which will be made."
+          f"There is a {what} in {folder or '.'} already. Choose another"
+          " folder, which will be created."
       )
 
 
 def _write(folder: str, name: str, contents: Contents) -> None:
-  """Writes all files elsewhere in the folder, then moves them to it."""
+  """Writes all files to a temporary folder inside, then moves them."""
   staging = os.path.join(folder, f".converting-{uuid.uuid4().hex}")
   with atomic_files.errors_name(os.path.join(folder, name), temporary=staging):
     tf.io.gfile.makedirs(staging)
@@ -355,7 +354,7 @@ def _write_parts(staging: str, name: str, contents: Contents) -> None:
       tensors=[tf.constant(value) for value in contents.values.values()],
   )
   with tf.io.gfile.GFile(os.path.join(staging, "checkpoint"), "w") as file:
-    # A name without a folder, so that the whole can be moved.
+    # A name without a folder, so that all files can be moved together.
     file.write(f'model_checkpoint_path: "{name}"\n')
     file.write(f'all_model_checkpoint_paths: "{name}"\n')
   saved_config.save(staging, contents.model, contents.training)

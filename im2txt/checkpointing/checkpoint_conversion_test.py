@@ -176,8 +176,8 @@ class CheckpointConversionTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual(os.listdir(folder.full_path), ["config.json"])
 
   @parameterized.parameters(
-      ("lstm/", "lacks 2 variables of the model, such as lstm/basic"),
-      ("InceptionV3/Mixed_7c/", "holds 340 of the 376 variables"),
+      ("lstm/", "is missing 2 variables of the model, such as lstm/basic"),
+      ("InceptionV3/Mixed_7c/", "has 340 of the 376 variables"),
       (("lstm/", "seq", "image", "logits"), "holds an Inception v3 alone"),
   )
   def test_refuses_parts_of_a_model(self, prefix, message):
@@ -342,7 +342,9 @@ class VocabularyExtensionTest(parameterized.TestCase, tf.test.TestCase):
     model_loader.load([done.checkpoint], vocab)
 
   def test_refuses(self):
-    with self.assertRaisesRegex(ValueError, "new.txt has no word that .*old"):
+    with self.assertRaisesRegex(
+        ValueError, "All words of .*new.txt are in .*old"
+    ):
       self._extend(["a", "<UNK>"])
     with self.assertRaisesRegex(ValueError, "has 7 words.*vocab_size=6"):
       self._extend(["x"], 6, [*_OLD_WORDS, "b", "c", "d"])

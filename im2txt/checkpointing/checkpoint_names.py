@@ -1,14 +1,15 @@
-"""What the variables of a checkpoint were called, from TensorFlow 0.x on.
+"""Names of variables in checkpoints, from TensorFlow 0.x on.
 
-| TensorFlow | the LSTM's variables |
+| TensorFlow | variables of the LSTM |
 | --- | --- |
 | before 1.0 | `lstm/BasicLSTMCell/Linear/{Matrix,Bias}` |
 | 1.0, 1.1 | `lstm/basic_lstm_cell/{weights,biases}` |
-| 1.2 and later | `lstm/basic_lstm_cell/{kernel,bias}`, today's |
+| 1.2 and later | `lstm/basic_lstm_cell/{kernel,bias}`, the current names |
 
-An optimizer's slots, and the averages of weights, have the name of their
-variable and a last part of their own; the original's training puts
-`OptimizeLoss/` before that of a slot, and an objective its own name.
+The name of an optimizer's slot, or of an average of weights, is the name of its
+variable and a suffix. The names of slots have the prefix `OptimizeLoss/` in
+checkpoints of the original, and the name of an objective in those of
+self-critical training.
 """
 
 from collections.abc import Collection
@@ -35,7 +36,7 @@ DECODER_NAMES = (
     "logits/biases",
 )
 
-# (today's, older) beginnings of names.
+# Pairs (current prefix, older prefix) of names.
 _OLDER = (
     (_KERNEL, "lstm/basic_lstm_cell/weights"),
     (_KERNEL, "lstm/BasicLSTMCell/Linear/Matrix"),
@@ -53,16 +54,15 @@ _SLOT_NAME = re.compile(r"(.+/(Momentum|Adam|Adam_1)|(.+/)?beta[12]_power)")
 def stored_name(
     name: str, stored: Collection[str], *, averaged: bool = False
 ) -> str | None:
-  """Returns the name that a variable goes by in a checkpoint.
+  """Returns the name of a variable in a checkpoint.
 
   Args:
-    name: Today's name of the variable, or of an optimizer's slot.
+    name: The current name of the variable or of an optimizer's slot.
     stored: All names in the checkpoint.
-    averaged: Whether its average is wanted rather than itself, if both are
-      there.
+    averaged: Whether to prefer the average of the variable, if there is one.
 
   Returns:
-    The first of today's and the older names that is there; None if none is.
+    The newest name that is in the checkpoint; None if there is none.
   """
   names = _candidates(name)
   if averaged:
@@ -71,17 +71,17 @@ def stored_name(
   return next((n for n in names if n in stored), None)
 
 
-def todays_name(stored: str) -> str:
-  """Today's name of what a checkpoint calls `stored`."""
+def current_name(stored: str) -> str:
+  """Returns the current name for a name in a checkpoint of any age."""
   name = stored.removeprefix(_OPTIMIZER_SCOPE)
-  for today, older in _OLDER:
+  for current, older in _OLDER:
     if name == older or name.startswith(older + "/"):
-      return today + name.removeprefix(older)
+      return current + name.removeprefix(older)
   return name
 
 
 def is_of_model(name: str) -> bool:
-  """Returns whether a model has a variable of that (today's) name."""
+  """Returns whether a current name is that of a variable of the model."""
   return (
       name in DECODER_NAMES
       or name == GLOBAL_STEP
@@ -90,58 +90,60 @@ def is_of_model(name: str) -> bool:
 
 
 def is_slot(name: str) -> bool:
-  """Returns whether a (current) name is that of an optimizer's slot."""
+  """Returns whether a current name is that of an optimizer's slot."""
   return _SLOT_NAME.fullmatch(name) is not None
 
 
 def is_average(name: str) -> bool:
-  """Returns whether what has that name is an average of weights."""
+  """Returns whether a name is that of an average of weights."""
   return name.endswith(optimizers.SUFFIX)
 
 
 def has_encoder(stored: Collection[str]) -> bool:
-  """Returns whether a checkpoint of these names holds an Inception v3."""
+  """Returns whether a checkpoint with these names holds an Inception v3."""
   return any(_ENCODER_NAME.fullmatch(name) for name in stored)
 
 
 def has_decoder(stored: Collection[str]) -> bool:
-  """Returns whether a checkpoint of these names is of an im2txt model."""
+  """Returns whether a checkpoint with these names holds a caption decoder."""
   return any(stored_name(name, stored) for name in DECODER_NAMES)
 
 
 def has_averages(stored: Collection[str]) -> bool:
-  """Returns whether a checkpoint of these names holds averages of weights."""
+  """Returns whether a checkpoint with these names has averages of weights."""
   return any(map(is_average, stored))
 
 
-def describe_lack(lacking: Sequence[str], stored: Collection[str]) -> str:
-  """Returns the text of an error about missing variables.
+def describe_missing(missing: Sequence[str], stored: Collection[str]) -> str:
+  """Describes the variables that are missing from a checkpoint.
 
   Args:
-    lacking: The current names of the missing variables; at least one.
+    missing: The current names of the missing variables; at least one.
     stored: All names in the checkpoint.
 
   Returns:
-    The rest of a message that begins with "The checkpoint ...".
+    A clause that follows "The checkpoint ...".
   """
   has_decoder = any(stored_name(name, stored) for name in DECODER_NAMES)
   if has_encoder(stored) and not has_decoder:
     return (
-        "holds an Inception v3 alone, not an im2txt model: it is for"
-        " --inception_checkpoint_file, to train from."
+        "holds an Inception v3 alone, not an im2txt model. Use it as"
+        " --inception_checkpoint_file, to start training from."
     )
-  return f"lacks {len(lacking)} variables of the model, such as {lacking[0]}."
+  return (
+      f"is missing {len(missing)} variables of the model, such as {missing[0]}."
+  )
 
 
 def sizes(shapes: Mapping[str, Sequence[int]]) -> dict[str, int]:
-  """Returns the sizes of a model by the shapes of its variables.
+  """Returns the sizes of a model that the shapes of its variables imply.
 
   Args:
     shapes: The shapes in a checkpoint, by name.
 
   Returns:
     `vocab_size`, `embedding_size` and `num_lstm_units`, as fields of
-    `configuration.ModelConfig`; nothing if the shapes are not a decoder's.
+    `configuration.ModelConfig`; empty if there is no decoder.
   """
   words, kernel = (
       shapes.get(stored_name(name, shapes) or "", ())
@@ -158,9 +160,9 @@ def sizes(shapes: Mapping[str, Sequence[int]]) -> dict[str, int]:
 
 def _candidates(name: str) -> Iterator[str]:
   names = [name]
-  for today, older in _OLDER:
-    if name == today or name.startswith(today + "/"):
-      names.append(older + name.removeprefix(today))
+  for current, older in _OLDER:
+    if name == current or name.startswith(current + "/"):
+      names.append(older + name.removeprefix(current))
   yield from names
   if is_slot(name):
     yield from (_OPTIMIZER_SCOPE + each for each in names)

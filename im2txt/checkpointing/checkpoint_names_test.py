@@ -28,7 +28,7 @@ class CheckpointNamesTest(parameterized.TestCase):
   def test_there_and_back(self, today, stored):
     names = {"global_step", "x", "x/y", stored}
     self.assertEqual(checkpoint_names.stored_name(today, names), stored)
-    self.assertEqual(checkpoint_names.todays_name(stored), today)
+    self.assertEqual(checkpoint_names.current_name(stored), today)
 
   def test_todays_name_is_preferred(self):
     names = ["lstm/basic_lstm_cell/weights", _KERNEL]

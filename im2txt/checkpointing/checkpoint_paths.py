@@ -1,7 +1,7 @@
-"""Which checkpoint a user means: paths, folders, patterns.
+"""Finds checkpoints by paths, folders and patterns.
 
-A model's folder holds `model.ckpt-N.{index,data-00000-of-00001}` and the index
-file `checkpoint`; a checkpoint's path is the one without suffix.
+The folder of a model has `model.ckpt-N.{index,data-00000-of-00001}` and the
+index file `checkpoint`. The path of a checkpoint is the one without suffix.
 """
 
 from collections.abc import Sequence
@@ -13,10 +13,10 @@ import tensorflow as tf
 
 _WILDCARDS = frozenset("*?[")
 _INDEX_FILE = "checkpoint"
-# The files of a checkpoint in today's format.
+# The files of a checkpoint in the current format.
 _FILE = re.compile(r"(.+)\.(index|meta|data-\d{5}-of-\d{5})", re.DOTALL)
 _SHARD = re.compile(r"(.+)\.data-\d{5}-of-(\d{5})", re.DOTALL)
-# A checkpoint by its index or, if it is of 2016's format, its only file.
+# A checkpoint by its index or, in the format of 2016, its only file.
 _NUMBERED_CHECKPOINT = re.compile(r"(.+\.ckpt-(\d+))(\.index)?")
 
 
@@ -25,14 +25,13 @@ def find(path: str) -> str:
 
   Args:
     path: A checkpoint (`.../model.ckpt-2000000`, or one of its files), or a
-      folder or its index file, whose newest checkpoint is taken; see
-      `find_latest`.
+      folder or its index file for its newest checkpoint; see `find_latest`.
 
   Returns:
-    The checkpoint's path, without suffix.
+    The path of the checkpoint, without suffix.
 
   Raises:
-    FileNotFoundError: If there is none.
+    FileNotFoundError: If there is no checkpoint.
   """
   folder, name = os.path.split(path)
   if name == _INDEX_FILE and not tf.io.gfile.isdir(path):
@@ -55,13 +54,13 @@ def find_all(patterns: str) -> dict[str, str]:
   """Returns the checkpoints that a user lists.
 
   Args:
-    patterns: Separated by commas: what `find` takes, or patterns of
-      checkpoints, such as "train/model.ckpt-*", taken in the order of their
+    patterns: Paths as for `find`, or patterns such as "train/model.ckpt-*",
+      separated by commas. The matches of a pattern are in the order of their
       steps.
 
   Returns:
-    By name, the checkpoints' paths without suffix, each once, in that order.
-    Names are without folders where this tells them apart.
+    The paths of the distinct checkpoints, without suffix, by name. The names
+    are those of the files if these are unique, otherwise the paths.
 
   Raises:
     FileNotFoundError: If no checkpoint matches one of the patterns.
@@ -83,19 +82,19 @@ def find_all(patterns: str) -> dict[str, str]:
 
 
 def find_latest(folder: str) -> str | None:
-  """Returns the newest checkpoint of a folder, as its file `checkpoint` says.
+  """Returns the newest checkpoint of a folder, by its file `checkpoint`.
 
   Args:
-    folder: A folder, which may have been copied or moved since the checkpoint
-      was written, or not exist. If there is no file `checkpoint` in it, as in
-      many a download, the checkpoint of the highest step in a name is taken.
+    folder: The path of a folder, which may be missing, or may have been copied
+      or moved since the checkpoint was written. If it has no file `checkpoint`,
+      as many downloads do not, the newest checkpoint is the one with the
+      highest step in its name.
 
   Returns:
-    The checkpoint's path, without suffix; None if the folder has no checkpoint.
+    The path of the checkpoint, without suffix; None if there is none.
 
   Raises:
-    FileNotFoundError: If the `checkpoint` file names checkpoints of which none
-      is there.
+    FileNotFoundError: If no checkpoint that the file `checkpoint` names exists.
   """
   return next(iter(find_listed(folder)), None)
 
@@ -103,16 +102,16 @@ def find_latest(folder: str) -> str | None:
 def find_listed(folder: str) -> list[str]:
   """Returns all checkpoints that `find_latest` chooses from, newest first.
 
-  A name in the file `checkpoint` stands for the checkpoint of that name in the
-  folder itself, whatever path is before it: the folder may be a copy, and the
-  path that of the original. Only if the folder has no such checkpoint is the
-  path itself followed.
+  A path in the file `checkpoint` means the checkpoint of that file name in the
+  folder itself: the folder may be a copy, and the path may point to the
+  original. Only if the folder has no such checkpoint, the path is used as it
+  is.
 
   Args:
     folder: See `find_latest`.
 
   Returns:
-    The paths, without suffix, each once.
+    The paths of the distinct checkpoints, without suffix.
 
   Raises:
     FileNotFoundError: See `find_latest`.
@@ -129,7 +128,7 @@ def find_listed(folder: str) -> list[str]:
         describe_missing(own[0], missing)
         if missing
         else f"The file {os.path.join(folder, _INDEX_FILE)} names {named[0]},"
-        f" but no such checkpoint is there{_hint(folder)}"
+        f" but there is no such checkpoint{_hint(folder)}"
     )
   return found
 
@@ -141,18 +140,18 @@ def find_own(folder: str) -> list[str]:
     folder: A folder.
 
   Returns:
-    Their paths, without suffix, oldest first; all are in the folder itself.
+    The paths of those in the folder itself, without suffix, oldest first.
   """
   own = [_own(folder, path) for path in _read_state(folder) or ()]
   return list(dict.fromkeys(filter(exists, reversed(own))))
 
 
 def _read_state(folder: str) -> list[str] | None:
-  """Returns what the file `checkpoint` names, newest first; None without it."""
+  """Returns the paths in the file `checkpoint`, newest first, or None."""
   try:
     state = tf.train.get_checkpoint_state(folder)
   except ValueError:
-    return None  # An empty or damaged file.
+    return None  # The file is empty or damaged.
   if state is None:
     return None
   return [
@@ -162,7 +161,7 @@ def _read_state(folder: str) -> list[str] | None:
 
 
 def _own(folder: str, path: str) -> str:
-  """Returns the path, in a folder, of the name of a path of any system."""
+  """Returns a path in `folder` with the file name of `path`, of any system."""
   return os.path.join(folder, re.split(r"[/\\]", path)[-1])
 
 
@@ -173,12 +172,12 @@ def _find_by_name(folder: str) -> list[str]:
   steps = {os.path.join(folder, n[1]): int(n[2]) for n in names if n}
   paths = sorted(steps, key=steps.__getitem__, reverse=True)
   if paths:
-    logging.info("No file `checkpoint` in %s: taking %s", folder, paths[0])
+    logging.info("No file `checkpoint` in %s: using %s", folder, paths[0])
   return paths
 
 
 def _describe_empty(folder: str) -> str:
-  """Returns why a folder has no checkpoint, with the nearest one."""
+  """Returns an error text for a folder without a complete checkpoint."""
   for name in sorted(tf.io.gfile.listdir(folder)):
     if match := _SHARD.fullmatch(name):
       prefix = os.path.join(folder, match[1])
@@ -188,7 +187,7 @@ def _describe_empty(folder: str) -> str:
 
 
 def _hint(folder: str) -> str:
-  """Returns the end of a sentence: the sub-folders that have a checkpoint."""
+  """Returns the end of a sentence that names subfolders with checkpoints."""
   inner = ", ".join(_folders_with_checkpoints(folder))
   return f"; but there is one in {inner}" if inner else ""
 
@@ -203,13 +202,13 @@ def _folders_with_checkpoints(parent: str) -> list[str]:
 
 
 def exists(prefix: str) -> bool:
-  """Returns whether there is a checkpoint of today's format, or of 2016's.
+  """Returns whether a checkpoint exists, in the current format or 2016's.
 
   Args:
-    prefix: The checkpoint's path, without suffix.
+    prefix: The path of the checkpoint, without suffix.
 
   Returns:
-    Whether its index, or the one file of 2016's format, is there; a shard of
+    Whether its index, or the single file of 2016's format, exists. A shard of
     the data may be missing.
   """
   return tf.io.gfile.exists(prefix + ".index") or (
@@ -220,14 +219,14 @@ def exists(prefix: str) -> bool:
 
 
 def missing_files(prefix: str) -> list[str]:
-  """Returns what is missing of a checkpoint of which some file is there.
+  """Returns the missing files of an incomplete checkpoint.
 
   Args:
-    prefix: The checkpoint's path, without suffix.
+    prefix: The path of the checkpoint, without suffix.
 
   Returns:
-    The paths of the missing files; none if there is no file of it at all, or
-    the one file of 2016's format.
+    The paths of the missing files; empty if the checkpoint has no file at all,
+    or is the single file of 2016's format.
   """
   folder, name = os.path.split(prefix)
   if not tf.io.gfile.isdir(folder or "."):
@@ -247,18 +246,18 @@ def missing_files(prefix: str) -> list[str]:
 
 
 def describe_missing(prefix: str, missing: Sequence[str]) -> str:
-  """Returns a sentence about a checkpoint that is incomplete.
+  """Returns an error text about an incomplete checkpoint.
 
   Args:
-    prefix: The checkpoint's path, without suffix.
-    missing: What `missing_files` returned.
+    prefix: The path of the checkpoint, without suffix.
+    missing: The result of `missing_files`.
 
   Returns:
-    The sentence, which names the missing files and, if there is one, the part
-    of a checkpoint in the same folder that may belong to them.
+    The sentences. They name the missing files and, if the folder has another
+    incomplete checkpoint that may be the other part of this one, that too.
   """
   folder = os.path.dirname(prefix)
-  # The other half of a checkpoint of which only some files were renamed.
+  # The other part of a checkpoint of which only some files were renamed.
   other_suffix = ".index" if f"{prefix}.index" in missing else ".data-"
   others = [
       path
@@ -269,8 +268,8 @@ def describe_missing(prefix: str, missing: Sequence[str]) -> str:
       and missing_files(path)
   ]
   hint = (
-      f" A part of {others[0]} is there: if it belongs to this checkpoint, give"
-      " all its files the same name."
+      f" There is also a part of {others[0]}: if it belongs to this checkpoint,"
+      " give all files the same name."
       if others
       else ""
   )

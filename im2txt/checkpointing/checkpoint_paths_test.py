@@ -162,7 +162,7 @@ class CheckpointPathsTest(parameterized.TestCase, tf.test.TestCase):
     self.assertRegex(
         checkpoint_paths.describe_missing(renamed, missing),
         f"^The checkpoint {renamed} is incomplete: {renamed}.data-00000-of-"
-        f"00001 missing.* A part of {path} is there",
+        f"00001 missing.* also a part of {path}:",
     )
 
   def test_nothing_is_missing_of_a_whole_one_or_of_none(self):

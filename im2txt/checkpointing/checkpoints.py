@@ -1,14 +1,14 @@
-"""Checkpoints: values by the names of variables, read, restored and saved.
+"""Reads, restores and saves checkpoints by the names of variables.
 
 Variables have the names of the released model (`InceptionV3/...`,
-`lstm/basic_lstm_cell/kernel`, ...), so the original's checkpoints load here and
-ours load there. TensorFlow's reader knows both formats: the single file of
-2016, and today's `.index` and `.data-00000-of-00001`. `checkpoint_paths` finds
-checkpoints, `checkpoint_names` knows the older names.
+`lstm/basic_lstm_cell/kernel`, ...), so checkpoints of the original load here
+and vice versa. TensorFlow's reader supports both formats: the single file of
+2016, and the current `.index` and `.data-00000-of-00001`. `checkpoint_paths`
+finds checkpoints, and `checkpoint_names` has the older names of variables.
 
-A killed run leaves complete checkpoints only. But what a program wrote last may
-not be on disk yet when the machine loses power; then a file can be empty, cut
-short, or full of zeros. `find_readable` skips such checkpoints.
+A killed run leaves only complete checkpoints. But if the machine loses power,
+the last writes of a program may be missing from the disk; then a file can be
+empty, truncated, or full of zeros. `find_readable` skips such checkpoints.
 """
 
 from collections.abc import Collection
@@ -34,17 +34,17 @@ _CHECKPOINT_NAME = "model.ckpt"
 
 KERAS_SUFFIXES = (".h5", ".hdf5", ".keras")
 
-# What else is given for a checkpoint, by its suffixes.
+# Files that are mistaken for checkpoints, by suffix.
 _OTHER_FILES = (
     (
         KERAS_SUFFIXES,
-        "a file of Keras, not a checkpoint. Keras' Inception v3 can be an"
-        " encoder's start: --inception_checkpoint_file.",
+        "a file of Keras, not a checkpoint. To start training from Keras'"
+        " Inception v3, use it as --inception_checkpoint_file.",
     ),
     (
         (".pb",),
-        "a graph, not a checkpoint. If it is a frozen one, run_inference takes"
-        " it, and nothing else.",
+        "a graph, not a checkpoint. If it is a frozen graph, only captioning"
+        " programs such as run_inference can use it.",
     ),
 )
 
@@ -55,19 +55,18 @@ _TABLE_END = 0xDB4775248B80FB57.to_bytes(8, "little")
 def find_readable(folder: str) -> str | None:
   """Returns the newest checkpoint of a folder that is not damaged.
 
-  Training resumes from an earlier one exactly as it did before, so only time is
-  lost. All of a checkpoint is read and compared with its checksums.
+  Training resumes from an earlier checkpoint exactly as it ran before, so only
+  time is lost. All values of a checkpoint are read, which verifies checksums.
 
   Args:
     folder: See `checkpoint_paths.find_latest`.
 
   Returns:
-    The checkpoint's path, without suffix; None if the folder has no checkpoint.
+    The path of the checkpoint, without suffix; None if the folder has none.
 
   Raises:
-    FileNotFoundError: If the `checkpoint` file names checkpoints of which none
-      is there.
-    ValueError: If all are damaged.
+    FileNotFoundError: If no checkpoint that the file `checkpoint` names exists.
+    ValueError: If all checkpoints are damaged.
   """
   listed = checkpoint_paths.find_listed(folder)
   for checkpoint in listed:
@@ -75,11 +74,11 @@ def find_readable(folder: str) -> str | None:
       check(checkpoint)
       return checkpoint
     except (ValueError, FileNotFoundError) as error:
-      logging.warning("Passing over a damaged checkpoint. %s", error)
+      logging.warning("Skipping a damaged checkpoint. %s", error)
   if listed:
     raise ValueError(
         f"All checkpoints in {folder} are damaged, such as {listed[0]}. To"
-        " start from the beginning, choose another folder, or delete it."
+        " start from the beginning, choose another folder or delete this one."
     )
   return None
 
@@ -94,39 +93,40 @@ class Saver:
       *,
       max_to_keep: int,
   ):
-    """Takes over the folder, removing what a killed run left half-written.
+    """Prepares a folder and removes incomplete files of a killed run.
 
     Args:
-      variables: What to save, by checkpoint name.
-      folder: An existing folder.
-      max_to_keep: How many checkpoints to keep, earlier runs' included.
+      variables: The variables to save, by checkpoint name.
+      folder: The path of an existing folder.
+      max_to_keep: Number of checkpoints to keep, including those of earlier
+        runs.
     """
     self._folder = folder
     with _without_advice():
       self._saver = tf.compat.v1.train.Saver(
           dict(variables),
           max_to_keep=max_to_keep,
-          # The folder may be moved, and the original's code find them still.
+          # So the original's code finds them even if the folder is moved.
           save_relative_paths=True,
       )
-    # Their ages don't matter: none is kept for its age here.
+    # The times do not matter, because no checkpoint is kept for its age.
     self._saver.set_last_checkpoints_with_time(
         [(path, 0.0) for path in checkpoint_paths.find_own(folder)]
     )
     _remove_parts(folder)
 
   def save(self, step: int) -> str:
-    """Writes a checkpoint; it appears in the `checkpoint` file when whole.
+    """Writes a checkpoint atomically, then lists it in the file `checkpoint`.
 
     Args:
       step: The global step, which becomes part of the name.
 
     Returns:
-      The checkpoint's path, without suffix.
+      The path of the checkpoint, without suffix.
 
     Raises:
-      OSError: If it can't be written, as on a full disk; it is not there then,
-        and the earlier ones are.
+      OSError: If it can't be written, for example because the disk is full; the
+        earlier checkpoints are kept.
     """
     path = os.path.join(self._folder, _CHECKPOINT_NAME)
     logging.info("Saving checkpoint to path %s", path)
@@ -142,7 +142,7 @@ class Saver:
       ) from error
 
   def remove_all(self) -> None:
-    """Removes the checkpoints that this saver wrote, and the list of them."""
+    """Removes the checkpoints of the folder and their index file."""
     for checkpoint in self._saver.last_checkpoints:
       for file in tf.io.gfile.glob(f"{glob.escape(checkpoint)}.*"):
         tf.io.gfile.remove(file)
@@ -150,23 +150,23 @@ class Saver:
 
 
 def _remove_parts(folder: str) -> None:
-  """Removes what belongs to no whole checkpoint.
+  """Removes files that do not belong to a complete checkpoint.
 
-  Of a checkpoint, the index is written last and deleted first.
+  The index of a checkpoint is written last and deleted first.
   """
   for name in tf.io.gfile.listdir(folder):
     prefix, _, shard = name.partition(".data-")
-    is_half = name.startswith(_CHECKPOINT_NAME) and (
+    is_part = name.startswith(_CHECKPOINT_NAME) and (
         ".tempstate" in name
         or (shard and not checkpoint_paths.exists(os.path.join(folder, prefix)))
     )
-    if is_half or name.startswith("checkpoint.tmp"):
+    if is_part or name.startswith("checkpoint.tmp"):
       tf.io.gfile.remove(os.path.join(folder, name))
 
 
 @contextlib.contextmanager
 def _without_advice() -> Iterator[None]:
-  """Keeps TensorFlow from advising checkpoints without names."""
+  """Suppresses TensorFlow's advice to use object-based checkpoints."""
   logger = tf.get_logger()
   level = logger.level
   logger.setLevel(standard_logging.ERROR)
@@ -177,23 +177,22 @@ def _without_advice() -> Iterator[None]:
 
 
 class Reader:
-  """Reads the values of one checkpoint, as they are asked for.
+  """A reader of single values of a checkpoint.
 
   Attributes:
-    checkpoint: The checkpoint's path, without suffix.
-    shapes: The shapes of all that it holds, by name.
+    checkpoint: The path of the checkpoint, without suffix.
+    shapes: The shapes of all values, by name.
   """
 
   def __init__(self, checkpoint: str):
-    """Opens the checkpoint.
+    """Opens a checkpoint.
 
     Args:
-      checkpoint: The checkpoint's path, without suffix.
+      checkpoint: The path of the checkpoint, without suffix.
 
     Raises:
-      FileNotFoundError: If the checkpoint, or a file of it, is not there (any
-        more).
-      ValueError: If it is damaged.
+      FileNotFoundError: If the checkpoint, or one of its files, is missing.
+      ValueError: If the checkpoint is damaged.
     """
     self.checkpoint = checkpoint
     with _explained(checkpoint):
@@ -203,54 +202,54 @@ class Reader:
       )
 
   def value(self, name: str) -> np.ndarray:
-    """Returns the value of a name; raises what the constructor does."""
+    """Returns a value by name; raises the errors of the constructor."""
     with _explained(self.checkpoint):
       return self._reader.get_tensor(name)
 
 
 def shapes(checkpoint: str) -> Mapping[str, Sequence[int]]:
-  """Returns the shapes of all that a checkpoint holds.
+  """Returns the shapes of all values in a checkpoint.
 
   Args:
-    checkpoint: The checkpoint's path, without suffix.
+    checkpoint: The path of the checkpoint, without suffix.
 
   Returns:
     The shapes by name.
 
   Raises:
-    FileNotFoundError: If the checkpoint is not there (any more).
-    ValueError: If it is damaged.
+    FileNotFoundError: If the checkpoint is missing.
+    ValueError: If the checkpoint is damaged.
   """
   return Reader(checkpoint).shapes
 
 
 def read(checkpoint: str, names: Mapping[str, str]) -> dict[str, np.ndarray]:
-  """Returns the values of some of what a checkpoint holds.
+  """Returns some of the values in a checkpoint.
 
   Args:
-    checkpoint: The checkpoint's path, without suffix.
-    names: The names in the checkpoint by those to return.
+    checkpoint: The path of the checkpoint, without suffix.
+    names: The names in the checkpoint, by the names to return.
 
   Returns:
     The values by name.
 
   Raises:
-    FileNotFoundError: If the checkpoint is not there (any more).
-    ValueError: If it is damaged.
+    FileNotFoundError: If the checkpoint is missing.
+    ValueError: If the checkpoint is damaged.
   """
   reader = Reader(checkpoint)
   return {name: reader.value(n) for name, n in names.items()}
 
 
 def check(checkpoint: str) -> None:
-  """Reads all that a checkpoint holds, and compares it with its checksums.
+  """Reads all values of a checkpoint, which verifies their checksums.
 
   Args:
-    checkpoint: The checkpoint's path, without suffix.
+    checkpoint: The path of the checkpoint, without suffix.
 
   Raises:
-    FileNotFoundError: If the checkpoint, or a file of it, is not there.
-    ValueError: If it is damaged.
+    FileNotFoundError: If the checkpoint, or one of its files, is missing.
+    ValueError: If the checkpoint is damaged.
   """
   reader = Reader(checkpoint)
   for name in reader.shapes:
@@ -259,7 +258,7 @@ def check(checkpoint: str) -> None:
 
 @contextlib.contextmanager
 def _explained(checkpoint: str) -> Iterator[None]:
-  """Turns what TensorFlow's reader raises into what a user can act on."""
+  """Turns errors of TensorFlow's reader into ones that users can act on."""
   try:
     yield
   except tf.errors.NotFoundError as error:
@@ -271,7 +270,7 @@ def _explained(checkpoint: str) -> Iterator[None]:
       ) from error
     if fault := _diagnose(checkpoint):
       raise ValueError(fault) from error
-    # The reader may find a file gone that training has just deleted.
+    # Training may have just deleted a file that the reader opens.
     is_missing = "No such file" in str(error)
     raise (FileNotFoundError if is_missing else ValueError)(
         f"The checkpoint {checkpoint} can't be read: {error}"
@@ -279,12 +278,12 @@ def _explained(checkpoint: str) -> Iterator[None]:
 
 
 def _diagnose(checkpoint: str) -> str | None:
-  """Returns what is wrong with the files of a checkpoint that can't be read."""
+  """Returns why a checkpoint can't be read, or None if it is unknown."""
   for suffixes, what in _OTHER_FILES:
     if checkpoint.endswith(suffixes):
       return f"{checkpoint} is {what}"
   index = checkpoint + ".index"
-  if not tf.io.gfile.exists(index):  # The one file of 2016's format.
+  if not tf.io.gfile.exists(index):  # The single file of 2016's format.
     files = [checkpoint]
   else:
     files = [index, *sorted(tf.io.gfile.glob(f"{checkpoint}.data-*"))]
@@ -316,36 +315,36 @@ def restore(
   """Assigns the values of a checkpoint to variables.
 
   Args:
-    variables: The variables by name. The checkpoint may hold others too.
-    checkpoint: The checkpoint's path, without suffix.
+    variables: The variables by name. The checkpoint may have others too.
+    checkpoint: The path of the checkpoint, without suffix.
     optional: Names that may be missing from the checkpoint.
-    averaged: Whether to take the averages of the variables that have one.
+    averaged: Whether to use the averages of variables that have one.
 
   Returns:
-    The names that the checkpoint lacked.
+    The names that are missing from the checkpoint.
 
   Raises:
-    FileNotFoundError: If the checkpoint is not there (any more).
-    ValueError: If it is damaged, a variable is missing or, with `averaged`, all
-      averages, or has a variable of another shape.
+    FileNotFoundError: If the checkpoint is missing.
+    ValueError: If the checkpoint is damaged, a variable is missing or has
+      another shape or, with `averaged`, there are no averages.
   """
   reader = Reader(checkpoint)
   if averaged and not checkpoint_names.has_averages(reader.shapes):
     raise ValueError(
-        f"The checkpoint {checkpoint} has no averages of weights, as training"
-        " with ema_decay keeps them: --config_overrides=use_ema=false."
+        f"The checkpoint {checkpoint} has no averages of weights, because it"
+        " was trained without ema_decay: use --config_overrides=use_ema=false."
     )
   find_name = functools.partial(
       checkpoint_names.stored_name, stored=reader.shapes, averaged=averaged
   )
   present = {name: stored for name in variables if (stored := find_name(name))}
   missing = [name for name in variables if name not in present]
-  lacking = [name for name in missing if name not in optional]
-  if lacking:
-    raise ValueError(_describe_lack(lacking, reader))
+  required = [name for name in missing if name not in optional]
+  if required:
+    raise ValueError(_describe_missing(required, reader))
   for name, stored in present.items():
     check_shape(name, variables[name].shape, reader.shapes[stored], checkpoint)
-  # One by one, so that the values are not in memory twice.
+  # One by one, so that not all values are in memory twice.
   for name, stored in present.items():
     variable = variables[name]
     value = reader.value(stored)
@@ -363,21 +362,21 @@ def read_value(
   """Returns the value of one variable of a model.
 
   Args:
-    reader: Of the checkpoint.
-    name: Today's name of the variable.
-    shape: Its shape by the model's configuration.
-    averaged: Whether to take its average if there is one.
+    reader: The reader of the checkpoint.
+    name: The current name of the variable.
+    shape: The shape of the variable in the model.
+    averaged: Whether to use the average of the variable, if there is one.
 
   Returns:
     The value.
 
   Raises:
-    ValueError: If the checkpoint is damaged, has no such variable, or one of
+    ValueError: If the checkpoint is damaged, or the variable is missing or has
       another shape.
   """
   stored = checkpoint_names.stored_name(name, reader.shapes, averaged=averaged)
   if stored is None:
-    raise ValueError(_describe_lack([name], reader))
+    raise ValueError(_describe_missing([name], reader))
   check_shape(name, shape, reader.shapes[stored], reader.checkpoint)
   return reader.value(stored)
 
@@ -388,15 +387,15 @@ def check_shape(
     stored_shape: Sequence[int],
     checkpoint: str,
 ) -> None:
-  """Raises a ValueError if what is stored doesn't fit a variable's shape."""
+  """Raises a ValueError if a stored shape is not that of the variable."""
   if list(shape) != list(stored_shape):
     raise ValueError(
         f"The checkpoint {checkpoint} has {name} with shape"
-        f" {list(stored_shape)}, but the model's configuration makes it"
+        f" {list(stored_shape)}, but the model's configuration needs"
         f" {list(shape)}; see --config_overrides."
     )
 
 
-def _describe_lack(lacking: Sequence[str], reader: Reader) -> str:
-  said = checkpoint_names.describe_lack(lacking, reader.shapes)
-  return f"The checkpoint {reader.checkpoint} {said}"
+def _describe_missing(missing: Sequence[str], reader: Reader) -> str:
+  clause = checkpoint_names.describe_missing(missing, reader.shapes)
+  return f"The checkpoint {reader.checkpoint} {clause}"

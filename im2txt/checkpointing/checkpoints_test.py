@@ -71,7 +71,7 @@ class CheckpointsTest(_TestCase):
 
   def test_lacking_variable(self):
     path = _write(self._path("model.ckpt"), {"global_step": 5})
-    with self.assertRaisesRegex(ValueError, f"lacks 1 .*{_KERNEL}"):
+    with self.assertRaisesRegex(ValueError, f"is missing 1 .*{_KERNEL}"):
       checkpoints.restore(self.variables, path)
     self.assertEqual(3, self.variables["global_step"].numpy())  # As it was.
 
@@ -92,7 +92,7 @@ class CheckpointsTest(_TestCase):
 
   @parameterized.parameters(
       ("inception_v3.h5", "is a file of Keras, .*_file"),
-      ("frozen.pb", "is a graph, .*run_inference takes it"),
+      ("frozen.pb", "is a graph, .*run_inference can use it"),
   )
   def test_another_file_says_what_it_is_for(self, name, message):
     path = self.create_tempfile(name, "HDF").full_path
@@ -136,7 +136,7 @@ class CheckpointsTest(_TestCase):
 
   def test_other_shape(self):
     path = _write(self._path("model.ckpt"), {_KERNEL: [1.0], "global_step": 5})
-    with self.assertRaisesRegex(ValueError, r"shape \[1\], .* it \[1, 2\]"):
+    with self.assertRaisesRegex(ValueError, r"shape \[1\], .* needs \[1, 2\]"):
       checkpoints.restore(self.variables, path)
 
   def test_checkpoint_that_disappeared(self):
@@ -247,7 +247,10 @@ class CheckpointReaderTest(parameterized.TestCase, tf.test.TestCase):
   @parameterized.parameters(
       ("inception.h5", " is a file of Keras, .*--inception_checkpoint_file"),
       ("inception.keras", " is a file of Keras, "),
-      ("frozen.pb", " is a graph, not a checkpoint. .*run_inference takes it"),
+      (
+          "frozen.pb",
+          " is a graph, not a checkpoint. .*run_inference can use it",
+      ),
       ("model.ckpt", "model.ckpt is not a file of a checkpoint"),
   )
   def test_another_file(self, name, message):

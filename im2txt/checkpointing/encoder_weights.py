@@ -1,16 +1,15 @@
 """Initial weights of the encoder, from `--inception_checkpoint_file`.
 
-| value of the flag | what is taken |
+| value of the flag | weights used |
 | --- | --- |
-| TF-Slim's Inception v3, of 2016 or today | all but its classifiers |
+| a checkpoint of TF-Slim's Inception v3, of any age | all but its classifiers |
 | a checkpoint of an im2txt model, of any age | its encoder |
 | a `.h5` or `.keras` file of Keras' `InceptionV3` | all but its classifier |
 | the word `keras` | Keras' ImageNet weights, downloaded if needed |
 
-Keras' network and TF-Slim's are the same: 94 convolutions, each with a batch
-normalisation without scale, made in the same order from the image on. So Keras'
-layers are matched by their order, not by their names, which only say how many
-layers the process had made before.
+The networks of Keras and TF-Slim are the same: 94 convolutions, each with a
+batch normalization without scale, created in the same order. So Keras' layers
+are matched by order. Their names only number the layers of a process.
 """
 
 from collections.abc import Iterator
@@ -32,24 +31,23 @@ from im2txt.runtime import failed_downloads
 
 _NUM_LAYERS = 94
 
-
 _FETCH = "keras"
 
 
 def read(path: str) -> list[np.ndarray]:
-  """Returns the weights of Keras' Inception v3 in a file.
+  """Reads the weights of Keras' Inception v3 from a file.
 
   Args:
-    path: A file of weights or of a whole model, with or without the classifier:
-      `.h5`, `.weights.h5` or `.keras`.
+    path: The path of a file with weights or a whole model, with or without the
+      classifier: `.h5`, `.weights.h5` or `.keras`.
 
   Returns:
-    For each layer in the order of the network its float32 arrays kernel, beta,
-    moving mean and moving variance: 376 in all.
+    The float32 arrays kernel, beta, moving mean and moving variance of each
+    layer, in the order of the network: 376 in all.
 
   Raises:
-    FileNotFoundError: If there is no such file.
-    ValueError: If it does not hold such a network.
+    FileNotFoundError: If the file does not exist.
+    ValueError: If the file does not contain such a network.
   """
   if not tf.io.gfile.exists(path) or tf.io.gfile.isdir(path):
     raise FileNotFoundError(f"There is no Keras file {path!r}.")
@@ -57,7 +55,7 @@ def read(path: str) -> list[np.ndarray]:
 
   try:
     if path.endswith(".keras"):
-      # In the safe mode, the file can't bring code of its own.
+      # In safe mode, code in the file is not run.
       model = keras.saving.load_model(path, compile=False, safe_mode=True)
       return _in_order(model)
     return _in_order(_load_weights(path))
@@ -65,38 +63,39 @@ def read(path: str) -> list[np.ndarray]:
     if what := failed_downloads.describe(path):
       raise ValueError(f"{path} {what}.") from error
     raise ValueError(
-        f"{path} does not hold Keras' InceptionV3:"
+        f"{path} does not contain Keras' InceptionV3:"
         f" {str(error).partition(chr(10))[0]}"
     ) from error
 
 
 def fetch() -> list[np.ndarray]:
-  """Keras' weights of ImageNet, fetched once and then kept by Keras.
+  """Returns Keras' ImageNet weights, which Keras downloads once and caches.
 
   Returns:
-    See `read`.
+    The arrays; see `read`.
 
   Raises:
-    ConnectionError: If they are not there and can't be fetched.
+    ConnectionError: If they are not cached and can't be downloaded.
   """
   import keras
 
   try:
     model = keras.applications.InceptionV3(include_top=False)
   except Exception as error:
-    # Keras has no class of its own for that.
+    # Keras has no class of its own for download errors.
     if not isinstance(error.__context__, OSError):
       raise
     raise ConnectionError(
-        "Keras' ImageNet weights could not be fetched. Fetch the file where"
-        " there is a network and give its path as --inception_checkpoint_file."
+        "Keras' ImageNet weights could not be downloaded. Download the file on"
+        " a computer with internet access and pass its path as"
+        " --inception_checkpoint_file."
         f" ({error})"
     ) from error
   return _in_order(model)
 
 
 def _load_weights(path: str) -> Any:
-  """Keras' network with the weights of a file in HDF5."""
+  """Returns Keras' network with the weights of an HDF5 file."""
   import h5py
   import keras
 
@@ -112,12 +111,12 @@ def _load_weights(path: str) -> Any:
 
 
 def _num_classes(file) -> int | None:
-  """Returns how many classes the classifier has, if there is one."""
+  """Returns the number of classes of the classifier, if there is one."""
   sizes = []
 
   def visit(name, item):
     del name
-    # The classifier's offsets aside, all of two axes is its kernel.
+    # Only the kernel of the classifier has two axes.
     if hasattr(item, "shape") and len(item.shape) == 2:
       sizes.append(item.shape[1])
 
@@ -128,8 +127,8 @@ def _num_classes(file) -> int | None:
 def _in_order(model: Any) -> list[np.ndarray]:
   """Returns the arrays of a Keras model in the order of creation."""
   pairs = zip(
-      _made(model.layers, "Conv2D"),
-      _made(model.layers, "BatchNormalization"),
+      _by_creation(model.layers, "Conv2D"),
+      _by_creation(model.layers, "BatchNormalization"),
       strict=True,
   )
   arrays = []
@@ -137,20 +136,20 @@ def _in_order(model: Any) -> list[np.ndarray]:
     arrays += convolution.get_weights() + normalization.get_weights()
   if len(arrays) != 4 * _NUM_LAYERS:
     raise ValueError(
-        f"It has {len(arrays)} arrays in its convolutions and normalisations,"
-        f" not {4 * _NUM_LAYERS}."
+        f"It has {len(arrays)} arrays in its convolutions and batch"
+        f" normalizations instead of {4 * _NUM_LAYERS}."
     )
   return arrays
 
 
-def _made(layers: Sequence[Any], kind: str) -> Iterator[Any]:
+def _by_creation(layers: Sequence[Any], kind: str) -> Iterator[Any]:
   """Returns the layers of a kind in the order of creation, not of depth."""
   chosen = [layer for layer in layers if type(layer).__name__ == kind]
   return iter(sorted(chosen, key=_number))
 
 
 def _number(layer: Any) -> int:
-  """Keras numbers the layers of a kind as it makes them, from `conv2d` on."""
+  """Returns the number in a layer's name, which Keras counts per kind."""
   match = re.search(r"_(\d+)$", layer.name)
   return int(match[1]) if match else 0
 
@@ -158,17 +157,18 @@ def _number(layer: Any) -> int:
 def load_config(
     source: str,
 ) -> tuple[configuration.ModelConfig, configuration.TrainingConfig]:
-  """Returns the configuration that an encoder was trained with.
+  """Loads the configuration with which an encoder was trained.
 
   Args:
-    source: As for `restore`.
+    source: The source of the weights; see `restore`.
 
   Returns:
-    The configurations saved beside the weights; the defaults if there are none.
+    The model and the training configuration, saved beside the weights or
+    default.
 
   Raises:
-    FileNotFoundError: If there is no such checkpoint.
-    ValueError: If what is there can't be used.
+    FileNotFoundError: If the checkpoint does not exist.
+    ValueError: If the configuration or the checkpoint is not valid.
   """
   if _is_of_keras(source):
     return configuration.ModelConfig(), configuration.TrainingConfig()
@@ -176,17 +176,17 @@ def load_config(
 
 
 def restore(encoder: image_embedding.ImageEncoder, source: str) -> None:
-  """Gives an encoder its weights, saying in the log which.
+  """Restores an encoder's weights and logs their source.
 
   Args:
     encoder: The encoder.
-    source: A checkpoint, or a folder, whose newest one is taken; a file of
-      Keras; or the word "keras".
+    source: The path of a checkpoint, of a folder for its newest checkpoint, or
+      of a file of Keras; or the word "keras".
 
   Raises:
-    FileNotFoundError: If there is no such file.
-    ConnectionError: If Keras' weights can't be fetched.
-    ValueError: If the file is of something else, or of another width.
+    FileNotFoundError: If the file does not exist.
+    ConnectionError: If Keras' weights can't be downloaded.
+    ValueError: If the file has no such encoder, or one of another width.
   """
   logging.info("Restoring Inception variables from checkpoint file %s", source)
   if source == _FETCH:
@@ -197,7 +197,7 @@ def restore(encoder: image_embedding.ImageEncoder, source: str) -> None:
     checkpoint = checkpoint_paths.find(source)
     if checkpoint_names.has_decoder(checkpoints.shapes(checkpoint)):
       logging.info(
-          "%s is of an im2txt model: only its encoder is taken.", checkpoint
+          "%s is an im2txt model: only its encoder is used.", checkpoint
       )
     checkpoints.restore(encoder.variables_by_name, checkpoint)
 
@@ -211,7 +211,7 @@ def _assign(
     arrays: Sequence[np.ndarray],
     source: str,
 ) -> None:
-  """Assigns arrays in the order in which TF-Slim made the variables."""
+  """Assigns arrays in the order in which TF-Slim created the variables."""
   variables = encoder.variables_by_name
   for (name, variable), array in zip(variables.items(), arrays, strict=True):
     checkpoints.check_shape(name, variable.shape, array.shape, source)

@@ -1,4 +1,4 @@
-"""Tests of the encoder's start."""
+"""Tests of initial weights of the encoder."""
 
 import os
 from unittest import mock
@@ -80,12 +80,12 @@ class EncoderWeightsTest(tf.test.TestCase):
         self.dir, {**self.values, **_DECODER}, version=1, step=3
     )
     log = self._assert_restored(self.dir)
-    self.assertRegex(log, "model.ckpt-3 is of an im2txt model: only its enc")
+    self.assertRegex(log, "model.ckpt-3 is an im2txt model: only its enc")
     self.assertEqual(encoder_weights.load_config(self.dir)[0].vocab_size, 9)
 
   def test_other_checkpoint(self):
     path = old_checkpoints.write(self.dir, {"x": np.zeros(1)}, version=2)
-    with self.assertRaisesRegex(ValueError, "lacks 376 variables"):
+    with self.assertRaisesRegex(ValueError, "is missing 376 variables"):
       encoder_weights.restore(self.encoder, path)
 
   def test_keras_in_order(self):
@@ -101,7 +101,9 @@ class EncoderWeightsTest(tf.test.TestCase):
     arrays = [np.zeros([3, 3, 3, 32])] + list(self.values.values())[1:]
     with (
         mock.patch.object(encoder_weights, "fetch", return_value=arrays),
-        self.assertRaisesRegex(ValueError, r"3, 32\], .* it \[3, 3, 3, 16\]"),
+        self.assertRaisesRegex(
+            ValueError, r"3, 32\], .* needs \[3, 3, 3, 16\]"
+        ),
     ):
       encoder_weights.restore(self.encoder, "keras")
 
@@ -166,7 +168,7 @@ class KerasWeightsTest(parameterized.TestCase, tf.test.TestCase):
     model = keras.Model(inputs, outputs)
     path = os.path.join(self.create_tempdir().full_path, "other.keras")
     model.save(path)
-    with self.assertRaisesRegex(ValueError, "has 4 arrays .* not 376"):
+    with self.assertRaisesRegex(ValueError, "has 4 arrays .* instead of 376"):
       encoder_weights.read(path)
 
   @parameterized.parameters("x.h5", "x.keras")
@@ -177,7 +179,7 @@ class KerasWeightsTest(parameterized.TestCase, tf.test.TestCase):
 
   @parameterized.parameters("x.h5", "x.keras")
   def test_no_file_of_keras(self, name):
-    with self.assertRaisesRegex(ValueError, f"{name} does not hold Keras'"):
+    with self.assertRaisesRegex(ValueError, f"{name} does not contain Keras'"):
       encoder_weights.read(self._path(name, "x"))
     with self.assertRaisesRegex(
         FileNotFoundError, f"no Keras file '/no/{name}"
@@ -198,7 +200,7 @@ class KerasWeightsTest(parameterized.TestCase, tf.test.TestCase):
         ),
         mock.patch("urllib.request.urlopen", fail),
         self.assertRaisesRegex(
-            ConnectionError, "could not be fetched.*no route"
+            ConnectionError, "could not be downloaded.*no route"
         ),
     ):
       encoder_weights.fetch()

@@ -89,8 +89,14 @@ class InferenceModelTest(parameterized.TestCase, tf.test.TestCase):
 
   @parameterized.parameters(
       (None, "encoder.ckpt holds an Inception v3 alone"),
-      ("lstm/basic_lstm_cell/kernel", "lacks 1 .*lstm/basic_lstm_cell/kernel"),
-      ("InceptionV3/Conv2d_1a_3x3/weights", "lacks 1 .*Conv2d_1a_3x3/weights"),
+      (
+          "lstm/basic_lstm_cell/kernel",
+          "is missing 1 .*lstm/basic_lstm_cell/kernel",
+      ),
+      (
+          "InceptionV3/Conv2d_1a_3x3/weights",
+          "is missing 1 .*Conv2d_1a_3x3/weights",
+      ),
   )
   def test_a_checkpoint_that_lacks_something(self, lacking, message):
     all_variables = self.expected.checkpoint_variables()

@@ -85,7 +85,7 @@ class TrainingLoopTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual(0, request.exit_status)
     self.assertEqual(0, loop.trainer.global_step)
     text = "\n".join(logs.output)
-    self.assertIn("No gain. To go on, remove", text)
+    self.assertIn("No gain. To resume, remove", text)
     self.assertIn("Stopping Training.", text)
     self.assertNotIn("Finished training!", text)
     os.remove(os.path.join(self.train_dir, "stop.json"))
