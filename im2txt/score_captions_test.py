@@ -148,7 +148,12 @@ class ScoreCaptionsTest(parameterized.TestCase):
       ("no_references", ["/no/x", "y"], 1, "no captions file '/no/x'"),
       ("metric", ["x", "y", "--metrics=Blue"], 1, "CIDEr, SPICE. Got: Blue"),
       ("folder", ["x", "y", "--output_json=/no/z"], 1, "folder of .*'/no/z'"),
-      ("device", ["x", "y", "--output_json=/dev/null"], 1, "null is no file"),
+      (
+          "device",
+          ["x", "y", "--output_json=/dev/null"],
+          1,
+          "null is not a regular file",
+      ),
       ("image_dir", ["x", "y", "--report_dir=z"], 2, "--image_dir is required"),
       (
           "no_image_dir",

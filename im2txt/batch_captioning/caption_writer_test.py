@@ -188,8 +188,8 @@ class WriteTest(parameterized.TestCase):
   @parameterized.parameters(
       ("text", "no/out.txt", FileNotFoundError, "There is no folder for"),
       ("html", "no/page", FileNotFoundError, "There is no folder for"),
-      ("text", "full", ValueError, "but .*full is a folder"),
-      ("text", "/dev/null", ValueError, "/dev/null is no file"),
+      ("text", "full", ValueError, "full is a folder"),
+      ("text", "/dev/null", ValueError, "/dev/null is not a regular file"),
       ("html", "full", ValueError, "holds notes.txt"),
       ("html", "full/notes.txt", ValueError, "is a file"),
   )

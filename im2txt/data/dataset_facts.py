@@ -1,4 +1,4 @@
-"""What a data set says of itself: how many words and training captions it has.
+"""Reads the metadata of data sets: numbers of words and captions.
 
 `build_caption_data` writes `dataset.json` beside the records:
 
@@ -11,9 +11,9 @@
       }
     }
 
-and `cache_image_features` writes the same figures of each set into its
-`features.json`. A data set of `build_mscoco_data` has no such file: its models
-have the released sizes.
+`cache_image_features` writes the same numbers for each set to `features.json`.
+A data set of `build_mscoco_data` has neither file, and the released
+configuration fits it.
 """
 
 from collections.abc import Sequence
@@ -33,16 +33,16 @@ _SHARD = re.compile(r"(.+)-\d{5}-of-\d{5}")
 def config_fields(
     files: Sequence[str], *, are_features: bool = False
 ) -> dict[str, int]:
-  """Returns the fields of a configuration that follow from a data set.
+  """Returns the configuration fields that depend on the data set.
 
   Args:
     files: Names of the TFRecord files to train on.
-    are_features: Whether they hold cached features instead of images.
+    are_features: Whether the files contain cached features instead of images.
 
   Returns:
-    `vocab_size`, the number of word ids, that of the unknown word included, and
-    `num_examples_per_epoch`, the number of captions; nothing if one of the data
-    sets does not say.
+    `vocab_size`, the number of word ids including that of the unknown word, and
+    `num_examples_per_epoch`, the number of captions. Empty if the metadata of
+    any data set are missing.
   """
   sets = _describe_sets(files, are_features)
   try:
@@ -57,7 +57,7 @@ def config_fields(
 def largest_word_id(
     files: Sequence[str], *, are_features: bool = False
 ) -> int | None:
-  """Returns the largest word id in the captions; None if no file says.
+  """Returns the largest word id in the captions; None if it is unknown.
 
   Args:
     files: See `config_fields`.
@@ -74,7 +74,7 @@ def largest_word_id(
 def _describe_sets(
     files: Sequence[str], are_features: bool
 ) -> list[dict[str, Any]]:
-  """Returns what is written of each set of shards, if it is of all."""
+  """Returns the metadata of each set of shards; empty if any are missing."""
   sets = set()
   for file in files:
     match = _SHARD.fullmatch(os.path.basename(file))

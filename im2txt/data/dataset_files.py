@@ -1,9 +1,9 @@
-"""What `build_caption_data` writes beside records and vocabulary.
+"""Writes the files of `build_caption_data` beside records and vocabulary.
 
-- `captions_train.json`, ...: each split's captions in MSCOCO's form;
-- `image_ids.txt`: a line `number<tab>file` for each image of the records;
-- `dataset.json`: how the data were made: the tokenizer, the number of words,
-  and the size of each split.
+- `captions_train.json` etc.: the captions of each split in MSCOCO's format;
+- `image_ids.txt`: a line `number<tab>file` per image in the records;
+- `dataset.json`: the tokenizer, the number of words, and the size of each
+  split.
 """
 
 from collections.abc import Callable
@@ -26,19 +26,22 @@ _DESCRIPTION = "dataset.json"
 def check_no_other_shards(
     output_dir: str, num_shards: Mapping[str, int]
 ) -> None:
-  """Raises a ValueError where old records would be taken for new ones.
+  """Checks that no shards of an earlier build remain beside the new ones.
 
   Args:
-    output_dir: The folder.
-    num_shards: The number of shards to write of each data set.
+    output_dir: The folder to write to.
+    num_shards: The number of shards of each data set.
+
+  Raises:
+    ValueError: If a data set has shards of another number of shards.
   """
   for name, number in num_shards.items():
     for path in Path(output_dir).glob(f"{name}-?????-of-?????"):
       if path.name[-5:] != f"{number:05d}":
         raise ValueError(
-            f"{path} is of other records of {name}, which"
-            f" --{name}_shards={number} would not replace. Delete these or"
-            " give another --output_dir."
+            f"{path} is a shard of an earlier build of {name}, which"
+            f" --{name}_shards={number} would not replace. Delete those shards"
+            " or choose another --output_dir."
         )
 
 
@@ -55,10 +58,10 @@ def write_captions(
   Args:
     output_dir: The folder to write to.
     datasets: The images of each split.
-    image_dirs: Their folders. In a single folder, an image is called by its
-      place there; in several, by its whole path.
+    image_dirs: The folders of the images. With a single folder, the file names
+      are relative to it; with several, they are absolute paths.
     skipped: Paths of images to leave out.
-    spoken: Makes of a caption what a model that knew it would say.
+    spoken: Function from a caption to the form in which a model generates it.
   """
   lines = []
   for name, images in datasets.items():
@@ -86,7 +89,7 @@ def write_description(
     tokenizer: str,
     word_ids: word_counts.WordIds,
 ) -> dict[str, Any]:
-  """Writes how the data were made; see `input_data.dataset_facts`.
+  """Writes the metadata that `dataset_facts` reads.
 
   Args:
     output_dir: The folder to write to.
@@ -95,7 +98,7 @@ def write_description(
     word_ids: The ids of the vocabulary.
 
   Returns:
-    What was written.
+    The metadata.
   """
   description = {
       "tokenizer": tokenizer,
@@ -122,7 +125,7 @@ def write_description(
 
 
 def tokenizer_of(vocab_file: str) -> str | None:
-  """Returns the tokenizer that a vocabulary was made with, if known.
+  """Returns the tokenizer that a vocabulary was built with, if known.
 
   Args:
     vocab_file: The path of the vocabulary.
@@ -132,7 +135,7 @@ def tokenizer_of(vocab_file: str) -> str | None:
     vocabulary.
 
   Raises:
-    ValueError: If that file names no tokenizer.
+    ValueError: If `dataset.json` does not contain the name of a tokenizer.
   """
   path = Path(vocab_file).with_name(_DESCRIPTION)
   if not path.is_file():
@@ -140,7 +143,7 @@ def tokenizer_of(vocab_file: str) -> str | None:
   try:
     return json.loads(path.read_bytes())["tokenizer"]
   except (KeyError, TypeError, ValueError):
-    raise ValueError(f"{path} names no tokenizer.") from None
+    raise ValueError(f"{path} does not name a tokenizer.") from None
 
 
 def _file_name(path: str, image_dirs: Sequence[str]) -> str:

@@ -86,7 +86,9 @@ class DatasetFilesTest(absltest.TestCase):
     self.assertEqual(json.loads(path.read_text()), written)
     for text in ("{}", "[]", "no json"):
       path.write_text(text)
-      with self.assertRaisesRegex(ValueError, "dataset.json names no token"):
+      with self.assertRaisesRegex(
+          ValueError, "dataset.json does not name a token"
+      ):
         dataset_files.tokenizer_of(vocab_file)
 
   def test_refuses_to_leave_old_records(self):

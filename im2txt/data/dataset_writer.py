@@ -1,16 +1,17 @@
 """Writes a data set of captioned images as sharded TFRecords.
 
-    images --> pairs, shuffled --> shards, a task each --> worker processes
+    images --> shuffled pairs --> shards, one task each --> worker processes
 
 A record is a tf.train.SequenceExample of an image and one of its captions:
 
     context:       image/image_id     int64
-                   image/data         bytes, the image file
-    feature_lists: image/caption      bytes each, the words
-                   image/caption_ids  int64 each, their ids
+                   image/data         bytes; the image file
+    feature_lists: image/caption      bytes; the words
+                   image/caption_ids  int64; the ids of the words
 
-so an image with five captions is in five records, anywhere in the data set. The
-workers read its file for each of them, usually from the system's cache.
+So an image with five captions is in five records, which may be anywhere in the
+data set. The workers read the image file for each of them, usually from the
+system's cache.
 
 A program that writes shards imports TensorFlow before it starts its workers,
 which then share it; otherwise each of them imports it, in 3 CPU-seconds.
@@ -27,12 +28,12 @@ from im2txt.data import word_counts
 from im2txt.data import worker_pool
 from im2txt.runtime import atomic_files
 
-# What the released data set was shuffled with.
+# The seed that the released data set was shuffled with.
 _SHUFFLE_SEED = 12345
 
 
 class TokenizedImage(NamedTuple):
-  """An image file and its captions' words, start and end words included."""
+  """An image file and the words of each caption, with start and end word."""
 
   image_id: int
   path: str
@@ -48,7 +49,7 @@ class Pair(NamedTuple):
 
 
 class WrittenShard(NamedTuple):
-  """A shard that is whole."""
+  """A shard that is completely written."""
 
   number: int
   path: str
@@ -56,10 +57,10 @@ class WrittenShard(NamedTuple):
 
 
 def shuffled_pairs(images: Sequence[TokenizedImage]) -> list[Pair]:
-  """Returns pairs of captions and images in the order of writing.
+  """Returns the image-caption pairs in the order of writing.
 
-  It is the order of the released code under Python 3; Python 2 shuffles
-  differently by the same seed.
+  This is the order of the released code under Python 3. With the same seed,
+  Python 2 shuffles differently.
 
   Args:
     images: The images of a data set.
@@ -77,16 +78,18 @@ def shuffled_pairs(images: Sequence[TokenizedImage]) -> list[Pair]:
 
 
 def evenly_spaced(start: int, end: int, num_parts: int) -> list[int]:
-  """Bounds of parts of equal size; NumPy's linspace, rounded down.
+  """Returns bounds of parts of equal size, as NumPy's linspace, rounded down.
+
+  The products are those of the released code, so each record gets into the same
+  shard as there.
 
   Args:
-    start: Where the first part begins.
-    end: Where the last part ends.
+    start: The start of the first part.
+    end: The end of the last part.
     num_parts: The number of parts.
 
   Returns:
-    `num_parts` + 1 numbers from `start` to `end`. They come from the same
-    products as in the released code, and so does each record's shard.
+    `num_parts` + 1 numbers from `start` to `end`.
   """
   step = (end - start) / num_parts
   return [int(i * step + start) for i in range(num_parts)] + [end]
@@ -104,16 +107,17 @@ def write_shards(
   """Writes the shards of a data set.
 
   Args:
-    name: Its name, such as "train"; the files are `train-00000-of-00256`, ...
+    name: The name of the data set, such as "train". The files are then
+      `train-00000-of-00256` etc.
     shards: The pairs of each shard.
-    word_ids: Ids of the words.
+    word_ids: The ids of the words.
     output_dir: The folder to write to.
-    pool: The processes to write with; without tasks.
-    to_jpeg: Makes what is written of an image file's content, if that isn't
-      written as it is; see `jpeg_encoding`.
+    pool: The processes that write; must have no pending tasks.
+    to_jpeg: Optional function from the content of an image file to the JPEG to
+      write. By default, the content is written unchanged.
 
   Yields:
-    Each shard as it becomes whole, in any order.
+    Each shard when it is complete, in any order.
   """
   for number, pairs in enumerate(shards):
     path = Path(output_dir, f"{name}-{number:05d}-of-{len(shards):05d}")
@@ -128,7 +132,7 @@ def _write_shard(
     word_ids: word_counts.WordIds,
     to_jpeg: Callable[[bytes], bytes] | None,
 ) -> WrittenShard:
-  # Here, for programs that end before they write.
+  # Imported here, for programs that end before they write.
   import tensorflow as tf
 
   with (
@@ -156,16 +160,17 @@ def serialize_example(
   Args:
     image_id: The image's id, a 64-bit integer.
     image: The encoded image.
-    words: The words of the caption, start and end words included.
+    words: The words of the caption, with start and end word.
     word_ids: The ids of `words`.
 
   Returns:
-    The serialized tf.train.SequenceExample; the same bytes for the same values.
+    The serialized tf.train.SequenceExample. Equal arguments result in equal
+    bytes.
   """
   import tensorflow as tf
 
-  # Filled in place, since messages made from messages are copied: that takes
-  # 100 instead of 50 microseconds.
+  # Messages that are passed to a constructor are copied, so filling this one in
+  # place takes half the time.
   example = tf.train.SequenceExample()
   context = example.context.feature
   context["image/image_id"].int64_list.value.append(image_id)

@@ -1,7 +1,7 @@
 """Reads JSON and the values in it, with errors that a user can act on.
 
-Python's parser has limits of its own, on the depth of lists and on the digits
-of a number; what exceeds them is refused here in terms of the file.
+Python's parser limits the depth of lists and the number of digits. Values that
+exceed these limits are rejected with an error that locates them in the file.
 """
 
 import json
@@ -12,21 +12,22 @@ from typing import Any
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}(?:\.0*)?")
 _MAX_DIGITS = 1000
-# Above it a float stands for several integers.
+# Larger floats represent several integers.
 _LARGEST_EXACT = 2.0**53
 
 
 def parse(content: str | bytes) -> Any:
-  """Parses a text of JSON.
+  """Parses JSON text.
 
   Args:
-    content: The text; bytes in UTF-8, UTF-16 or UTF-32.
+    content: The text; if bytes, in UTF-8, UTF-16 or UTF-32.
 
   Returns:
-    Its value.
+    The parsed value.
 
   Raises:
-    ValueError: If it is not JSON; the message has the line and the column.
+    ValueError: If the text is not valid JSON. The message has the line and the
+      column.
   """
   try:
     return json.loads(content, parse_int=_parse_int)
@@ -42,17 +43,17 @@ def parse(content: str | bytes) -> Any:
 
 
 def image_id(value: Any) -> int | None:
-  """Returns the integer that a value says.
+  """Converts a value to an image id.
 
   Args:
-    value: An id as JSON or a table has it: 101, "101", or 101.0, which pandas
-      writes for a column of integers with a gap.
+    value: An id from JSON or a table: 101, "101", or 101.0, which pandas writes
+      for a column of integers with missing values.
 
   Returns:
-    The id; None for a gap: null, NaN or an empty text.
+    The id; None for a missing value: null, NaN or an empty text.
 
   Raises:
-    ValueError: If it is something else, or does not fit into 64 bits.
+    ValueError: If the value is not an integer or does not fit into 64 bits.
   """
   if isinstance(value, str):
     value = value.strip()
@@ -76,33 +77,33 @@ def image_id(value: Any) -> int | None:
 
 
 def required_image_id(value: Any) -> int:
-  """Returns an id as `image_id` does; raises a ValueError for a gap too."""
-  found = image_id(value)
-  if found is None:
+  """Converts a value like `image_id`, but rejects missing values too."""
+  result = image_id(value)
+  if result is None:
     raise ValueError(f"an image id must be a 64-bit integer. Got: {value!r}.")
-  return found
+  return result
 
 
 def text(value: Any, what: str) -> str:
-  """Returns a text that can be written.
+  """Checks that a value is a string that can be encoded as UTF-8.
 
   Args:
-    value: What should be one.
-    what: What it is, for the message.
+    value: The value.
+    what: Description of the value for error messages.
 
   Returns:
     The value.
 
   Raises:
-    ValueError: If it is not a string, or has half a surrogate pair, which JSON
-      can hold and UTF-8 can't.
+    ValueError: If the value is not a string, or contains half of a surrogate
+      pair, which is possible in JSON but not in UTF-8.
   """
   if not isinstance(value, str):
     raise ValueError(f"{what} must be a string. Got: {value!r}.")
   if _SURROGATE.search(value):
     raise ValueError(
-        f"{what} has half a character, \\ud800 to \\udfff; take it out. Got:"
-        f" {value!r}."
+        f"{what} contains half of a surrogate pair, \\ud800 to \\udfff. Remove"
+        f" it. Got: {value!r}."
     )
   return value
 
@@ -114,7 +115,7 @@ def _parse_int(digits: str) -> int:
 
 
 def _float(value: str) -> float | str:
-  """Returns the number that a text says, or else the text."""
+  """Returns the number in a text, or the text if it is not a number."""
   try:
     return float(value) if value.isascii() and "_" not in value else value
   except ValueError:

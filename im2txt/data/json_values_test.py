@@ -71,7 +71,7 @@ class JsonValuesTest(parameterized.TestCase):
     self.assertEqual("a", json_values.text("a", "it"))
     with self.assertRaisesRegex(ValueError, "it must be a string. Got: 5"):
       json_values.text(5, "it")
-    with self.assertRaisesRegex(ValueError, "it has half a character"):
+    with self.assertRaisesRegex(ValueError, "it contains half of a surrogate"):
       json_values.text("\ud83d", "it")
 
 

@@ -1,4 +1,4 @@
-"""Reads the text files that people make lists and tables of captions in."""
+"""Reads text files that people write, such as lists and tables of captions."""
 
 import codecs
 from pathlib import Path
@@ -10,16 +10,16 @@ def read(path: str, what: str) -> str:
   """Reads a text file.
 
   Args:
-    path: The file, in UTF-8, with or without a byte order mark, or in UTF-16
-      with one, which spreadsheets call Unicode text.
-    what: What the file is, for the message, such as "captions file".
+    path: The file, in UTF-8 with or without a byte order mark, or in UTF-16
+      with a byte order mark, which spreadsheets call Unicode text.
+    what: Description of the file for error messages, such as "captions file".
 
   Returns:
     The text.
 
   Raises:
-    FileNotFoundError: If there is no such file.
-    ValueError: If it is in another encoding; the message has the line.
+    FileNotFoundError: If the file is missing.
+    ValueError: If the file has another encoding. The message has the line.
   """
   if not Path(path).is_file():
     raise FileNotFoundError(f"There is no {what} {path!r}.")
@@ -35,7 +35,7 @@ def read(path: str, what: str) -> str:
   if "\0" in text:
     line = text.count("\n", 0, text.index("\0")) + 1
     raise ValueError(
-        f"{path} is not a UTF-8 text: line {line} has a zero character. Save it"
+        f"{path} is not a UTF-8 text: line {line} contains a zero byte. Save it"
         " as UTF-8."
     )
   return text

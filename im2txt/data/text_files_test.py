@@ -16,8 +16,12 @@ class TextFilesTest(parameterized.TestCase):
 
   @parameterized.named_parameters(
       ("latin_1", "a\nb\nein Café\n".encode("latin-1"), "see line 3. Save it"),
-      ("zero", b"a\nb\0\n", "line 2 has a zero character"),
-      ("utf_16_without_mark", "a\nb".encode("utf-16-le"), "line 1 has a zero"),
+      ("zero", b"a\nb\0\n", "line 2 contains a zero"),
+      (
+          "utf_16_without_mark",
+          "a\nb".encode("utf-16-le"),
+          "line 1 contains a zero",
+      ),
       ("odd_utf_16", b"\xff\xfea", "is not a UTF-8 text: see line 1"),
   )
   def test_refuses(self, content, message):

@@ -1,23 +1,22 @@
 """Splits captions into words: as NLTK does, at spaces, or into characters.
 
-NLTK's `word_tokenize` goes by sentences, which Punkt finds, and by NLTK's form
-of the Penn Treebank rules, which part a full stop from the last word of a text
-only. Here Punkt does without the data that `nltk.download` fetches, which makes
-these differences:
+NLTK's `word_tokenize` splits a text into sentences with Punkt, and each
+sentence with NLTK's version of the Penn Treebank rules, which separate a full
+stop only at the end of a sentence. Here Punkt is used without the data that
+`nltk.download` fetches, with these differences:
 
-- The data has 156 abbreviations that Punkt found in newspapers. Here are the
-  common ones, and all that the public MSCOCO vocabulary holds ("st.", "u.s.",
-  "ave.", "dr.", "mr.", "mrs.", "d.c."). A stop after any other inside a caption
-  becomes a word: "n.j. plates" is "n.j", ".", "plates".
-- The data knows words that begin sentences in lower case after an initial or a
-  number. Here no word does: "at 5. the" keeps "5.".
+- The data contain 156 abbreviations that Punkt learned from newspapers. Here
+  only the common ones are known, and all that are in the public MSCOCO
+  vocabulary ("st.", "u.s.", "ave.", "dr.", "mr.", "mrs.", "d.c."). After any
+  other abbreviation inside a caption, the full stop becomes a word: "n.j.
+  plates" is split into "n.j", ".", "plates".
+- The data contain words that begin a sentence in lower case after an initial or
+  a number. Here there are none: "at 5. the" keeps "5.".
 
-NLTK knows English marks. Of other alphabets', each sentence mark becomes a word
-here after NLTK is done: a danda, an ideographic full stop, an Arabic question
-mark.
+NLTK handles ASCII punctuation. After it, marks of other alphabets are separated
+as well, such as a danda, an ideographic full stop or an Arabic question mark.
 
-Apart from that: today's NLTK splits "field.." into "field" and "..", the NLTK
-of 2016 did not.
+Today's NLTK splits "field.." into "field" and "..", unlike the NLTK of 2016.
 """
 
 from collections.abc import Callable
@@ -36,14 +35,15 @@ _ABBREVIATIONS = (
     " ph.d prof sen sr st u.k u.n u.s u.s.a vs"
 )
 
-# Marks of all alphabets but ASCII's, which NLTK knows: punctuation, quotation
-# marks and brackets. Those of Armenian that stand over a letter are letters to
-# Unicode's rules for words; a Tibetan tsheg is between the syllables of a word.
+# Punctuation, quotation marks and brackets of all alphabets except ASCII, which
+# NLTK handles. Without Armenian marks above letters, which are letters by
+# Unicode's word rules, and the Tibetan tsheg between the syllables of a word.
 _MARK = (
     r"[\p{Po}\p{Pi}\p{Pf}\p{Ps}\p{Pe}"
     r"--[\x00-\x7f]--\p{WB=ALetter}--[\u0f0b\u0f0c]]"
 )
-# Not within words, as in l·l and 1٫5: Unicode's annex 29, rules WB6 to WB12.
+# Marks within words, as in l·l and 1٫5, are kept: see Unicode's annex 29, rules
+# WB6 to WB12.
 _MARKS = regex.compile(
     r"(?P<within>(?<=[\p{L}\p{M}])[\p{WB=MidLetter}\p{WB=MidNumLet}](?=\p{L})"
     r"|(?<=\p{N})[\p{WB=MidNum}\p{WB=MidNumLet}\p{WB=Numeric}](?=\p{N}))"
@@ -51,18 +51,18 @@ _MARKS = regex.compile(
     regex.VERSION1,
 )
 
-# Letters, digits and at most a full stop at the end: nine captions of ten. NLTK
-# parts these at the spaces and the stop, but takes 50 times longer; it would
-# also part the contractions.
+# Letters, digits and at most a full stop at the end, as in 90% of captions.
+# NLTK splits these at the spaces and the full stop, in 50 times the time. It
+# also splits contractions.
 _PLAIN = re.compile(r"([a-z0-9 ]*)(\.?)\s*")
-# Joins several characters to one sign, as in emoji.
+# The zero-width joiner, which joins several characters to one, as in emoji.
 _JOINER = "\u200d"
 
 _CONTRACTION = re.compile(r"\b(?:cannot|gimme|gonna|gotta|lemme|wanna)\b")
 
 
 def tokenize(caption: str) -> list[str]:
-  """Returns the words of a caption in lower case, marks being words too."""
+  """Returns the words and punctuation marks of a caption in lower case."""
   text = caption.lower()
   plain = _PLAIN.fullmatch(text)
   if plain and not _CONTRACTION.search(text):
@@ -77,14 +77,14 @@ def tokenize(caption: str) -> list[str]:
 
 
 def separate_marks(text: str) -> str:
-  """Puts spaces around the punctuation marks of all alphabets but ASCII's.
+  """Puts spaces around punctuation marks outside ASCII.
 
   Args:
     text: A text in any alphabet.
 
   Returns:
-    The text, in which each sentence mark, quotation mark and bracket that does
-    not join letters or digits stands alone.
+    The text with spaces around sentence marks, quotation marks and brackets,
+    except around those within words or numbers.
   """
   if text.isascii():
     return text
@@ -92,7 +92,7 @@ def separate_marks(text: str) -> str:
 
 
 def split_at_spaces(caption: str) -> list[str]:
-  """Returns the words of a caption that is tokenized already."""
+  """Returns the words of a caption that is already tokenized."""
   return _interned(caption.split())
 
 
@@ -100,11 +100,11 @@ def split_characters(caption: str) -> list[str]:
   """Returns the characters of a caption as words, for scripts without spaces.
 
   Args:
-    caption: A text, as in Chinese or Thai.
+    caption: A text, for example in Chinese or Thai.
 
   Returns:
-    Its characters, each with the marks, such as vowel signs, that belong to it.
-    Spaces are left out.
+    The characters, each with its combining marks, such as vowel signs. Spaces
+    are left out.
   """
   characters: list[str] = []
   for word in caption.split():
@@ -124,7 +124,7 @@ TOKENIZERS: dict[str, Callable[[str], list[str]]] = {
 
 
 def nltk_words(text: str) -> list[str]:
-  """Returns the words of a lower-case text, by NLTK."""
+  """Splits a lower-case text with NLTK."""
   split_sentences, split_words = _nltk_splitters()
   return [
       word
@@ -134,7 +134,7 @@ def nltk_words(text: str) -> list[str]:
 
 
 def _belongs_to_the_last(character: str, last: str) -> bool:
-  """Returns whether a code point is a part of the character before it."""
+  """Returns whether a code point belongs to the previous character."""
   return (
       unicodedata.category(character).startswith("M")
       or character == _JOINER
@@ -143,7 +143,7 @@ def _belongs_to_the_last(character: str, last: str) -> bool:
 
 
 def _interned(words: Iterable[str]) -> list[str]:
-  """Returns the words, interned: a data set has few different ones."""
+  """Interns the words, since a data set has few different ones."""
   return [sys.intern(word) for word in words]
 
 

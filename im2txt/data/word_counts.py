@@ -1,4 +1,4 @@
-"""Makes a vocabulary of the words in captions."""
+"""Counts the words in captions and writes the vocabulary."""
 
 import collections
 from collections.abc import Iterable
@@ -12,21 +12,25 @@ _UNKNOWN_WORD = "<UNK>"
 
 @dataclasses.dataclass(frozen=True)
 class WordIds:
-  """The ids of a vocabulary's words; all other words have that of <UNK>.
+  """Word ids of a vocabulary.
 
-  If <UNK> isn't one of the words, its id is the next one.
+  Words that are not in the vocabulary have the id of <UNK>. If <UNK> is not in
+  the vocabulary either, its id is the next free one.
+
+  Attributes:
+    ids: The id of each word.
   """
 
   ids: dict[str, int]
 
   @classmethod
   def of_counts(cls, counts: Sequence[tuple[str, int]]) -> "WordIds":
-    """Returns the ids that a vocabulary file of `counts` gives."""
+    """Returns the ids of a vocabulary file that is written from `counts`."""
     return cls({word: i for i, (word, _) in enumerate(counts)})
 
   @property
   def size(self) -> int:
-    """The number of ids, that of <UNK> included."""
+    """The number of ids, including the id of <UNK>."""
     return len(self.ids) + (_UNKNOWN_WORD not in self.ids)
 
   def of(self, words: Sequence[str]) -> list[int]:
@@ -42,8 +46,8 @@ def count_words(captions: Iterable[Sequence[str]]) -> list[tuple[str, int]]:
     captions: The words of each caption.
 
   Returns:
-    Each word and its count, by descending count. Words that occur equally often
-    are in the order of their first occurrence.
+    Words and their counts, by descending count. Words with equal counts are in
+    the order of their first occurrence.
   """
   counts = collections.Counter(word for caption in captions for word in caption)
   return counts.most_common()
@@ -53,9 +57,9 @@ def write(path: str, counts: Sequence[tuple[str, int]]) -> None:
   """Writes a vocabulary file.
 
   Args:
-    path: The file: a word and its count on each line, no newline at the end.
-      The number of a line, from 0, is the id of its word.
-    counts: The words and counts, in the order of their ids.
+    path: The file to write, with a word and its count per line and no newline
+      at the end. The zero-based line number is the id of the word.
+    counts: The words and their counts, in the order of their ids.
   """
   text = "\n".join(f"{word} {count}" for word, count in counts)
   with atomic_files.create(path) as file:

@@ -1,4 +1,4 @@
-"""Worker processes, of which all must live.
+"""A process pool that fails as soon as one of its workers dies.
 
     with worker_pool.WorkerPool(8) as pool:
       for path in paths:
@@ -6,9 +6,10 @@
       for result in pool.results():
         ...
 
-Of Python's own pools, that of multiprocessing waits forever for the result of
-a process that was killed, and that of concurrent.futures may do so as it ends,
-before Python 3.12.
+Python's own pools may wait forever after a process was killed: that of
+multiprocessing for its result, that of concurrent.futures at exit, before
+Python 3.12. This module can be replaced by the latter when Python 3.11 is no
+longer supported.
 """
 
 from collections.abc import Callable
@@ -21,22 +22,23 @@ import sys
 import threading
 from typing import Any
 
-# Forking is cheapest and safe where no library starts threads of its own.
+# Forking is cheapest. It is safe, because the programs start no threads before:
+# TensorFlow, if imported, starts its threads with its first operation.
 _START_METHOD = "fork" if sys.platform == "linux" else "spawn"
 
 
 class WorkerPool:
-  """Runs functions in processes, which end with the `with` block."""
+  """A pool of processes that end with the `with` block."""
 
   def __init__(self, num_workers: int):
     """Starts the processes.
 
     Args:
-      num_workers: Their number.
+      num_workers: The number of processes.
     """
     context: Any = multiprocessing.get_context(_START_METHOD)
     self._tasks = context.Queue()
-    # By where their results come from.
+    # The processes by the connections that their results arrive from.
     self._processes: dict[connection.Connection, multiprocessing.Process] = {}
     self._pending = 0
     for _ in range(num_workers):
@@ -63,23 +65,24 @@ class WorkerPool:
       process.join()
 
   def submit(self, function: Callable[..., Any], *args: Any) -> None:
-    """Has a worker call a function of a module.
+    """Adds a task: a call of a module-level function by a worker.
 
     Args:
-      function: The function. May raise an OSError or a ValueError.
-      *args: Its arguments; are pickled, as is its result.
+      function: The function. It may raise an OSError or a ValueError.
+      *args: The arguments. They are pickled, as is the result.
     """
     self._pending += 1
     self._tasks.put((function, args))
 
   def results(self) -> Iterator[Any]:
-    """Waits for all tasks that were submitted.
+    """Waits for all submitted tasks.
 
     Yields:
-      The result of each as it is ready, in any order.
+      The result of each task as it becomes available, in any order.
 
     Raises:
-      ChildProcessError: If a process ends; also by an error of a function.
+      ChildProcessError: If a process ends, also because a function raised any
+        other error.
       OSError: If a function raised it.
       ValueError: If a function raised it.
     """
@@ -111,7 +114,7 @@ def _end_of(process: multiprocessing.Process) -> str:
 
 
 def _work(tasks, results: connection.Connection) -> None:
-  signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent decides.
+  signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent handles it.
   signal.signal(signal.SIGTERM, signal.SIG_DFL)
   threading.Thread(target=_end_with_parent, daemon=True).start()
   for function, args in iter(tasks.get, None):

@@ -1,1 +1,1 @@
-"""What any program needs: flags, signals, progress, locks, whole files."""
+"""What every program needs: flags, signals, progress, locks, atomic writes."""

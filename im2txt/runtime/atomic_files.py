@@ -19,13 +19,13 @@ import sys
 from typing import Any
 from typing import BinaryIO
 
-# The errors of a disk that is full or broken. Of those of writing, Python knows
+# Errors of a disk that is full or broken. When one is raised by a write, it has
 # no file name.
 DISK_ERRORS = (errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC)
 
 
 class WriteError(OSError):
-  """A file that can't be written, and the reason: `filename`, `strerror`."""
+  """A failed write, with the file and the reason: `filename`, `strerror`."""
 
   def __str__(self) -> str:
     return f"{self.filename} can't be written: {self.strerror}."
@@ -33,18 +33,18 @@ class WriteError(OSError):
 
 @contextlib.contextmanager
 def errors_name(path: str, *, temporary: str = "") -> Iterator[None]:
-  """Has the errors of writing name what was asked for, not a temporary file.
+  """Makes write errors name the requested path, not a temporary file.
 
   Args:
-    path: The file or folder that was asked for.
+    path: The requested file or folder.
     temporary: A folder that becomes `path`; errors that name a file in it name
       `path` instead.
 
   Yields:
-    None. In the block, all errors of TensorFlow are errors of writing.
+    None. All errors of TensorFlow in the block count as write errors.
 
   Raises:
-    WriteError: If the block can't write. Other errors stay as they are.
+    WriteError: If a write in the block fails. Other errors are not changed.
   """
   try:
     yield
@@ -58,34 +58,35 @@ def errors_name(path: str, *, temporary: str = "") -> Iterator[None]:
       raise
     raise WriteError(error.errno, error.strerror, path) from error
   except _tensorflow_errors() as error:
-    # TensorFlow says "<path of a part>; <reason>", and names the operation, or
-    # has further lines.
+    # TensorFlow's message is "<path of a part>; <reason>", followed by the
+    # operation's name or by further lines.
     reason = error.message.partition("; ")[2] or error.message
     reason = reason.partition(" [Op:")[0].splitlines()[0]
     raise WriteError(errno.EIO, reason.rstrip("."), path) from error
 
 
 def _tensorflow_errors() -> tuple[Any, ...]:
-  tf = sys.modules.get("tensorflow")  # Not of a program that doesn't need it.
+  tf = sys.modules.get("tensorflow")  # Some programs do not import it.
   return (tf.errors.OpError,) if tf else ()
 
 
 def check(path: str) -> None:
-  """Finds what can't be replaced by a file, before hours of work.
+  """Checks that a path can be replaced by a file, before hours of work.
 
   Args:
-    path: The file that is to be written.
+    path: The path of the file to write.
 
   Raises:
-    ValueError: If it is a folder, or a device or a pipe, also one by its name
-      only, as /dev/stdout is: that would no longer be one.
+    ValueError: If the path is a folder, a device or a pipe, or anything in
+      /dev, since the rename would replace it.
   """
   if os.path.isdir(path):
-    raise ValueError(f"A file is to be written, but {path} is a folder.")
+    raise ValueError(f"{path} is a folder. Give the path of a file.")
   is_system = os.path.dirname(os.path.abspath(path)) == "/dev"
   if is_system or (os.path.exists(path) and not os.path.isfile(path)):
     raise ValueError(
-        f"{path} is no file. Name another, or none where the program can print."
+        f"{path} is not a regular file. Choose another path, or leave the flag"
+        " out if the program can print its output."
     )
 
 
@@ -134,14 +135,15 @@ def create(path: str) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def temporaries_removed(folder: str, *patterns: str) -> Iterator[None]:
-  """Deletes what killed processes left, before the block and after it.
+  """Deletes temporary files of killed processes before and after the block.
 
   Args:
     folder: The folder of the files.
-    *patterns: Glob patterns of their final names.
+    *patterns: Glob patterns of the files' final names.
 
   Yields:
-    None. No process may be writing such files before the block or after it.
+    None. No other process may be writing such files when the block begins or
+    ends.
   """
   _remove_temporaries(folder, patterns)
   try:

@@ -11,7 +11,7 @@ from absl.testing import parameterized
 from im2txt.runtime import atomic_files
 
 
-class WholeFileTest(parameterized.TestCase):
+class AtomicFilesTest(parameterized.TestCase):
 
   def setUp(self):
     super().setUp()
@@ -72,14 +72,14 @@ class WholeFileTest(parameterized.TestCase):
   @parameterized.parameters(
       ("out/.2/config.json", "out/1"), ("/tmp/words", "/tmp/words")
   )
-  def test_a_file_of_a_temporary_folder_is_not_named(self, inner, expected):
+  def test_a_file_in_a_temporary_folder_is_not_named(self, inner, expected):
     error = atomic_files.WriteError(errno.EIO, "Full", inner)
-    found = self._error(error, temporary="out/.2")
-    self.assertEqual(found.filename, expected)
+    raised = self._error(error, temporary="out/.2")
+    self.assertEqual(raised.filename, expected)
 
   @parameterized.parameters(
       (PermissionError(errno.EACCES, "No access", "image"),),
-      (OSError(errno.EIO, "Broken", "image"),),  # Of reading.
+      (OSError(errno.EIO, "Broken", "image"),),  # A read error.
       (FileExistsError("Something is there."),),
   )
   def test_other_errors_stay_as_they_are(self, error):
@@ -110,7 +110,9 @@ class WholeFileTest(parameterized.TestCase):
     os.mkfifo(self.folder / "pipe")
     with (
         mock.patch.object(Path, "replace", self.fail),
-        self.assertRaisesRegex(ValueError, f"{path} is (no file|a folder)"),
+        self.assertRaisesRegex(
+            ValueError, f"{path} is (not a regular file|a folder)"
+        ),
         atomic_files.create(path),
     ):
       self.fail()

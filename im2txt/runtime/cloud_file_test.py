@@ -9,7 +9,7 @@ from im2txt.runtime import atomic_files
 from im2txt.runtime import cloud_file
 
 
-class WholeFileTest(tf.test.TestCase):
+class CloudFileTest(tf.test.TestCase):
 
   def test_makes_folders_and_replaces(self):
     path = os.path.join(self.create_tempdir().full_path, "a", "b.bin")
@@ -29,7 +29,7 @@ class WholeFileTest(tf.test.TestCase):
   def test_a_device_is_not_replaced(self):
     with (
         mock.patch.object(tf.io.gfile, "rename", self.fail),
-        self.assertRaisesRegex(ValueError, "/dev/null is no file"),
+        self.assertRaisesRegex(ValueError, "/dev/null is not a regular file"),
     ):
       cloud_file.write(b"x", "/dev/null")
 

@@ -1,8 +1,8 @@
-"""Recognizes files that are not what their names say.
+"""Recognizes files that are not what their names suggest.
 
-Weights are downloaded and passed on, and what arrives is often something else:
-a Git LFS pointer, the web page of a download service, an empty file. A program
-that could not read a file asks here what the file is instead.
+A download of weights often results in something else: a Git LFS pointer, the
+web page of a download service, or an empty file. A program that could not read
+a file describes it with this module.
 """
 
 import tensorflow as tf
@@ -24,14 +24,14 @@ _ZIP_SUFFIXES = (".keras", ".npz", ".zip")
 
 
 def describe(path: str) -> str | None:
-  """Returns what a file is, if it is evidently not a file of data.
+  """Describes a file that is evidently not a data file.
 
   Args:
     path: Path of an existing file.
 
   Returns:
-    A clause about the file that says what to do, such as "is empty: download
-    it again"; None if the file may be what its name says.
+    A clause with advice, such as "is empty: download it again"; None if the
+    file may be what its name suggests.
   """
   with tf.io.gfile.GFile(path, "rb") as file:
     head = file.read(_HEAD_BYTES)

@@ -1,4 +1,4 @@
-"""Tests of recognizing files that are not what their names say."""
+"""Tests of failed_downloads."""
 
 import gzip
 

@@ -1,4 +1,4 @@
-"""Tests that one process at a time writes to a folder."""
+"""Tests of folder_lock."""
 
 import errno
 import os

@@ -1,15 +1,15 @@
-"""Home folders in paths, written as a shell's user writes them.
+"""Expands `~` in the values of flags, as a shell does in arguments.
 
-A shell replaces `~` only at the start of a word, so a program gets the `~` of
-`--train_dir=~/model` or of `"~/model"` as it is, and would make a folder of
-that name wherever it was started.
+A shell replaces `~` only at the start of a word. It passes
+`--train_dir=~/model` and `"~/model"` on unchanged, and without expansion the
+program would create a folder named `~` in the working directory.
 """
 
 import os
 import re
 
-# At the start of a path, of each path of a list that is separated by commas,
-# and of the file that an @ names as a list of paths.
+# A `~` is expanded at the start of a path, of each path in a comma-separated
+# list, and of the file with a list of paths that follows an @.
 _HOME = re.compile(r"(?P<before>(?:^|,)\s*@?)(?P<home>~[^/,]*)")
 
 
@@ -20,19 +20,19 @@ def expand(paths: str) -> str:
     paths: A path, a pattern of paths, or several of these separated by commas.
 
   Returns:
-    The same with the home folders' paths.
+    The expanded paths.
 
   Raises:
-    ValueError: If the user is unknown, or this user's home folder is.
+    ValueError: If the user or the user's home folder is unknown.
   """
-  return _HOME.sub(lambda found: found["before"] + _path(found["home"]), paths)
+  return _HOME.sub(lambda match: match["before"] + _path(match["home"]), paths)
 
 
 def _path(home: str) -> str:
   path = os.path.expanduser(home)
   if path.startswith("~"):
     raise ValueError(
-        f"{home} at the start of a path means a home folder, and none is known"
-        f" for it. For a file or folder of that name, write ./{home}."
+        f"{home} at the start of a path stands for a home folder, which is"
+        f" unknown. For a file or folder of that name, write ./{home}."
     )
   return path

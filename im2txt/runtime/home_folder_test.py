@@ -1,4 +1,4 @@
-"""Tests of home_folder: `~` wherever a path begins, and nowhere else."""
+"""Tests of home_folder."""
 
 import os
 import pwd

@@ -16,11 +16,11 @@ import tensorflow as tf
 PRECISIONS = ("float32", "bfloat16")
 TRAINING_PRECISIONS = (*PRECISIONS, "float16")
 
-# What Linux calls the instructions without which bfloat16 is slow.
+# Linux' names of the instructions without which bfloat16 is slow.
 _BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 
-# Chosen by Micikevicius et al. (arXiv 1710.03740) and kept by all frameworks:
-# too much at first, then halved until nothing overflows.
+# Chosen by Micikevicius et al. (arXiv 1710.03740) and used by all frameworks:
+# too large at first, then halved until nothing overflows.
 _INITIAL_SCALE = 2.0**15
 _STEPS_UNTIL_DOUBLED = 2000
 _SMALLEST_SCALE = 1.0
@@ -44,7 +44,7 @@ def training_dtype(name: str) -> tf.DType:
     )
   has_gpu = bool(tf.config.list_physical_devices("GPU"))
   if name == "float16" and not has_gpu:
-    logging.warning("float16 is for GPUs, and there is none: it is float32.")
+    logging.warning("float16 needs a GPU; float32 is used instead.")
     return tf.float32
   if name != "float16" and not has_gpu:
     check(name)
@@ -54,15 +54,15 @@ def training_dtype(name: str) -> tf.DType:
 class LossScale(tf.Module):
   """A factor for the loss that keeps small gradients from vanishing.
 
-  It is halved when a gradient overflows, and that step is left out; after many
-  steps without that it is doubled (arXiv 1710.03740, section 3.2).
+  When a gradient overflows, the factor is halved and the step skipped. After
+  many steps without an overflow it is doubled (arXiv 1710.03740, section 3.2).
 
   Attributes:
-    variables_by_name: The factor and the steps since it changed.
+    variables_by_name: The factor and the number of steps since it changed.
   """
 
   def __init__(self, initial_scale: float | None = None):
-    """Makes the variables; in the scope of the strategy."""
+    """Creates the variables; must be called in the strategy's scope."""
     super().__init__()
     self._scale = _variable(
         initial_scale or _INITIAL_SCALE, tf.float32, "loss_scale"
@@ -75,18 +75,18 @@ class LossScale(tf.Module):
 
   @property
   def factor(self) -> tf.Tensor:
-    """What the loss is to be multiplied by; a float32 scalar."""
+    """The factor to multiply the loss by; a float32 scalar."""
     return self._scale.read_value()
 
   def update(self, is_finite: tf.Tensor) -> tf.Tensor:
-    """Changes the factor after a step; in replica context.
+    """Updates the factor after a step; must be called in replica context.
 
     Args:
-      is_finite: Whether all gradients were finite numbers; a bool scalar, the
-        same on all replicas.
+      is_finite: Whether all gradients were finite; a bool scalar, the same on
+        all replicas.
 
     Returns:
-      Whether a smaller factor may help where they were not; a bool scalar.
+      Whether a smaller factor may prevent an overflow; a bool scalar.
     """
     scale, steps = self._scale.read_value(), self._steps.read_value() + 1
     is_doubled = steps >= _STEPS_UNTIL_DOUBLED
@@ -111,15 +111,15 @@ def _variable(value, dtype: tf.DType, name: str) -> tf.Variable:
 
 
 def check(precision: str, *, cpuinfo: str = "/proc/cpuinfo") -> None:
-  """Checks a precision, with a warning in the log where it saves no time.
+  """Checks a precision, and logs a warning where it saves no time.
 
   Args:
     precision: "float32" or "bfloat16".
-    cpuinfo: Where Linux describes the processor. Without that file nobody is
-      warned.
+    cpuinfo: Linux' file that describes the processor. If it is missing, there
+      is no warning.
 
   Raises:
-    ValueError: If `precision` is not one of the two.
+    ValueError: If `precision` is neither of the two.
   """
   if precision not in PRECISIONS:
     raise ValueError(
@@ -127,8 +127,8 @@ def check(precision: str, *, cpuinfo: str = "/proc/cpuinfo") -> None:
     )
   if precision == "bfloat16" and not _has_bfloat16(cpuinfo):
     logging.warning(
-        "This processor has no instructions for bfloat16 (avx512_bf16 or AMX):"
-        " it is no faster here than float32."
+        "This processor has no instructions for bfloat16 (avx512_bf16 or AMX),"
+        " so bfloat16 is not faster than float32."
     )
 
 

@@ -120,7 +120,7 @@ class Float16Test(tf.test.TestCase):
   def test_is_float32_where_there_is_no_gpu(self):
     with self.assertLogs("absl", "WARNING") as logs:
       self.assertEqual(tf.float32, precision.training_dtype("float16"))
-    self.assertIn("float16 is for GPUs, and there is none", logs.output[0])
+    self.assertIn("float16 needs a GPU", logs.output[0])
 
   def test_scale_changes_no_step(self):
     scaled, plain = (
@@ -140,7 +140,7 @@ class Float16Test(tf.test.TestCase):
     self.assertAllClose(0.9, trainer.optimizer.slots["beta1_power"])
     variables = trainer.checkpoint_variables()
     self.assertAllEqual(2.0**14, variables["loss_scale"])
-    # The batch is used up nevertheless.
+    # The batch is consumed nevertheless.
     self.assertEqual(1, trainer.global_step)
     self.assertGreater(self._steps(trainer, 30)[-1].gradient_norm, 0)
     self.assertNotAllEqual(earlier, bias)

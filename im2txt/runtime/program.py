@@ -1,4 +1,4 @@
-"""What all programs share: how they start, teach and end.
+"""The entry point of all programs: flags, --help, errors and exit status.
 
 A program defines its flags at module level, `def main(argv)`, and
 
@@ -6,10 +6,10 @@ A program defines its flags at module level, `def main(argv)`, and
       program.run(main)
 
 In `main`, before anything that imports TensorFlow, it calls
-`program.import_tensorflow()`. A flag that takes text is a path, at whose start
-`~` is the home folder, unless `run` gets its name among `words`.
+`program.import_tensorflow()`. A text flag is taken for a path, in which `~`
+means the home folder, unless `run` gets the flag's name in `words`.
 
-A mistake of the user ends in one sentence on stderr and a non-zero status;
+A user's mistake results in one sentence on stderr and a non-zero exit status;
 `--verbosity=1` adds the traceback. `--help` prints the docstring and the flags.
 """
 
@@ -33,17 +33,17 @@ from im2txt.runtime import tensorflow_start
 
 import_tensorflow = tensorflow_start.import_tensorflow
 
-# TensorFlow greets at length; whoever wants to read that sets the variable.
-# What is printed in spite of it, `import_tensorflow` removes.
+# Hides TensorFlow's start-up messages unless the user sets the variable. What
+# TensorFlow prints regardless, `import_tensorflow` removes.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-# Otherwise a process takes all memory of all GPUs, and evaluate has none beside
-# train.
+# By default a process takes all memory of all GPUs, and evaluate could not run
+# beside train.
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 
-# How the original's lines look on stderr, which scripts may search for.
+# The format of the original's log lines, which scripts may search for.
 _LOG_FORMAT = "%(levelname)s:tensorflow:%(message)s"
 
-# What TensorFlow says of an operation around what went wrong in it.
+# The names of operations that TensorFlow puts around an error message.
 _OP_NAMES = re.compile(r"^\{\{.*?\}\} *| *\[Op:.*$", re.DOTALL)
 
 
@@ -53,17 +53,17 @@ def run(
     positional: int = 0,
     words: Collection[str] = (),
 ) -> None:
-  """Parses the flags, calls `main` and exits with what it returns.
+  """Parses the flags, calls `main` and exits with the status it returns.
 
-  A `~` at the start of a path becomes the home folder, in all positional
-  arguments and all flags that take text.
+  A `~` at the start of a path is replaced by the home folder, in positional
+  arguments and in text flags.
 
   Args:
-    main: Takes the program's name and its positional arguments; returns the
-      exit status, None being 0. A ValueError, an OSError or an error of
-      TensorFlow ends in status 1, an `app.UsageError` in 2.
-    positional: The largest number of positional arguments.
-    words: The names of flags whose text is not a path, and may begin with "~".
+    main: Function from the program's name and positional arguments to the exit
+      status, where None means 0. A ValueError, an OSError or an error of
+      TensorFlow results in status 1, an `app.UsageError` in status 2.
+    positional: The maximum number of positional arguments.
+    words: Names of flags whose text is not a path and may begin with "~".
   """
 
   def parse(argv: list[str]) -> list[str]:
@@ -79,19 +79,19 @@ def run(
       sys.exit(_report(error, 2))
 
   if isinstance(sys.stdout, io.TextIOWrapper):
-    # A file's name that is no UTF-8 is printed as it is.
+    # A file name that is not valid UTF-8 is printed byte by byte.
     sys.stdout.reconfigure(errors="surrogateescape")
   formatter = standard_logging.Formatter(_LOG_FORMAT)
   logging.get_absl_handler().setFormatter(formatter)
   try:
     app.run(lambda argv: _guarded(main, argv, positional), flags_parser=parse)
-  except BrokenPipeError:  # As in `program | head`: nobody reads on.
-    _give_up_stdout()
-    sys.exit(128 + 13)  # As the shell says of a program that SIGPIPE ended.
+  except BrokenPipeError:  # As in `program | head`.
+    _discard_stdout()
+    sys.exit(128 + 13)  # The status of a program that SIGPIPE terminated.
 
 
 def _with_home_folders(argv: list[str], words: Collection[str]) -> list[str]:
-  """Expands `~` in the values of all flags but `words`, and in arguments."""
+  """Expands `~` in the arguments and in all flags except `words`."""
   for name in set(flags.FLAGS).difference(words):
     flag = flags.FLAGS[name]
     try:
@@ -105,15 +105,15 @@ def _with_home_folders(argv: list[str], words: Collection[str]) -> list[str]:
 
 
 def require(*holders: flags.FlagHolder) -> None:
-  """Raises an `app.UsageError` that names the first flag without a value."""
+  """Raises an `app.UsageError` for the first flag without a value."""
   for holder in holders:
     if holder.value in (None, "", []):
       raise app.UsageError(f"--{holder.name} is required.")
 
 
 def say(line: str) -> None:
-  """Prints a line on stdout that no progress bar runs into."""
-  # Here, for most programs have no such bar.
+  """Prints a line on stdout without disturbing a progress bar."""
+  # Imported here, because most programs have no bar.
   import tqdm
 
   tqdm.tqdm.write(line, file=sys.stdout)
@@ -121,7 +121,7 @@ def say(line: str) -> None:
 
 
 def exit_on_sigterm() -> None:
-  """Has SIGTERM end the program as Ctrl-C does: cleaning up."""
+  """Makes SIGTERM end the program like Ctrl-C, with clean-up."""
 
   def end(signal_number: int, frame: object) -> None:
     del frame
@@ -157,19 +157,19 @@ def _reported_errors() -> tuple[type[Exception], ...]:
 def _report(error: Exception | str, status: int) -> int:
   message = _OP_NAMES.sub("", str(error))
   if isinstance(error, OSError) and error.strerror:
-    # Errors of files have a name; without one, it was a `print`.
+    # File errors have a file name; an error without one comes from `print`.
     is_full = error.errno in atomic_files.DISK_ERRORS
     is_unnamed = error.filename is None and is_full
     name = "standard output" if is_unnamed else error.filename
     if is_unnamed:
-      _give_up_stdout()
-    if not isinstance(error, atomic_files.WriteError):  # That is a sentence.
+      _discard_stdout()
+    if not isinstance(error, atomic_files.WriteError):  # Already a sentence.
       message = error.strerror + (f": {name}" if name else "")
   name = Path(sys.argv[0]).stem
   print(f"{name}: {' '.join(message.split())}", file=sys.stderr)
   return status
 
 
-def _give_up_stdout() -> None:
-  """Has what is left to print, also by Python at its end, go nowhere."""
+def _discard_stdout() -> None:
+  """Discards further output, including what Python flushes at exit."""
   os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar on a terminal, a line now and then in a log."""
+"""Progress on stderr: a bar on a terminal, occasional lines in a log."""
 
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -7,12 +7,12 @@ import sys
 import time
 from typing import Any
 
-# Seconds from one line in a log to the next.
+# Seconds between two lines in a log.
 _LINE_SECS = 30
 
 
 class _Lines:
-  """Does what a tqdm bar does, with lines for whoever reads a log later."""
+  """A substitute for a tqdm bar that prints lines, for logs."""
 
   def __init__(self, title: str, total: int, items: Iterable[Any] = ()):
     self._title = title
@@ -36,15 +36,15 @@ class _Lines:
         self.update()
 
   def update(self, count: int = 1) -> None:
-    """Counts items, and writes a line if the last one was long ago."""
+    """Counts items, and prints a line if the last one is old enough."""
     self._count += count
     if time.monotonic() >= self._next_line:
       self._write()
       self._next_line = time.monotonic() + _LINE_SECS
 
   def set_postfix_str(self, postfix: str, refresh: bool = True) -> None:
-    """Sets what the next line ends with."""
-    del refresh  # As if it were False: lines are rare.
+    """Sets the end of the next line."""
+    del refresh  # Treated as False, since lines are rare.
     self._postfix = f", {postfix}"
 
   def _write(self) -> None:
@@ -58,7 +58,7 @@ class _Lines:
 
 
 class _Hidden(_Lines):
-  """Stands in for a bar that is not to be seen."""
+  """A substitute for a tqdm bar that prints nothing."""
 
   def _write(self) -> None:
     pass
@@ -72,31 +72,31 @@ def bar(
     is_shown: bool = True,
     **options: Any,
 ) -> Any:
-  """Returns a context with a method `update`, or an iterator of items.
+  """Returns a progress bar: a context with `update`, or an iterator of items.
 
   Args:
-    title: What is done.
-    total: How many items there are.
-    items: The items, if they are to be iterated over.
-    is_shown: Whether to show anything at all.
+    title: Description of the work.
+    total: The number of items.
+    items: The items, if the bar is used as an iterator.
+    is_shown: Whether to show the progress.
     **options: Further arguments of a tqdm bar.
 
   Returns:
-    A tqdm bar if stderr is a terminal. Otherwise something that can be used
-    like one and writes a line each half minute, and one at the end.
+    A tqdm bar if stderr is a terminal. Otherwise an object with the same
+    methods that prints a line every half minute, and one at the end.
   """
   if not is_shown:
     return _Hidden(title, total, items)
   if not sys.stderr.isatty():
     return _Lines(title, total, items)
-  # Only now, as it takes 5 MB.
+  # Imported here, because it takes 5 MB.
   import tqdm
 
   return tqdm.tqdm(items or None, title, total, **options)
 
 
 def write(line: str) -> None:
-  """Prints a line on stderr, above a bar that may be there."""
+  """Prints a line on stderr, above the progress bar if there is one."""
   if "tqdm" in sys.modules:
     sys.modules["tqdm"].tqdm.write(line, file=sys.stderr)
   else:

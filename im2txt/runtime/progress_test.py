@@ -1,4 +1,4 @@
-"""Tests of progress: a bar on a terminal, and few lines elsewhere."""
+"""Tests of progress."""
 
 import contextlib
 import io
@@ -14,7 +14,7 @@ from im2txt.runtime import progress
 class ProgressTest(parameterized.TestCase):
 
   def _run(self, *, is_terminal, is_shown):
-    """What is done with items, and what stderr gets."""
+    """Returns the processed items and the output on stderr."""
     stderr = io.StringIO()
     done = []
     with (
@@ -31,8 +31,8 @@ class ProgressTest(parameterized.TestCase):
 
   @parameterized.parameters(False, True)
   def test_hidden(self, is_terminal):
-    found = self._run(is_terminal=is_terminal, is_shown=False)
-    self.assertEqual(found, (["0", "1"], "a line\n"))
+    result = self._run(is_terminal=is_terminal, is_shown=False)
+    self.assertEqual(result, (["0", "1"], "a line\n"))
 
   def test_shown_on_a_terminal(self):
     done, shown = self._run(is_terminal=True, is_shown=True)
@@ -48,8 +48,8 @@ class ProgressTest(parameterized.TestCase):
         "a line\nCaptioning: 2 of 2 in 0:00:00\nWriting: 2 of 2 in 0:00:00\n",
     )
 
-  def _log(self, seconds_an_item, total, *, end_after):
-    """The lines of a log while items take so many seconds each."""
+  def _log(self, secs_per_item, total, *, end_after):
+    """Returns the log lines for items that take `secs_per_item` each."""
     now = [100.0]
     stderr = io.StringIO()
     with (
@@ -59,7 +59,7 @@ class ProgressTest(parameterized.TestCase):
         progress.bar("Encoding", total) as bar,
     ):
       for i in range(end_after):
-        now[0] += seconds_an_item
+        now[0] += secs_per_item
         bar.set_postfix_str(f"loss {i}", refresh=False)
         bar.update()
       raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""Lets a long run end itself when it is told to stop."""
+"""Lets a long run stop cleanly on SIGINT or SIGTERM."""
 
 from collections.abc import Iterator
 import contextlib
@@ -8,10 +8,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequest:
-  """Whether a run was told to stop.
+  """A request to stop a run.
 
   Attributes:
-    signal: The signal that told so; None before.
+    signal: The signal that was received; None if there was none.
   """
 
   def __init__(self) -> None:
@@ -19,19 +19,19 @@ class StopRequest:
 
   @property
   def exit_status(self) -> int:
-    """What a shell shows of a program that the signal ended; 0 without one."""
+    """The exit status for the signal, by a shell's convention; 0 if None."""
     return 128 + self.signal if self.signal else 0
 
 
 @contextlib.contextmanager
 def catch() -> Iterator[StopRequest]:
-  """Catches SIGINT and SIGTERM while the context lasts.
+  """Catches SIGINT and SIGTERM in the block.
 
-  A second signal acts as if nothing caught it, so that a run that does not
-  come to its end can be stopped for good.
+  Only the first signal is caught, so a second one ends a run that does not
+  stop.
 
   Yields:
-    The request, which the first signal sets.
+    The request, whose `signal` the first signal sets.
   """
   request = StopRequest()
 

@@ -1,4 +1,4 @@
-"""Tests of stopping by signals."""
+"""Tests of stop_signals."""
 
 import signal
 

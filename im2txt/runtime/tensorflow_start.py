@@ -1,10 +1,11 @@
-"""Imports TensorFlow without what its C++ code prints at the start.
+"""Imports TensorFlow without the messages of its C++ code.
 
-That code writes to the file descriptor of stderr, before its log levels apply:
-which processor features it uses, and, on a machine without a GPU, a harmless
-error of CUDA. A process of its own reads these lines during the import and
-the first look for devices, and passes on whatever is not known to be harmless.
-It would do so for a crash too, the last words of which a thread would lose.
+That code writes to the file descriptor of stderr before its log levels apply:
+the processor features that it uses and, on a machine without a GPU, a harmless
+error of CUDA. During the import and the first search for devices, a separate
+process reads these lines and forwards those that are not known to be harmless.
+It is a process, not a thread, because a thread would lose the last lines before
+a crash.
 """
 
 from collections.abc import Iterator
@@ -48,7 +49,7 @@ def import_tensorflow(*, with_keras: bool = True) -> None:
   if not with_keras:
     # How Python marks a module that must not be imported.
     sys.modules.setdefault("keras", None)  # type: ignore[arg-type]
-  # Keras imports it, and at the first time it reports that it collects fonts.
+  # Keras imports matplotlib, whose first import logs that it collects fonts.
   fonts = standard_logging.getLogger("matplotlib.font_manager")
   fonts.setLevel(standard_logging.ERROR)
   is_chatty = os.environ.get(_LOG_LEVEL, "0") in _CHATTY_LEVELS
@@ -68,7 +69,7 @@ def import_tensorflow(*, with_keras: bool = True) -> None:
 
 
 def _has_nvidia_gpu() -> bool:
-  """Returns whether the machine has an NVIDIA GPU that the user didn't hide."""
+  """Returns whether the machine has an NVIDIA GPU, unless the user hides it."""
   if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
     return False
   return bool(glob.glob("/dev/nvidia[0-9]*") or shutil.which("nvidia-smi"))
@@ -76,9 +77,12 @@ def _has_nvidia_gpu() -> bool:
 
 @contextlib.contextmanager
 def _harmless_lines_removed() -> Iterator[list[bytes]]:
-  """Keeps harmless lines from stderr; yields a list that gets them at the end.
+  """Removes harmless lines from stderr.
 
-  No other thread may be running, since this process forks.
+  No other thread may be running, because this process forks.
+
+  Yields:
+    A list to which the removed lines are added when the block ends.
   """
   removed: list[bytes] = []
   try:
@@ -92,7 +96,7 @@ def _harmless_lines_removed() -> Iterator[list[bytes]]:
   if not reader:
     try:
       for signal_number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signal_number, signal.SIG_IGN)  # The other end decides.
+        signal.signal(signal_number, signal.SIG_IGN)  # Ends with its parent.
       os.close(lines_in)
       _sort(lines_out, removed_in)
     finally:
@@ -113,7 +117,7 @@ def _harmless_lines_removed() -> Iterator[list[bytes]]:
 
 
 def _sort(lines: int, removed: int) -> None:
-  """Writes each line to stderr, or, if it is harmless, at the end to `removed`.
+  """Copies lines to stderr, and the harmless ones to `removed` at the end.
 
   Args:
     lines: The file descriptor to read from.

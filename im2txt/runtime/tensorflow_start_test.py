@@ -1,4 +1,4 @@
-"""Tests of tensorflow_start, which import a TensorFlow that only prints."""
+"""Tests of tensorflow_start, with a fake TensorFlow that only prints."""
 
 import os
 from pathlib import Path
@@ -39,7 +39,7 @@ _IMPORT_KERAS = """\
 import importlib.util, sys
 try:
   print(importlib.util.find_spec("keras") is not None)
-except ValueError:  # What it raises for a module that is None.
+except ValueError:  # Raised if the module is None.
   print(False)
 """
 _PROGRAM = """\
@@ -110,7 +110,7 @@ class TensorflowStartTest(parameterized.TestCase):
   @parameterized.parameters("0", "1")
   def test_all_lines_for_whoever_asks_for_them(self, level):
     ran = self._run(_HARMLESS, TF_CPP_MIN_LOG_LEVEL=level)
-    self.assertEqual(ran.stderr, _LATER)  # This imported no TensorFlow.
+    self.assertEqual(ran.stderr, _LATER)  # TensorFlow was not imported.
 
   @parameterized.named_parameters(
       ("exception", "raise ImportError('no such symbol')", "no such symbol", 1),
