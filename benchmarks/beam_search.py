@@ -1,12 +1,12 @@
-r"""The beam search: in the graph and in batches, against step by step.
+r"""Measures beam search: in the graph and in batches, against step by step.
 
     python -m benchmarks.beam_search \
       --checkpoint_path=model/train --vocab_file=word_counts.txt \
       --input_files='photos/*.jpg'
 
-The encoder's part is done before. "plain" stands in for the original's way: one
-image at a time, a call of the model for each step, all words sorted on the
-host, and no end before the last step unless no caption goes on.
+The encoder is not included. "plain" represents the original: one image at a
+time, one call of the model per step, sorting of all words on the host, and no
+early end unless all captions are finished.
 """
 
 from collections.abc import Callable
@@ -22,32 +22,32 @@ from benchmarks import stand_ins
 flags.adopt_module_key_flags(stand_ins)
 
 _BEAM_SIZE = flags.DEFINE_integer(
-    "beam_size", 3, "How many captions to search for.", lower_bound=1
+    "beam_size", 3, "Beam size of the search.", lower_bound=1
 )
 
 
 class _Steps:
-  """Hands states that are already there to the reference search."""
+  """A model for the reference search, with precomputed initial states."""
 
   def __init__(self, decode_step: Callable):
     self._decode_step = decode_step
 
   def feed_image(self, sess: Any, state: Any) -> np.ndarray:
-    """Returns the state that stands for the image, as the search takes it."""
+    """Returns the precomputed state, in the shape that the search expects."""
     del sess
     return state[np.newaxis]
 
   def inference_step(
       self, sess: Any, input_feed: np.ndarray, state_feed: np.ndarray
   ) -> tuple[np.ndarray, np.ndarray, None]:
-    """Advances captions by a word; see `caption_generator.Model`."""
+    """Extends captions by one word; see `caption_generator.Model`."""
     del sess
     softmax, states = self._decode_step(input_feed, state_feed)
     return softmax.numpy(), states.numpy(), None
 
 
 def make_plain(inputs: stand_ins.Inputs, beam_size: int) -> measure.Run:
-  """Returns the search on the host, an image at a time."""
+  """Returns a round of searches on the host, one image at a time."""
   import tensorflow as tf
 
   from im2txt.inference_utils import caption_generator
@@ -76,7 +76,7 @@ def make_plain(inputs: stand_ins.Inputs, beam_size: int) -> measure.Run:
 def make_in_graph(
     inputs: stand_ins.Inputs, beam_size: int, batch_size: int
 ) -> measure.Run:
-  """Returns the search in the graph, a batch of images at a time."""
+  """Returns a round of searches in the graph, one batch at a time."""
   import tensorflow as tf
 
   from im2txt.ops import beam_search

@@ -3,14 +3,14 @@ r"""Measures the building of TFRecords from captions and photographs.
     bazel-bin/benchmarks/building_data
 
 compares whole programs, from start to exit: `build_mscoco_data`, and
-`plain_builder`, which does it as the original did, with a full decoding of the
-photograph for each of its captions in threads of one process. The photographs
-are made up, 640 x 480 pixels and 90 kB; real ones are taken from
+`plain_builder`, which works as the original did: threads of one process fully
+decode the photograph once per caption. The photographs are synthetic, 640 x 480
+pixels and 90 kB. For real ones, use
 
     --image_dir=val2017 --captions_file=captions_val2017.json
 
-With `--plot=building_data.png` it also measures how the cost grows with the
-number of photographs.
+`--plot=building_data.png` also plots the cost against the number of
+photographs.
 """
 
 from collections.abc import Sequence
@@ -31,32 +31,32 @@ from benchmarks import photographs
 from im2txt.runtime import program
 
 _IMAGE_DIR = flags.DEFINE_string(
-    "image_dir", "", "Folder of the photographs of --captions_file."
+    "image_dir", "", "Folder of the photographs in --captions_file."
 )
 _CAPTIONS_FILE = flags.DEFINE_string(
-    "captions_file", "", "Captions JSON; made up, with photographs, if empty."
+    "captions_file", "", "Captions JSON; synthetic captions if empty."
 )
 _NUM_IMAGES = flags.DEFINE_integer(
     "num_images",
     607,
-    "How many photographs; those of --captions_file are used again under other"
-    " names if they are fewer.",
+    "Number of photographs; those of --captions_file are repeated, with other"
+    " names, if there are fewer.",
     lower_bound=20,
 )
 _ROUNDS = flags.DEFINE_integer(
-    "rounds", 3, "How often each program runs.", lower_bound=1
+    "rounds", 3, "Number of runs per program.", lower_bound=1
 )
 _PLOT = flags.DEFINE_string(
     "plot",
     "",
-    "PNG file to plot the cost to, of an eighth to all of --num_images.",
+    "PNG file for a plot of the cost of an eighth to all of --num_images.",
 )
 
 _WORDS = (
     "a man woman dog cat surfboard wave street table with two people riding on"
     " top of the in standing next to holding red white small large kitchen bus"
 )
-_CAPTIONS_AN_IMAGE = 5
+_CAPTIONS_PER_IMAGE = 5
 _PROGRAMS = {
     "plain_builder": "benchmarks.plain_builder",
     "build_mscoco_data": "im2txt.data.build_mscoco_data",
@@ -64,7 +64,7 @@ _PROGRAMS = {
 
 
 def main(argv: Sequence[str]) -> None:
-  """Measures, prints a table and may plot."""
+  """Prints a table, and plots the cost if requested."""
   del argv
   with tempfile.TemporaryDirectory() as folder:
     data = pathlib.Path(folder)
@@ -86,7 +86,7 @@ def main(argv: Sequence[str]) -> None:
     ]
     growth.plot(
         _PLOT.value,
-        title="Building TFRecords, five captions a photograph",
+        title="Building TFRecords, five captions per photograph",
         xlabel="photographs",
         sizes=sizes,
         cpu_secs=dict(
@@ -98,11 +98,11 @@ def main(argv: Sequence[str]) -> None:
 
 
 def make_images(folder: pathlib.Path, num_images: int) -> None:
-  """Makes up photographs with five captions each.
+  """Creates synthetic photographs with five captions each.
 
   Args:
-    folder: Where `images` and `captions.json` are written.
-    num_images: How many.
+    folder: The folder for `images` and `captions.json`.
+    num_images: The number of photographs.
   """
   rng = np.random.default_rng(1)
   (folder / "images").mkdir()
@@ -113,7 +113,7 @@ def make_images(folder: pathlib.Path, num_images: int) -> None:
     images.append({"id": image_id, "file_name": name})
     annotations += [
         {"image_id": image_id, "caption": _caption(rng)}
-        for _ in range(_CAPTIONS_AN_IMAGE)
+        for _ in range(_CAPTIONS_PER_IMAGE)
     ]
   _write_captions(folder, images, annotations)
 
@@ -121,13 +121,13 @@ def make_images(folder: pathlib.Path, num_images: int) -> None:
 def repeat_images(
     folder: pathlib.Path, captions: dict, image_dir: str, num_images: int
 ) -> None:
-  """Links photographs, by turns, until there are enough.
+  """Links photographs, repeatedly if there are too few.
 
   Args:
-    folder: Where `images` and `captions.json` are written.
-    captions: The content of a captions JSON.
+    folder: The folder for `images` and `captions.json`.
+    captions: The content of a captions JSON file.
     image_dir: The folder of its photographs.
-    num_images: How many.
+    num_images: The number of links.
   """
   (folder / "images").mkdir()
   texts: dict[int, list[str]] = {}
@@ -149,7 +149,7 @@ def repeat_images(
 
 def _caption(rng: np.random.Generator) -> str:
   words = list(rng.choice(_WORDS.split(), size=rng.integers(8, 14)))
-  # One of ten has what only the Treebank rules can part.
+  # One in ten has an ending that needs the full Treebank rules.
   end = rng.choice([".", "'s dog, ready."], p=[0.9, 0.1])
   return " ".join(words).capitalize() + end
 
@@ -163,7 +163,7 @@ def _write_captions(folder: pathlib.Path, images, annotations) -> None:
 def _variant(
     name: str, folder: pathlib.Path, num_images: int
 ) -> measure.Variant:
-  """Returns a program that builds the first photographs of a folder."""
+  """Returns the variant that builds the first photographs of a folder."""
   make_run = functools.partial(_make_run, name, str(folder), num_images)
   return measure.Variant(f"{name}, {num_images} photographs", make_run)
 

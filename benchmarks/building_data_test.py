@@ -1,4 +1,4 @@
-"""Compares what the two programs build."""
+"""Tests that both programs build the same records."""
 
 import pathlib
 

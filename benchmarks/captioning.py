@@ -1,12 +1,12 @@
-r"""JPEG files to captions in batches, against the encoder alone.
+r"""Measures captioning of JPEG files in batches, against the encoder alone.
 
     python -m benchmarks.captioning \
       --checkpoint_path=model/train --vocab_file=word_counts.txt \
       --input_files='photos/*.jpg'
 
-What reading, decoding and the search add to the encoder, in float32 and in
-bfloat16. "plain" stands in for the original's way: one image at a time, a call
-of the model for each step of a search on the host.
+The difference is the cost of reading, decoding and the search, in float32 and
+in bfloat16. "plain" represents the original: one image at a time, and one call
+of the model per step of a search on the host.
 """
 
 from collections.abc import Callable
@@ -22,13 +22,13 @@ from benchmarks import stand_ins
 flags.adopt_module_key_flags(stand_ins)
 
 BATCH_SIZE = flags.DEFINE_integer(
-    "batch_size", 32, "How many images to caption at once.", lower_bound=1
+    "batch_size", 32, "Number of images per batch.", lower_bound=1
 )
 _PRECISIONS = ("float32", "bfloat16")
 
 
 def make_plain(inputs: stand_ins.Inputs) -> measure.Run:
-  """Returns one image at a time, step by step."""
+  """Returns a round that captions one image at a time, step by step."""
   from im2txt import inference_wrapper
   from im2txt.batch_captioning import input_files
   from im2txt.checkpointing import checkpoint_paths
@@ -54,7 +54,7 @@ def make_plain(inputs: stand_ins.Inputs) -> measure.Run:
 def make_encoder(
     inputs: stand_ins.Inputs, precision: str, batch_size: int
 ) -> measure.Run:
-  """Returns the encoder alone, on images that are decoded already."""
+  """Returns a round of the encoder alone, on decoded images."""
   import tensorflow as tf
 
   from im2txt.batch_captioning import input_files
@@ -86,7 +86,7 @@ def make_encoder(
 def make_captions(
     inputs: stand_ins.Inputs, precision: str
 ) -> Callable[..., int]:
-  """Files to captions, as run_inference does it; takes its options."""
+  """Returns a function that captions the files as run_inference does."""
   from im2txt import captioning
   from im2txt.batch_captioning import input_files
 
@@ -95,10 +95,10 @@ def make_captions(
   )
 
   def run(**options: Any) -> int:
-    found = captioner.caption_each(
+    results = captioner.caption_each(
         inputs.files, read=input_files.read, **options
     )
-    return len(list(found))
+    return len(list(results))
 
   return run
 
@@ -106,7 +106,7 @@ def make_captions(
 def make_captions_in_batches(
     inputs: stand_ins.Inputs, precision: str, batch_size: int
 ) -> measure.Run:
-  """Files to captions, so many images at a time."""
+  """Returns a round that captions the files in batches."""
   return functools.partial(
       make_captions(inputs, precision), batch_size=batch_size
   )
@@ -115,7 +115,7 @@ def make_captions_in_batches(
 def variants(
     inputs: stand_ins.Inputs, batch_size: int
 ) -> Sequence[measure.Variant]:
-  """Returns what is compared."""
+  """Returns the variants to compare."""
   made = [measure.Variant("plain", functools.partial(make_plain, inputs))]
   for precision in _PRECISIONS:
     for name, make in (

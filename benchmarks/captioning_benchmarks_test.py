@@ -44,7 +44,7 @@ class CaptioningBenchmarksTest(tf.test.TestCase):
     for make in made.values():
       self.assertEqual(2, exported_models.make_counted(make)())
     rows = exported_models.agreement(made, exported)
-    # What is not quantized says the same.
+    # Without quantization, captions are the same.
     self.assertRegex(rows[0], r"^\| saved_model \| \d+ \| 100% \| 100% \|$")
     self.assertRegex(rows[1], r"^\| tflite, none \| \d+ \| 100% \| 100% \|$")
     self.assertLen(rows, 4)

@@ -1,15 +1,16 @@
-r"""Measures a training step of the decoder alone, against the plain way.
+r"""Measures a training step of the decoder alone, against a plain one.
 
     bazel-bin/benchmarks/decoder_step
 
-"plain" is a way to write it down: the cell takes its input and the state in one
-product at each time step, and padded positions get logits that the loss then
-leaves out. "ours" is what trains: one product projects the inputs of all time
-steps, another gives the gradient of the recurrent kernel, and only words get
-logits. Losses and gradients are the same, dropout included.
+"plain" is the textbook implementation: at each time step, one product for both
+the input and the state of the cell; and logits at all positions, of which the
+loss ignores the padded ones. "ours" is the implementation used for training:
+one product projects the inputs of all time steps, another computes the gradient
+of the recurrent kernel, and logits are computed at words only. Losses and
+gradients are the same, including dropout.
 
-With `--plot=vocabulary.png` it also measures how the cost grows with the
-vocabulary, whose products are most of a step's work.
+`--plot=vocabulary.png` also plots the cost against the vocabulary size, which
+determines most of a step's work.
 """
 
 from collections.abc import Sequence
@@ -22,14 +23,16 @@ from benchmarks import measure
 from im2txt.runtime import program
 
 _CONFIG_OVERRIDES = flags.DEFINE_string(
-    "config_overrides", "", "Changes to the configuration, as train takes them."
+    "config_overrides", "", "Overrides of the configuration, as for train."
 )
-_STEPS = flags.DEFINE_integer("steps", 10, "Steps of a round.", lower_bound=1)
+_STEPS = flags.DEFINE_integer("steps", 10, "Steps per round.", lower_bound=1)
 _ROUNDS = flags.DEFINE_integer(
-    "rounds", 5, "How many rounds of each variant count.", lower_bound=1
+    "rounds", 5, "Number of measured rounds per variant.", lower_bound=1
 )
 _PLOT = flags.DEFINE_string(
-    "plot", "", "PNG file to plot the cost to, of a quarter to twice the words."
+    "plot",
+    "",
+    "PNG file for a plot of the cost of 0.25 to 2 times the vocabulary size.",
 )
 
 _WAYS = ("plain", "ours")
@@ -37,7 +40,7 @@ _NUM_BATCHES = 8
 
 
 def main(argv: Sequence[str]) -> None:
-  """Measures, prints a table and may plot."""
+  """Prints a table, and plots the cost if requested."""
   del argv
   from im2txt import configuration
 
@@ -82,11 +85,11 @@ def make_run(way: str, overrides: str, num_steps: int) -> measure.Run:
 
   Args:
     way: "plain" or "ours".
-    overrides: Changes to the configuration.
-    num_steps: Steps of a round.
+    overrides: Overrides of the configuration.
+    num_steps: Number of steps per round.
 
   Returns:
-    A function that trains for a round.
+    A function that trains for one round.
   """
   import tensorflow as tf
 
@@ -124,7 +127,7 @@ def make_run(way: str, overrides: str, num_steps: int) -> measure.Run:
     return loss
 
   step = tf.function(step, autograph=False, reduce_retracing=True)
-  for batch in batches[:2]:  # Traces it for captions of any length.
+  for batch in batches[:2]:  # Traces the step for captions of any length.
     step(batch)
 
   def run() -> float:
@@ -136,7 +139,7 @@ def make_run(way: str, overrides: str, num_steps: int) -> measure.Run:
 
 
 def make_batches(config, count: int) -> list:
-  """Makes up batches of features and captions."""
+  """Returns synthetic batches of features and captions."""
   import numpy as np
   import tensorflow as tf
 
@@ -166,7 +169,7 @@ def make_batches(config, count: int) -> list:
 
 def our_losses(decoder, batch, seed, keep_prob):
   """Returns the losses of the words of a batch, as the model computes them."""
-  del keep_prob  # The decoder knows it.
+  del keep_prob  # The decoder has its own.
   import tensorflow as tf
 
   logits = decoder.word_logits(

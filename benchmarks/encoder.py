@@ -1,12 +1,12 @@
-r"""The encoder alone: ours, and the same network in other runtimes.
+r"""Measures the encoder alone: ours, and the same network in other runtimes.
 
-    pip install "im2txt[benchmarks]"  # What is missing is left out.
+    pip install "im2txt[benchmarks]"  # Missing runtimes are skipped.
     python -m benchmarks.encoder \
       --checkpoint_path=model/train --vocab_file=word_counts.txt
 
-"with variables" is the encoder as it is trained; the others have its batch
-normalisation folded into the kernels. ONNX Runtime and OpenVINO run the same in
-float32, whatever else the processor has.
+"with variables" is the encoder as in training. In the others, batch
+normalization is folded into the kernels. ONNX Runtime and OpenVINO compute in
+float32, even if the processor supports other types.
 """
 
 from collections.abc import Callable
@@ -23,19 +23,19 @@ from benchmarks import stand_ins
 
 flags.adopt_module_key_flags(stand_ins)
 
-# How far features may be apart, of their norm, for a comparison to be one.
+# Maximum distance of another runtime's features, relative to their norm.
 _TOLERANCE = 1e-3
 
 
 def make_ours(inputs: stand_ins.Inputs, precision: str) -> measure.Run:
-  """Returns the folded encoder."""
+  """Returns a round of the folded encoder."""
   model = _model(inputs, precision)
   images = _images(inputs, model)
   return _running(lambda: model.encoder(images), len(images))
 
 
 def make_with_variables(inputs: stand_ins.Inputs) -> measure.Run:
-  """Returns the encoder as it is trained."""
+  """Returns a round of the encoder as in training."""
   from im2txt import networks
   from im2txt.checkpointing import checkpoint_paths
   from im2txt.checkpointing import checkpoints
@@ -49,7 +49,7 @@ def make_with_variables(inputs: stand_ins.Inputs) -> measure.Run:
 
 
 def make_onnxruntime(inputs: stand_ins.Inputs) -> measure.Run:
-  """ONNX Runtime, with its defaults."""
+  """Returns a round of ONNX Runtime, with its defaults."""
   import onnxruntime
 
   model = _model(inputs)
@@ -63,7 +63,7 @@ def make_onnxruntime(inputs: stand_ins.Inputs) -> measure.Run:
 
 
 def make_openvino(inputs: stand_ins.Inputs) -> measure.Run:
-  """OpenVINO, in float32."""
+  """Returns a round of OpenVINO, in float32."""
   import openvino
 
   model = _model(inputs)
@@ -102,12 +102,12 @@ def _onnx(model: Any) -> bytes:
 
 
 def _checked(encode: Any, model: Any, images: Any) -> measure.Run:
-  """Returns a run of another runtime, after checking its features."""
+  """Returns a round of another runtime, after checking its features."""
   batch = np.ascontiguousarray(images.numpy().transpose([0, 3, 1, 2]))
   expected = model.encoder(images[:2]).numpy()
   distance = np.linalg.norm(encode(batch[:2]) - expected)
   if distance > _TOLERANCE * np.linalg.norm(expected):
-    raise RuntimeError(f"The features are {distance} off.")
+    raise RuntimeError(f"The features differ by {distance}.")
   return _running(lambda: encode(batch), len(batch))
 
 
@@ -120,7 +120,7 @@ def _running(encode: Any, num_images: int) -> measure.Run:
 
 
 def variants(inputs: stand_ins.Inputs) -> Sequence[measure.Variant]:
-  """Returns what is compared, as far as it is installed."""
+  """Returns the variants to compare, of those that are installed."""
   made: dict[str, Callable[..., measure.Run]] = {
       "with variables": make_with_variables,
       "folded": functools.partial(make_ours, precision="float32"),

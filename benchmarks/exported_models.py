@@ -1,12 +1,13 @@
-r"""Exported models against the checkpoint that they are made of.
+r"""Compares exported models with the checkpoint that they are exported from.
 
     python -m benchmarks.exported_models \
       --checkpoint_path=model/train --vocab_file=word_counts.txt \
       --input_files='photos/*.jpg' --num_images=100
 
-What each takes from JPEG files to captions, in batches of 32 where it takes
-batches; then its size, and for how many images it says what the checkpoint's
-model says. Sizes and words are of a real model only if one is given.
+Measures captioning of JPEG files, in batches of 32 where the format supports
+batches. Then prints the sizes, and the share of images whose captions equal
+those of the checkpoint. Sizes and captions mean something only for a trained
+model, given by the flags.
 """
 
 from collections.abc import Callable
@@ -28,49 +29,51 @@ flags.adopt_module_key_flags(stand_ins)
 
 _BATCH_SIZE = 32
 
-# Gives of each image its captions, the best first.
+# Returns the captions of each image, the best first.
 _Caption = Callable[[], list[list[str]]]
 
 
 def make_checkpoint(inputs: stand_ins.Inputs) -> _Caption:
-  """Returns the model as `run_inference` has it."""
+  """Returns a function that captions as `run_inference` does."""
   from im2txt import captioning
   from im2txt.batch_captioning import input_files
 
   captioner = captioning.Captioner.load(inputs.checkpoint, inputs.vocab_file)
 
   def caption() -> list[list[str]]:
-    found = captioner.caption(
+    results = captioner.caption(
         map(input_files.read, inputs.files), batch_size=_BATCH_SIZE
     )
-    return [[each.sentence for each in said] for said in found]
+    return [[caption.sentence for caption in image] for image in results]
 
   return caption
 
 
 def make_saved_model(files: Sequence[str], path: str) -> _Caption:
-  """Returns the SavedModel, as a client calls it."""
+  """Returns a function that captions by a SavedModel, as a client does."""
   import tensorflow as tf
 
   model = tf.saved_model.load(path)
   serve = model.signatures["serving_default"]
 
   def caption() -> list[list[str]]:
-    said = []
+    captions = []
     for start in range(0, len(files), _BATCH_SIZE):
       batch = files[start : start + _BATCH_SIZE]
-      found = serve(image_bytes=tf.stack([*map(tf.io.read_file, batch)]))
+      outputs = serve(image_bytes=tf.stack([*map(tf.io.read_file, batch)]))
       for row, count in zip(
-          found["captions"].numpy(), found["num_captions"].numpy(), strict=True
+          outputs["captions"].numpy(),
+          outputs["num_captions"].numpy(),
+          strict=True,
       ):
-        said.append([sentence.decode() for sentence in row[:count]])
-    return said
+        captions.append([sentence.decode() for sentence in row[:count]])
+    return captions
 
   return caption
 
 
 def make_tflite(files: Sequence[str], path: str) -> _Caption:
-  """Returns the file for TensorFlow Lite, by TensorFlow's own interpreter."""
+  """Returns a function that captions by TensorFlow's TF Lite interpreter."""
   import tensorflow as tf
 
   with warnings.catch_warnings():
@@ -80,27 +83,29 @@ def make_tflite(files: Sequence[str], path: str) -> _Caption:
     words = archive.read("words.txt").decode().split("\n")
 
   def caption() -> list[list[str]]:
-    said = []
+    captions = []
     for file in files:
       image = tf.io.decode_jpeg(
           tf.io.read_file(file), channels=3, dct_method="INTEGER_FAST"
       )
-      found = run(image=image.numpy())
-      ids = found["word_ids"][: found["num_captions"]]
-      said.append([" ".join(words[i] for i in row if i >= 0) for row in ids])
-    return said
+      outputs = run(image=image.numpy())
+      ids = outputs["word_ids"][: outputs["num_captions"]]
+      captions.append(
+          [" ".join(words[i] for i in row if i >= 0) for row in ids]
+      )
+    return captions
 
   return caption
 
 
 def make_counted(make: Callable[[], _Caption]) -> measure.Run:
-  """Returns what is timed: captions, of which only the number is told."""
+  """Returns a round that captions all images."""
   caption = make()
   return lambda: len(caption())
 
 
 def export(inputs: stand_ins.Inputs, folder: str) -> Mapping[str, str]:
-  """Exports the model to a folder, in all forms; returns paths by names."""
+  """Exports the model in all formats to a folder; returns paths by format."""
   from im2txt.checkpointing import checkpoint_paths
   from im2txt.checkpointing import saved_config
   from im2txt.export import saved_model_export
@@ -125,7 +130,7 @@ def export(inputs: stand_ins.Inputs, folder: str) -> Mapping[str, str]:
 def makers(
     inputs: stand_ins.Inputs, exported: Mapping[str, str]
 ) -> Mapping[str, Callable[[], _Caption]]:
-  """Returns what is compared, by name; the checkpoint first."""
+  """Returns the variants to compare, by name; the checkpoint is first."""
   made = {"checkpoint": functools.partial(make_checkpoint, inputs)}
   for name, path in exported.items():
     make = make_saved_model if name == "saved_model" else make_tflite
@@ -136,13 +141,13 @@ def makers(
 def agreement(
     made: Mapping[str, Callable[[], _Caption]], exported: Mapping[str, str]
 ) -> list[str]:
-  """Returns the rows of a table: sizes, and images with equal captions."""
+  """Returns table rows of sizes and of shares of images with equal captions."""
   expected = made["checkpoint"]()()
   rows = []
   for name, path in exported.items():
     pairs = list(zip(made[name]()(), expected, strict=True))
-    best = np.mean([said[:1] == other[:1] for said, other in pairs])
-    every = np.mean([said == other for said, other in pairs])
+    best = np.mean([ours[:1] == theirs[:1] for ours, theirs in pairs])
+    every = np.mean([ours == theirs for ours, theirs in pairs])
     rows.append(
         f"| {name} | {_size(path) / 1e6:.0f} | {best:.0%} | {every:.0%} |"
     )
@@ -150,7 +155,7 @@ def agreement(
 
 
 def _size(path: str) -> int:
-  """Returns the bytes of a file, or of all files of a folder."""
+  """Returns the size of a file, or of all files in a folder, in bytes."""
   if os.path.isfile(path):
     return os.path.getsize(path)
   return sum(

@@ -1,4 +1,4 @@
-"""Plots how the cost of some work grows with its size."""
+"""Plots the cost of work against its size."""
 
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ def plot(
 
   Args:
     path: The PNG file to write.
-    title: What is done.
-    xlabel: What the sizes count.
+    title: The title of the plot.
+    xlabel: The unit of the sizes.
     sizes: The sizes.
-    cpu_secs: By the name of each way to do it, the CPU-seconds at each size.
+    cpu_secs: The CPU-seconds at each size, by name of the variant.
   """
-  # Takes a second to import.
+  # Imported here, as it takes a second.
   import matplotlib
 
   matplotlib.use("agg")

@@ -17,7 +17,7 @@ A training step that takes t seconds for a batch of n images waits for its input
 unless the input makes n / t images per second. The step's own work on the
 processor comes on top of that.
 
-The data are made up; give --input_file_pattern and --input_feature_pattern to
+The data are synthetic; give --input_file_pattern and --input_feature_pattern to
 read your own.
 """
 

@@ -1,7 +1,7 @@
-"""Made-up training data: records of photographs, or of features, and captions.
+"""Synthetic training data: records of photographs or features, and captions.
 
-The captions are as long as MSCOCO's: 12.5 words with start and end word, in the
-mean.
+The captions are as long as MSCOCO's: 12.5 words on average, including the start
+and end word.
 """
 
 import os
@@ -12,11 +12,11 @@ from benchmarks import photographs
 from im2txt import configuration
 
 _START_ID, _END_ID = 1, 2
-_FEATURE_SIZE = 2048  # Of the encoder at its full width.
+_FEATURE_SIZE = 2048  # The feature size of the full-width encoder.
 
 
 def caption(rng: np.random.Generator, vocab_size: int) -> list[int]:
-  """Returns random word ids; frequent words have small ids."""
+  """Returns the random word ids of a caption; frequent words have small ids."""
   num_words = 6 + rng.poisson(4.5)
   words = np.minimum(rng.zipf(1.3, size=num_words), vocab_size - 1)
   return [_START_ID, *words.tolist(), _END_ID]
@@ -33,7 +33,7 @@ def write_images(
     count: The number of pairs.
 
   Returns:
-    The name of the file.
+    A list of the single file.
   """
   import tensorflow as tf
 
@@ -65,7 +65,7 @@ def write_features(
     count: The number of images.
 
   Returns:
-    The name of the file.
+    A list of the single file.
   """
   import tensorflow as tf
 

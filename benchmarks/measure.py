@@ -1,4 +1,4 @@
-"""Compares variants of the same work, on a machine that may be busy.
+"""Compares the time and memory of variants of the same work.
 
     variants = [
         measure.Variant("plain", functools.partial(make_run, fast=False)),
@@ -8,11 +8,11 @@
         measure.compare(variants, rounds=5), unit="step", baseline="plain"
     )
 
-Each variant lives in a process of its own, so that memory, TensorFlow's options
-and its threads are its own too; the processes work by turns, a round each, so
-that what else the machine does falls on all of them alike. Of the rounds the
-median and the minimum are told. Wall-clock time depends on what else runs;
-CPU-seconds, the time of all cores, much less.
+Each variant runs in a process of its own, with its own memory, TensorFlow
+options and threads. The processes take turns, one round each, so that other
+work on the machine affects all variants alike. The table shows the median and
+the minimum of the rounds. Wall-clock time depends on other work; CPU-seconds,
+summed over all cores, depend on it much less.
 """
 
 from collections.abc import Callable
@@ -30,17 +30,18 @@ from typing import NamedTuple
 
 import tqdm
 
-# Does a round of work and returns how many units (steps, images) that were.
+# Does one round of work, and returns its number of units (steps or images).
 Run = Callable[[], float]
 
 
 class Variant(NamedTuple):
-  """A way to do the work.
+  """A variant of the work.
 
   Attributes:
-    name: Its name in the table.
-    make_run: Prepares the work; called in the variant's own process. A function
-      of a module's top level, or a `functools.partial` of one.
+    name: The name in the table.
+    make_run: Function that prepares the work and returns it; called in the
+      variant's process. It must be picklable: a function at a module's top
+      level, or a `functools.partial` of one.
   """
 
   name: str
@@ -48,11 +49,11 @@ class Variant(NamedTuple):
 
 
 class Round(NamedTuple):
-  """What a round took; seconds of each unit.
+  """The duration of one round, per unit of work.
 
   Attributes:
-    wall_secs: By the clock.
-    cpu_secs: Of all cores, child processes included.
+    wall_secs: Wall-clock seconds.
+    cpu_secs: CPU-seconds of all cores, including child processes.
   """
 
   wall_secs: float
@@ -60,13 +61,13 @@ class Round(NamedTuple):
 
 
 class Result(NamedTuple):
-  """What a variant took.
+  """The measurements of a variant.
 
   Attributes:
-    name: The variant's.
-    rounds: Each round, in order; those to warm up are left out.
-    peak_mib: The most memory that the process held, or a child of it if that is
-      more, in MiB; from its start on, so the preparation counts.
+    name: The name of the variant.
+    rounds: The rounds in order, without warm-up rounds.
+    peak_mib: Peak memory of the process or of a child process, whichever is
+      larger, in MiB; including the preparation.
   """
 
   name: str
@@ -80,25 +81,25 @@ class Result(NamedTuple):
 
   @property
   def minimum(self) -> Round:
-    """The least of the rounds."""
+    """The minima of the rounds."""
     return Round(*map(min, zip(*self.rounds, strict=True)))
 
 
 def compare(
     variants: Sequence[Variant], *, rounds: int, warmups: int = 1
 ) -> list[Result]:
-  """Runs the variants by turns.
+  """Runs the variants in turns.
 
   Args:
-    variants: The variants, of different names.
-    rounds: How many rounds of each count.
-    warmups: How many rounds of each come before those and don't count.
+    variants: The variants, with different names.
+    rounds: Number of rounds per variant to measure.
+    warmups: Number of rounds per variant before that, which are not measured.
 
   Returns:
     The results, in the order of `variants`.
 
   Raises:
-    RuntimeError: If a variant fails; its process has printed why.
+    RuntimeError: If a variant fails; its process has printed the reason.
   """
   context = multiprocessing.get_context("spawn")
   workers = []
@@ -130,18 +131,18 @@ def compare(
 def print_table(
     results: Sequence[Result], *, unit: str, baseline: str | None = None
 ) -> None:
-  """Prints the results as a Markdown table, with the machine they are of.
+  """Prints the machine, and the results as a Markdown table.
 
   Args:
-    results: What `compare` returned.
-    unit: What is counted, such as "step".
-    baseline: The variant to compare the others with; the first if None.
+    results: The results of `compare`.
+    unit: Name of a unit of work, such as "step".
+    baseline: Name of the variant to compare with; the first one if None.
   """
   base = next(r for r in results if r.name == (baseline or results[0].name))
   print(f"\n{machine()}\n")
   print(
-      f"| variant | CPU ms a {unit} | (min) | wall ms a {unit} | (min)"
-      f" | {unit}s/s | times fewer CPU | peak MiB |"
+      f"| variant | CPU ms/{unit} | (min) | wall ms/{unit} | (min)"
+      f" | {unit}s/s | CPU speed-up | peak MiB |"
   )
   print("| --- |" + " ---: |" * 7)
   for result in results:
@@ -156,7 +157,7 @@ def print_table(
 
 
 def time_round(run: Run) -> Round:
-  """Does a round of work, in this process, and says what it took."""
+  """Runs a round of work in this process, and returns its duration."""
   wall, cpu = time.perf_counter(), _cpu_secs()
   units = run()
   wall, cpu = time.perf_counter() - wall, _cpu_secs() - cpu
@@ -165,7 +166,7 @@ def time_round(run: Run) -> Round:
 
 def peak_mib() -> float:
   """Returns the peak memory of this process or of a child process."""
-  # ru_maxrss of a process counts what its parent held; VmHWM does not.
+  # ru_maxrss includes memory inherited from the parent; VmHWM does not.
   with open("/proc/self/status", encoding="utf-8") as file:
     match = re.search(r"VmHWM:\s*(\d+) kB", file.read())
   own = int(match[1]) if match else 0
@@ -174,7 +175,7 @@ def peak_mib() -> float:
 
 
 def machine() -> str:
-  """Returns the machine, and what Python runs on it, in a line."""
+  """Returns the processor, number of cores and Python version, in one line."""
   processor = platform.processor() or platform.machine()
   try:
     with open("/proc/cpuinfo", encoding="utf-8") as file:
@@ -191,20 +192,20 @@ def _ask(
     process: multiprocessing.process.BaseProcess,
     pipe: connection.Connection,
 ) -> tuple[Round, float]:
-  """Has a worker do a round; returns the round and the worker's peak memory."""
+  """Requests a round of a worker; returns it with the worker's peak memory."""
   pipe.send(True)
   while process.is_alive() and not pipe.poll(1):
     pass
   try:
     if pipe.poll():
       return pipe.recv()
-  except EOFError:  # The process has died, and its end of the pipe with it.
+  except EOFError:  # The process has died.
     pass
   raise RuntimeError(f"The variant {name!r} failed; see above.")
 
 
 def _work(make_run: Callable[[], Run], pipe: connection.Connection) -> None:
-  """What a variant's process does: a round whenever it is asked to."""
+  """Runs in a variant's process: one round per request."""
   run = None
   while pipe.recv():
     run = run or make_run()
@@ -213,7 +214,7 @@ def _work(make_run: Callable[[], Run], pipe: connection.Connection) -> None:
 
 
 def _cpu_secs() -> float:
-  # Of this process and its children; os.times counts hundredths only.
+  # Not os.times, whose resolution is 10 ms.
   usages = map(
       resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
   )

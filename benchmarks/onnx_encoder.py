@@ -1,9 +1,8 @@
-"""The folded encoder as an ONNX model, for other runtimes to be compared with.
+"""Converts the folded encoder to ONNX, for comparison with other runtimes.
 
-Knows the operations that Inception v3 is made of, and no others. TensorFlow's
-tensors are [batch, height, width, channels], ONNX's [batch, channels, height,
-width]; images and kernels are transposed for that, and concatenations are along
-the channels.
+Supports only the operations of Inception v3. TensorFlow's tensors are [batch,
+height, width, channels], ONNX's [batch, channels, height, width]; so images and
+kernels are transposed, and concatenations are along axis 1.
 """
 
 from typing import Any
@@ -21,13 +20,14 @@ _OPSET = 17
 
 
 def convert(encoder: folded_encoder.FoldedEncoder) -> onnx.ModelProto:
-  """Returns the encoder as a model.
+  """Converts an encoder to an ONNX model.
 
   Args:
     encoder: An encoder in float32.
 
   Returns:
-    A model from float32 [n, 3, height, width] to [n, feature_size].
+    A model from float32 images of shape [n, 3, height, width] to features of
+    shape [n, feature_size].
   """
   graph = encoder.function.graph
   images = graph.inputs[0]
@@ -41,7 +41,7 @@ def convert(encoder: folded_encoder.FoldedEncoder) -> onnx.ModelProto:
     outputs = [t.name for t in operation.outputs]
     if operation.type == "Const":
       value = tf.make_ndarray(operation.get_attr("value"))
-      if value.dtype == np.float32:  # Few enough to be in the graph.
+      if value.dtype == np.float32:  # Small weights are constants.
         values[outputs[0]] = value
     if outputs[0] in values:
       weights.append(_weights(values[outputs[0]], outputs[0]))
@@ -60,7 +60,7 @@ def convert(encoder: folded_encoder.FoldedEncoder) -> onnx.ModelProto:
       weights,
   )
   opset = helper.make_opsetid("", _OPSET)
-  # What runtimes of that time on read.
+  # Readable by runtimes since that version.
   model = helper.make_model(made, opset_imports=[opset], ir_version=8)
   onnx.checker.check_model(model)
   return model
@@ -69,7 +69,7 @@ def convert(encoder: folded_encoder.FoldedEncoder) -> onnx.ModelProto:
 def _nodes(
     operation: Any, inputs: list[str], outputs: list[str]
 ) -> list[onnx.NodeProto]:
-  """Returns the nodes that do what an operation of TensorFlow does."""
+  """Returns the ONNX nodes for an operation of TensorFlow."""
 
   def node(kind: str, *inputs: str, **attributes: Any) -> onnx.NodeProto:
     return helper.make_node(kind, inputs, outputs, **attributes)
@@ -104,7 +104,7 @@ def _nodes(
       return [node("Concat", *inputs[:-1], axis=1)]
     case "Mean":
       return [node("GlobalAveragePool", inputs[0])]
-  raise ValueError(f"No ONNX for the operation {operation.type}.")
+  raise ValueError(f"Unsupported operation: {operation.type}.")
 
 
 def _weights(value: np.ndarray, name: str) -> onnx.TensorProto:

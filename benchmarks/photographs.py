@@ -1,4 +1,4 @@
-"""Made-up photographs, as long to read and to decode as real ones."""
+"""Synthetic photographs, which take as long to read and decode as real ones."""
 
 import io
 
@@ -7,7 +7,7 @@ from PIL import Image
 
 
 def jpeg(rng: np.random.Generator) -> bytes:
-  """Returns a JPEG of noise of two scales: 640 x 480 pixels, some 90 kB."""
+  """Returns a JPEG of noise at two scales: 640 x 480 pixels, about 90 kB."""
   coarse = rng.integers(0, 256, [30, 40, 3], dtype=np.uint8)
   photo = Image.fromarray(coarse).resize((640, 480), Image.Resampling.BICUBIC)
   grain = rng.normal(0, 7, [480, 640, 1])

@@ -1,9 +1,9 @@
-"""Builds the training split plainly, as the original did; for comparison only.
+"""Builds the training split as the original did; for comparison only.
 
-Every pair of a photograph and a caption is a piece of work for a thread: read
-the file, decode all of its pixels with TensorFlow to see that it is sound, make
-a SequenceExample, write it. Takes the flags of `build_mscoco_data` that
-`building_data` gives, and writes the same training records but for their order.
+For every pair of a photograph and a caption, a thread reads the file, decodes
+all its pixels with TensorFlow to validate it, and writes a SequenceExample. The
+flags are those of `build_mscoco_data` that `building_data` uses. The training
+records are the same, except for their order.
 """
 
 from collections.abc import Sequence

@@ -1,11 +1,11 @@
-r"""Captions a second as the batch and the beam grow.
+r"""Measures captioning against the batch size and the beam size.
 
     python -m benchmarks.scaling_captioning \
       --checkpoint_path=model/train --vocab_file=word_counts.txt \
       --input_files='photos/*.jpg' --plot_file=g3doc/captioning.png
 
-JPEG files to captions as run_inference does it, in one process, the settings
-by turns. Prints a table and draws the CPU time and the captions a second.
+Captions JPEG files as run_inference does. All settings run in one process, in
+turns. Prints a table, and plots CPU time and images per second.
 """
 
 from collections.abc import Sequence
@@ -20,16 +20,20 @@ from benchmarks import stand_ins
 flags.adopt_module_key_flags(stand_ins)
 
 _BATCH_SIZES = flags.DEFINE_list(
-    "batch_sizes", ["1", "2", "4", "8", "16", "32", "64"], "With a beam of 3."
+    "batch_sizes",
+    ["1", "2", "4", "8", "16", "32", "64"],
+    "Batch sizes to measure, with a beam size of 3.",
 )
 _BEAM_SIZES = flags.DEFINE_list(
-    "beam_sizes", ["1", "2", "3", "5", "10"], "In batches of 32."
+    "beam_sizes",
+    ["1", "2", "3", "5", "10"],
+    "Beam sizes to measure, in batches of 32.",
 )
 _PRECISION = flags.DEFINE_string(
-    "precision", "float32", "As in run_inference: float32 or bfloat16."
+    "precision", "float32", "float32 or bfloat16, as for run_inference."
 )
 _PLOT_FILE = flags.DEFINE_string(
-    "plot_file", "", "The picture to write, such as a PNG; none if empty."
+    "plot_file", "", "Image file for a plot, such as a PNG; none if empty."
 )
 
 _BEAM_SIZE, _BATCH_SIZE = 3, 32
@@ -38,21 +42,21 @@ _BEAM_SIZE, _BATCH_SIZE = 3, 32
 def measure_settings(
     inputs: stand_ins.Inputs, settings: dict[str, dict[str, int]]
 ) -> list[measure.Result]:
-  """Captions the images in each of the settings, by turns.
+  """Captions the images with each of the settings, in turns.
 
   Args:
     inputs: The model and the images.
-    settings: Arguments of `Captioner.caption_each` by the settings' names.
+    settings: Arguments of `Captioner.caption_each`, by name of the setting.
 
   Returns:
-    A result for each. The peak of memory is that of all until then.
+    A result per setting. All have the peak memory of the whole process.
   """
   run = captioning.make_captions(inputs, _PRECISION.value)
   rounds: dict[str, list[measure.Round]] = {name: [] for name in settings}
   for number in range(1 + stand_ins.ROUNDS.value):
     for name, options in settings.items():
       one_round = measure.time_round(functools.partial(run, **options))
-      if number:  # The first is to warm up.
+      if number:  # The first one is a warm-up.
         rounds[name].append(one_round)
   return [
       measure.Result(name, each, measure.peak_mib())
@@ -64,7 +68,7 @@ def draw(
     path: str,
     groups: dict[str, tuple[Sequence[int], Sequence[measure.Result]]],
 ) -> None:
-  """Draws a panel for each group of results, by what grows in it."""
+  """Plots one panel per group of results, by the label of its x-axis."""
   import matplotlib
 
   matplotlib.use("agg")
@@ -80,7 +84,7 @@ def draw(
         sizes, [1 / r.median.wall_secs for r in results], "o-", color="C0"
     )
     panel.set_xlabel(label)
-    panel.set_ylabel("images a second", color="C0")
+    panel.set_ylabel("images per second", color="C0")
     panel.set_ylim(bottom=0)
     panel.set_xscale("log", base=2)
     panel.set_xticks(sizes, sizes)
@@ -88,14 +92,14 @@ def draw(
     costs.plot(
         sizes, [1000 * r.median.cpu_secs for r in results], "s--", color="C1"
     )
-    costs.set_ylabel("CPU-milliseconds an image", color="C1")
+    costs.set_ylabel("CPU-milliseconds per image", color="C1")
     costs.set_ylim(bottom=0)
   figure.suptitle(f"{_PRECISION.value}; {measure.machine()}", fontsize=9)
   figure.savefig(path, dpi=120)
 
 
 def main(inputs: stand_ins.Inputs) -> None:
-  """Prints the table and draws the picture."""
+  """Prints the table, and plots it if requested."""
   batch_sizes = [int(size) for size in _BATCH_SIZES.value]
   beam_sizes = [int(size) for size in _BEAM_SIZES.value]
   settings = {

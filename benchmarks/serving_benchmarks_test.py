@@ -48,7 +48,7 @@ class ServingBenchmarksTest(tf.test.TestCase):
 
   def test_a_server_that_does_not_start(self):
     with (
-        self.assertRaisesRegex(RuntimeError, "has not started"),
+        self.assertRaisesRegex(RuntimeError, "failed to start"),
         serving_clients.serve("--checkpoint_path=/no", "--vocab_file=/no"),
     ):
       pass

@@ -1,6 +1,6 @@
-"""Clients of `im2txt.serve` of all manners, and a server for them to talk to.
+"""Clients of `im2txt.serve`: normal, slow and disconnecting; and the server.
 
-Everything stays on 127.0.0.1.
+All connections are to 127.0.0.1.
 """
 
 from collections.abc import Callable
@@ -19,25 +19,25 @@ from typing import NamedTuple
 from absl import flags
 
 NUM_CLIENTS = flags.DEFINE_integer(
-    "num_clients", 32, "How many clients ask at a time.", lower_bound=1
+    "num_clients", 32, "Number of concurrent clients.", lower_bound=1
 )
 
 _BOUNDARY = "im2txt-benchmark"
 _PATH = "/model/predict"
-# Longer than the server itself takes before it gives an answer up.
+# Longer than the server's own timeout.
 _TIMEOUT_SECS = 120
 
-# What a client that left without waiting has in place of an answer's status.
+# The status of an `Answer` if the client disconnected without waiting for it.
 LEFT = 0
 
 
 class Answer(NamedTuple):
-  """What came of a request.
+  """The response to a request.
 
   Attributes:
-    status: HTTP's, or `LEFT`.
-    body: The answer's.
-    secs: From the first byte sent to the last one received.
+    status: The HTTP status, or `LEFT`.
+    body: The body of the response.
+    secs: Seconds from the first byte sent to the last byte received.
   """
 
   status: int
@@ -49,7 +49,7 @@ class Server(NamedTuple):
   """A running server.
 
   Attributes:
-    port: Where it listens.
+    port: The port on which it listens.
     process: The process.
   """
 
@@ -57,14 +57,14 @@ class Server(NamedTuple):
   process: subprocess.Popen
 
   def memory_mib(self) -> float:
-    """Returns what it holds in memory now, in MiB."""
+    """Returns the resident memory of the process, in MiB."""
     path = f"/proc/{self.process.pid}/status"
     with open(path, encoding="utf-8") as file:
       match = re.search(r"VmRSS:\s*(\d+) kB", file.read())
     return int(match[1]) / 1024 if match else 0.0
 
   def figure(self, name: str) -> float:
-    """Returns one of the figures that it has for Prometheus."""
+    """Returns the value of one of its Prometheus metrics."""
     connection = _connect(self.port)
     connection.request("GET", "/metrics")
     text = connection.getresponse().read().decode()
@@ -75,16 +75,16 @@ class Server(NamedTuple):
 
 @contextlib.contextmanager
 def serve(*arguments: str) -> Iterator[Server]:
-  """Runs a server while the context lasts.
+  """Runs a server for the duration of the context.
 
   Args:
-    *arguments: Flags of `im2txt.serve`; the system chooses the port.
+    *arguments: Flags of `im2txt.serve`, without --port.
 
   Yields:
-    The server, ready.
+    The server, which is ready.
 
   Raises:
-    RuntimeError: If it does not start, or its exit status is not 0.
+    RuntimeError: If the server does not start, or its exit status is not 0.
   """
   command = [sys.executable, "-m", "im2txt.serve", "--port=0", *arguments]
   process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -92,7 +92,7 @@ def serve(*arguments: str) -> Iterator[Server]:
     line = process.stdout.readline() if process.stdout else ""
     match = re.search(r":(\d+)$", line.strip())
     if not match:
-      raise RuntimeError("The server has not started; see above.")
+      raise RuntimeError("The server failed to start; see above.")
     yield Server(int(match[1]), process)
   finally:
     process.send_signal(signal.SIGTERM)
@@ -100,11 +100,11 @@ def serve(*arguments: str) -> Iterator[Server]:
     if process.stdout:
       process.stdout.close()
   if status:
-    raise RuntimeError(f"The server ended with the exit status {status}.")
+    raise RuntimeError(f"The server failed with exit status {status}.")
 
 
 def request_body(image: bytes) -> bytes:
-  """Returns an image as a form's field."""
+  """Returns a multipart form with an image."""
   head = (
       f"--{_BOUNDARY}\r\nContent-Disposition: form-data;"
       ' name="image"; filename="x.jpg"\r\n\r\n'
@@ -113,7 +113,7 @@ def request_body(image: bytes) -> bytes:
 
 
 def ask(connection: http.client.HTTPConnection, body: bytes) -> Answer:
-  """Sends a request and waits for its answer."""
+  """Sends a request and waits for the response."""
   start = time.perf_counter()
   connection.request("POST", _PATH, body, _headers())
   response = connection.getresponse()
@@ -121,7 +121,7 @@ def ask(connection: http.client.HTTPConnection, body: bytes) -> Answer:
 
 
 def connect_and_ask(port: int, body: bytes) -> Answer:
-  """Returns the same on a connection of its own."""
+  """Sends a request on a new connection and waits for the response."""
   with contextlib.closing(_connect(port)) as connection:
     return ask(connection, body)
 
@@ -129,7 +129,7 @@ def connect_and_ask(port: int, body: bytes) -> Answer:
 def trickle(
     port: int, body: bytes, *, num_parts: int = 8, pause_secs: float = 0.25
 ) -> Answer:
-  """Sends a request's body without its length, in parts with pauses between."""
+  """Sends a body slowly, in parts with pauses, without its length."""
   size = -(-len(body) // num_parts)
 
   def parts() -> Iterator[bytes]:
@@ -145,12 +145,12 @@ def trickle(
 
 
 def leave(port: int, body: bytes, *, share: float) -> Answer:
-  """Sends some of a request, and is gone.
+  """Sends a part of a request, and disconnects.
 
   Args:
-    port: The server's.
-    body: The body.
-    share: How much of it is sent; with 1 the client is gone before the answer.
+    port: The port of the server.
+    body: The body of the request.
+    share: Share of the body to send; with 1, disconnects before the response.
   """
   head = (
       f"POST {_PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Length:"
@@ -163,7 +163,7 @@ def leave(port: int, body: bytes, *, share: float) -> Answer:
 
 
 def percentiles(secs: Sequence[float], shares: Sequence[float]) -> list[float]:
-  """Returns the values that these shares of all don't exceed."""
+  """Returns percentiles, such as the 95th for the share 0.95."""
   ordered = sorted(secs)
   return [
       ordered[min(int(share * len(ordered)), len(ordered) - 1)]
@@ -174,7 +174,7 @@ def percentiles(secs: Sequence[float], shares: Sequence[float]) -> list[float]:
 def keep_asking(
     port: int, next_body: Callable[[], bytes | None]
 ) -> Iterator[Answer]:
-  """Asks again and again on one connection, until there is no body."""
+  """Sends one request after the other on one connection until body is None."""
   with contextlib.closing(_connect(port)) as connection:
     while body := next_body():
       yield ask(connection, body)

@@ -1,15 +1,15 @@
-r"""A server under many clients, some of which are slow, wrong or gone.
+r"""Tests a server under load, with slow, invalid and aborted requests.
 
     python -m benchmarks.serving_load \
       --checkpoint_path=model/train --vocab_file=word_counts.txt \
       --input_files='photos/*.jpg' --num_requests=10000
 
-Starts a server on 127.0.0.1 and sends it so many requests from so many clients
-at a time: good images; bad ones, which are to be refused; bodies that trickle
-in; and clients that leave before their answer. Prints how long answers took,
-and fails if one is missing, if one is not what it should be (the same image,
-the same captions), or if the server has anything left to do at the end. Prints
-also the server's memory after each tenth, which is to stop growing.
+Starts a server on 127.0.0.1 and sends it requests from many concurrent clients:
+valid images; invalid ones, which must be refused; bodies that arrive slowly;
+and clients that disconnect before the response. Prints latencies, and the
+server's memory after each tenth of the requests, which should stop growing.
+Fails if a response is missing or wrong (equal images must have equal captions),
+or if requests are left in the server at the end.
 """
 
 import collections
@@ -32,17 +32,17 @@ flags.adopt_module_key_flags(serving_clients)
 flags.adopt_module_key_flags(stand_ins)
 
 _NUM_REQUESTS = flags.DEFINE_integer(
-    "num_requests", 1000, "How many requests there are in all.", lower_bound=10
+    "num_requests", 1000, "Total number of requests.", lower_bound=10
 )
 _MAX_WAITING = flags.DEFINE_integer(
     "max_waiting",
     256,
-    "The server's flag; small, many a request is answered 503.",
+    "The server's --max_waiting; with a small value, many responses are 503.",
     lower_bound=1,
 )
 
 _BUSY = 503
-# How many of a hundred requests are of each kind.
+# Percentages of the kinds of requests.
 _SHARES = {
     "good": 75,
     "no image": 5,
@@ -58,8 +58,8 @@ class Kind(NamedTuple):
   """A kind of request.
 
   Attributes:
-    send: Sends one, given the server's port and an image.
-    statuses: What it may be answered.
+    send: Function that sends one, given the server's port and an image.
+    statuses: The statuses that the response may have.
   """
 
   send: Callable[[int, bytes], serving_clients.Answer]
@@ -94,19 +94,19 @@ def kinds() -> dict[str, Kind]:
 
 
 def bomb(jpeg: bytes) -> bytes:
-  """Returns a JPEG whose header says that it has 65,500 x 65,500 pixels."""
+  """Returns a JPEG with a size of 65,500 x 65,500 pixels in its header."""
   frame = max(jpeg.find(b"\xff\xc0"), jpeg.find(b"\xff\xc2"))
   size = (65500).to_bytes(2, "big")
   return jpeg[: frame + 5] + 2 * size + jpeg[frame + 9 :]
 
 
 class Load:
-  """Sends requests and judges their answers.
+  """A sender of requests, which checks their responses.
 
   Attributes:
-    secs: What each answer took, by the kind of request.
-    statuses: How often each status came, by the kind of request.
-    failures: What should not have been, in words.
+    secs: Latencies in seconds, by kind of request.
+    statuses: Counts of statuses, by kind of request.
+    failures: Descriptions of wrong or missing responses.
   """
 
   def __init__(self, server: serving_clients.Server, images: Sequence[bytes]):
@@ -122,7 +122,7 @@ class Load:
     self._expected = [good(server.port, image).body for image in images]
 
   def send(self, number: int) -> None:
-    """Sends the request of a number, which decides on all about it."""
+    """Sends a request, whose kind and image depend on its number."""
     rng = random.Random(number)
     (name,) = rng.choices(list(_SHARES), list(_SHARES.values()))
     index = rng.randrange(len(self._images))
@@ -141,7 +141,7 @@ class Load:
       self.failures.append(f"{name}: another caption: {answer.body[:200]!r}")
 
   def _is_expected(self, body: bytes, index: int) -> bool:
-    # Without the probabilities, whose last digits depend on the batch.
+    # Compares only words, as rounding of probabilities depends on the batch.
     def captions(text: bytes) -> list[bytes]:
       return text.split(b'"caption":"')[1].split(b'"')[:1]
 
@@ -198,7 +198,7 @@ def main(inputs: stand_ins.Inputs) -> None:
 
 
 def _send_all(load: Load, server: serving_clients.Server) -> dict[int, float]:
-  """Sends all requests; gives the memory in MiB after each tenth of them."""
+  """Sends all requests; returns memory in MiB by number of requests."""
   total = _NUM_REQUESTS.value
   memory = {}
   with (
@@ -214,14 +214,14 @@ def _send_all(load: Load, server: serving_clients.Server) -> dict[int, float]:
 
 
 def _await_rest(server: serving_clients.Server) -> None:
-  """Waits until the server has noticed that clients have left."""
+  """Waits until the server has noticed that clients have disconnected."""
   names = ("im2txt_images_waiting", "im2txt_requests_in_progress")
   for _ in range(50):
-    # One request is that for the figures.
+    # The request for the metrics is in progress too.
     if [server.figure(name) for name in names] == [0, 1]:
       return
     time.sleep(0.1)
-  raise RuntimeError("The server still has requests that no client waits for.")
+  raise RuntimeError("The server still has requests of disconnected clients.")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
-r"""Many clients of a server, against the captioner alone in full batches.
+r"""Measures a server with many clients, against the captioner alone.
 
     python -m benchmarks.serving_throughput \
       --checkpoint_path=model/train --vocab_file=word_counts.txt \
       --input_files='photos/*.jpg' --num_images=256
 
-Each client asks for one image at a time, over HTTP on 127.0.0.1; server and
-clients share the processor. The two work by turns, a round each. What a server
-costs is HTTP itself, and that batches are not always full.
+Each client requests captions of one image at a time, by HTTP on 127.0.0.1;
+server and clients share the processor. The captioner alone works in full
+batches. Both take turns, one round each. The difference is the cost of HTTP and
+of batches that are not full.
 """
 
 from collections.abc import Sequence
@@ -31,18 +32,19 @@ flags.adopt_module_key_flags(stand_ins)
 def ask_for_all(
     port: int, bodies: Sequence[bytes], num_clients: int
 ) -> list[serving_clients.Answer]:
-  """Has so many clients send requests, each one its next one when it can.
+  """Sends requests from concurrent clients.
 
   Args:
-    port: The server's.
-    bodies: The requests' bodies.
-    num_clients: How many are sent at a time.
+    port: The port of the server.
+    bodies: The bodies of the requests.
+    num_clients: The number of concurrent clients, each with one request at a
+      time.
 
   Returns:
-    The answers, in any order.
+    The responses, in any order.
 
   Raises:
-    RuntimeError: If one is not 200.
+    RuntimeError: If the status of a response is not 200.
   """
   lock = threading.Lock()
   remaining = iter(bodies)
@@ -59,7 +61,7 @@ def ask_for_all(
     answers = [answer for client in clients for answer in client.result()]
   for answer in answers:
     if answer.status != 200:
-      raise RuntimeError(f"Answered {answer.status}: {answer.body[:200]!r}")
+      raise RuntimeError(f"Status {answer.status}: {answer.body[:200]!r}")
   return answers
 
 
@@ -72,7 +74,7 @@ def main(inputs: stand_ins.Inputs) -> None:
   for path in inputs.files:
     with open(path, "rb") as file:
       bodies.append(serving_clients.request_body(file.read()))
-  rates: dict[str, list[float]] = {"captioner alone": [], "served": []}
+  rates: dict[str, list[float]] = {"captioner alone": [], "server": []}
   latencies: list[float] = []
   with serving_clients.serve(
       f"--checkpoint_path={inputs.checkpoint}",
@@ -80,15 +82,15 @@ def main(inputs: stand_ins.Inputs) -> None:
       f"--batch_size={captioning.BATCH_SIZE.value}",
   ) as server:
 
-    def be_served() -> int:
+    def caption_by_server() -> int:
       answers = ask_for_all(
           server.port, bodies, serving_clients.NUM_CLIENTS.value
       )
       latencies.extend(answer.secs for answer in answers)
       return len(answers)
 
-    runs = {"captioner alone": caption_alone, "served": be_served}
-    for run in runs.values():  # To warm up.
+    runs = {"captioner alone": caption_alone, "server": caption_by_server}
+    for run in runs.values():  # Warms up.
       run()
     latencies.clear()
     for _ in tqdm.trange(stand_ins.ROUNDS.value, unit="round", disable=None):
@@ -106,7 +108,7 @@ def _print_table(
   alone, served = (statistics.median(each) for each in rates.values())
   shown = serving_clients.percentiles(latencies, [0.5, 0.95, 0.99])
   print(f"\n{measure.machine()}\n")
-  print("| variant | images/s | of it alone | p50 s | p95 s | p99 s |")
+  print("| variant | images/s | share of alone | p50 s | p95 s | p99 s |")
   print("| --- |" + " ---: |" * 5)
   print(f"| captioner alone | {alone:.1f} | 100% | | | |")
   columns = " | ".join(f"{secs:.2f}" for secs in shown)
@@ -114,11 +116,11 @@ def _print_table(
       f"| {serving_clients.NUM_CLIENTS.value} clients | {served:.1f} |"
       f" {100 * served / alone:.0f}% | {columns} |"
   )
-  print(f"\nMean batch: {mean_size:.1f} images.")
+  print(f"\nMean batch size: {mean_size:.1f} images.")
 
 
 if __name__ == "__main__":
-  # Eight full batches a round: the last one, seldom full, counts less.
+  # Eight batches per round, so that the last one, seldom full, counts less.
   flags.FLAGS.set_default("num_images", 256)
   flags.FLAGS.set_default("rounds", 3)
   stand_ins.run(main)

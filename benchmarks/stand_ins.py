@@ -1,7 +1,7 @@
-"""What a benchmark of captioning works on: a user's model, or a made-up one.
+"""The inputs of captioning benchmarks: the user's model, or an untrained one.
 
-A made-up model is untrained: its captions seldom come to the end word, so the
-search takes all its steps. Figures to quote want a trained one.
+Captions of an untrained model seldom reach the end word, so the search takes
+all its steps. For results to publish, use a trained model.
 """
 
 from collections.abc import Callable
@@ -18,35 +18,35 @@ from im2txt.runtime import program
 _CHECKPOINT_PATH = flags.DEFINE_string(
     "checkpoint_path",
     "",
-    "The model, as run_inference takes it; an untrained one is made if empty.",
+    "The model, as for run_inference; an untrained one is created if empty.",
 )
 _VOCAB_FILE = flags.DEFINE_string(
-    "vocab_file", "", "The model's word_counts.txt; needed if there is a model."
+    "vocab_file", "", "The model's word_counts.txt; for --checkpoint_path."
 )
 _INPUT_FILES = flags.DEFINE_string(
-    "input_files", "", "Patterns of JPEG files; some are made if empty."
+    "input_files", "", "Patterns of JPEG files; synthetic ones if empty."
 )
 _CONFIG_OVERRIDES = flags.DEFINE_string(
     "config_overrides",
     "",
-    "Changes to the configuration of the model that is made, such as"
+    "Overrides of the configuration of the untrained model, such as"
     " vocab_size=9000.",
 )
 NUM_IMAGES = flags.DEFINE_integer(
-    "num_images", 32, "How many images a round takes.", lower_bound=1
+    "num_images", 32, "Number of images per round.", lower_bound=1
 )
 ROUNDS = flags.DEFINE_integer(
-    "rounds", 5, "How many rounds of each variant count.", lower_bound=1
+    "rounds", 5, "Number of measured rounds per variant.", lower_bound=1
 )
 
 
 class Inputs(NamedTuple):
-  """What to caption with what.
+  """A model and the images to caption.
 
   Attributes:
     checkpoint: The model's checkpoint or folder.
-    vocab_file: Its vocabulary.
-    files: JPEG files, `--num_images` of them.
+    vocab_file: The model's vocabulary.
+    files: The JPEG files, `--num_images` of them.
   """
 
   checkpoint: str
@@ -55,7 +55,7 @@ class Inputs(NamedTuple):
 
 
 def run(benchmark: Callable[[Inputs], None]) -> None:
-  """Runs a program: parses the flags and calls `benchmark` with the inputs."""
+  """Runs a program that parses the flags and calls `benchmark(inputs)`."""
 
   def main(argv: list[str]) -> None:
     del argv
@@ -69,8 +69,8 @@ def run(benchmark: Callable[[Inputs], None]) -> None:
 
 
 def make(folder: str) -> Inputs:
-  """Returns the inputs of the flags; missing ones are made in a folder."""
-  # Only now, as TensorFlow takes seconds to import.
+  """Returns the inputs of the flags; creates missing ones in a folder."""
+  # Imported here, as TensorFlow takes seconds to import.
   from im2txt.batch_captioning import input_files
 
   checkpoint, vocab_file = _CHECKPOINT_PATH.value, _VOCAB_FILE.value
@@ -81,7 +81,7 @@ def make(folder: str) -> Inputs:
     files, _ = input_files.find(_INPUT_FILES.value)
   else:
     files = _make_images(folder)
-  # Over and over if there are too few.
+  # Repeated if there are too few.
   return Inputs(
       checkpoint, vocab_file, np.resize(files, NUM_IMAGES.value).tolist()
   )
@@ -104,7 +104,7 @@ def _make_model(folder: str, vocab_file: str) -> None:
   checkpoints.Saver(variables, folder, max_to_keep=1).save(0)
   with open(vocab_file, "w", encoding="utf-8") as file:
     file.write("<S> 9\n</S> 9")
-    # One less, for the unknown word.
+    # One word less, as the unknown word is added.
     file.writelines(f"\nword{i} 9" for i in range(config.vocab_size - 3))
 
 

@@ -1,13 +1,13 @@
-r"""From start to captions: whole programs, each round a process of its own.
+r"""Measures captioning from the start of a program to its end.
 
     python -m benchmarks.start_up \
       --checkpoint_path=model/train --vocab_file=word_counts.txt \
       --input_files='photos/*.jpg' --num_images=1
 
-"plain" stands in for the original's way: random values for the variables, a
-checkpoint read to replace them, a trace of the encoder, a search on the host.
-"import tensorflow" is the part of it that nothing here can change. The peak of
-memory is that of the process that took most.
+Each round is a process of its own. "plain" represents the original: it
+initializes the variables with random values, reads a checkpoint to replace
+them, traces the encoder and searches on the host. "import tensorflow" is the
+part that no code here can change. Peak memory is the maximum over the rounds.
 """
 
 import functools
@@ -29,7 +29,7 @@ captioning.make_plain(stand_ins.Inputs({!r}, {!r}, {!r}))()
 
 
 def make_run(*arguments: str) -> measure.Run:
-  """Runs Python with these arguments to its end."""
+  """Returns a round that runs Python with these arguments to its end."""
 
   def run() -> int:
     subprocess.run(

@@ -1,4 +1,4 @@
-"""Stand-ins that are quickly made: for tests of the benchmarks."""
+"""Tiny inputs, for tests of the benchmarks."""
 
 import sys
 
@@ -10,7 +10,7 @@ from im2txt.testing import tiny
 
 
 def make(folder: str) -> stand_ins.Inputs:
-  """Makes a tiny model and two images in an existing folder."""
+  """Creates a tiny model and two images in an existing folder."""
   if not flags.FLAGS.is_parsed():
     flags.FLAGS(sys.argv[:1])
   with flagsaver.flagsaver(config_overrides=tiny.OVERRIDES, num_images=2):

@@ -49,7 +49,7 @@ class TrainingBenchmarksTest(parameterized.TestCase):
     self.assertEqual(0, ran.returncode, ran.stderr)
     match = re.search(rf"\| {variant} \| ([\d,]+) \|", ran.stdout)
     self.assertIsNotNone(match, ran.stdout)
-    # Far more would be a loop that TensorFlow differentiates by itself.
+    # A loop that TensorFlow differentiates would have far more operations.
     self.assertBetween(int(match[1].replace(",", "")), 300, most)
 
   def test_training_step(self):
@@ -66,7 +66,7 @@ class TrainingBenchmarksTest(parameterized.TestCase):
   def test_unknown_variant(self):
     ran = _run("training_step", "--variants=fast")
     self.assertEqual(1, ran.returncode)
-    self.assertIn("The variants are cached; ", ran.stderr)
+    self.assertIn("must be prefixes of cached; ", ran.stderr)
 
   def test_both_ways_of_the_decoder_are_the_same(self):
     config = configuration.ModelConfig(batch_size=3, vocab_size=20)

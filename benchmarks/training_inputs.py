@@ -1,4 +1,4 @@
-"""The flags for what the benchmarks of training read, and what they name."""
+"""The inputs of training benchmarks: the user's records, or synthetic ones."""
 
 from collections.abc import Sequence
 
@@ -7,33 +7,33 @@ from absl import flags
 from benchmarks import made_up_records
 
 _INPUT_FILE_PATTERN = flags.DEFINE_string(
-    "input_file_pattern", "", "Records of images; made up if empty."
+    "input_file_pattern", "", "Records of images; synthetic if empty."
 )
 _INPUT_FEATURE_PATTERN = flags.DEFINE_string(
-    "input_feature_pattern", "", "Records of features; made up if empty."
+    "input_feature_pattern", "", "Records of features; synthetic if empty."
 )
 _CONFIG_OVERRIDES = flags.DEFINE_string(
-    "config_overrides", "", "Changes to the configuration, as train takes them."
+    "config_overrides", "", "Overrides of the configuration, as for train."
 )
 
 _NUM_PAIRS = 128
 
 
 def overrides(**more: object) -> str:
-  """Returns the user's changes to the configuration and others, as one text."""
+  """Returns the user's overrides of the configuration, and more, as a text."""
   assignments = [f"{name}={value}" for name, value in more.items()]
   return ",".join(filter(None, (_CONFIG_OVERRIDES.value, *assignments)))
 
 
 def files(folder: str, *, are_features: bool) -> Sequence[str]:
-  """Returns the names of the files to read.
+  """Returns the files that the flags name, or creates synthetic ones.
 
   Args:
-    folder: Where they are written if the flags name none.
-    are_features: Whether they are to hold features.
+    folder: The folder for synthetic files.
+    are_features: Whether to read features instead of images.
 
   Returns:
-    Names of TFRecord files.
+    The names of TFRecord files.
 
   Raises:
     FileNotFoundError: If no file matches a flag's pattern.

@@ -1,15 +1,15 @@
-r"""Measures a step of training, from records to changed variables.
+r"""Measures a training step, from records to updated variables.
 
     bazel-bin/benchmarks/training_step
 
-Of phase 1, the decoder alone, on features that `cache_image_features` made
-("cached", and the same with captions in batches of like length, "bucketed") and
-on images that the encoder sees at each step ("live"); and of phase 2, the
+Variants of phase 1, which trains the decoder only: "cached" on features written
+by `cache_image_features`; "bucketed", in batches of captions with similar
+lengths; "live" on images, with the encoder in each step. "phase 2" trains the
 encoder too. "bfloat16" is train's --mixed_precision. Each variant is a process
-of its own, and they take turns, so the times of one run compare.
+of its own, and they take turns, so that their times are comparable.
 
-The data are made up; give --input_file_pattern and --input_feature_pattern for
-real ones. `--variants=cached,live` measures those only.
+The data are synthetic, unless --input_file_pattern and --input_feature_pattern
+are given. `--variants=cached,live` measures only those.
 """
 
 from collections.abc import Mapping
@@ -28,22 +28,22 @@ flags.adopt_module_key_flags(training_inputs)
 _STEPS = flags.DEFINE_integer(
     "steps",
     2,
-    "Steps of a round; cached ones ten times as many.",
+    "Number of steps per round; for cached features, ten times as many.",
     lower_bound=1,
 )
 _ROUNDS = flags.DEFINE_integer(
-    "rounds", 3, "How many rounds of each variant count.", lower_bound=1
+    "rounds", 3, "Number of measured rounds per variant.", lower_bound=1
 )
 
 
 class Setting(NamedTuple):
-  """What a variant trains, on what, and how.
+  """The settings of a variant.
 
   Attributes:
-    are_features: Whether it is fed with features that were cached.
+    are_features: Whether the input is cached features instead of images.
     train_inception: Whether the encoder is trained too.
-    precision: See `mixed_precision`.
-    overrides: Changes to the configuration besides the user's, by field.
+    precision: Value of train's --mixed_precision.
+    overrides: Overrides of the configuration besides the user's, by field.
   """
 
   are_features: bool = False
@@ -66,7 +66,7 @@ _SETTINGS = {
 _VARIANTS = flags.DEFINE_list(
     "variants",
     [],
-    "First words of the variants to measure, such as cached,live; or all.",
+    "Prefixes of the variants to measure, such as cached,live; all if empty.",
 )
 
 
@@ -80,7 +80,10 @@ def main(argv: Sequence[str]) -> None:
       if not wanted or name.startswith(wanted)
   }
   if not settings:
-    raise ValueError(f"The variants are {'; '.join(_SETTINGS)}.")
+    raise ValueError(
+        f"--variants must be prefixes of {'; '.join(_SETTINGS)}. Got:"
+        f" {','.join(wanted)}."
+    )
   with tempfile.TemporaryDirectory() as folder:
     files = {
         are_features: training_inputs.files(folder, are_features=are_features)
@@ -109,13 +112,13 @@ def make_run(
   """Prepares a variant.
 
   Args:
-    files: Names of TFRecord files.
-    setting: The variant's.
-    overrides: Changes to the configuration.
-    num_steps: Steps of a round.
+    files: The names of the TFRecord files.
+    setting: The settings of the variant.
+    overrides: Overrides of the configuration.
+    num_steps: Number of steps per round.
 
   Returns:
-    A function that trains for a round.
+    A function that trains for one round.
   """
   from im2txt import configuration
   from im2txt.data import caption_data

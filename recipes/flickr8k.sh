@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# Trains Show and Tell on Flickr8k, from photographs and captions to a model
-# that is ready to caption, and scores every stage.
+# Trains and evaluates Show and Tell on Flickr8k, from photographs and captions
+# to exported models, with scores after every stage.
 #
 #   recipes/flickr8k.sh CAPTIONS IMAGE_DIR INCEPTION_CHECKPOINT OUTPUT_DIR
 #
 # CAPTIONS is Karpathy's dataset_flickr8k.json, or a folder with
 # captions_train.json, captions_val.json and captions_test.json in MSCOCO's
-# form. INCEPTION_CHECKPOINT is whatever train --inception_checkpoint_file
-# takes, such as the word keras.
+# format. INCEPTION_CHECKPOINT is a value of train --inception_checkpoint_file,
+# such as the word keras.
 #
-# The stages, each from the best checkpoint of the one before:
+# The stages, each from the best checkpoint of the previous one:
 #
 #   data           TFRecords and the vocabulary
-#   features       the image features, encoded once: training from them takes a
-#                  tenth of the time
+#   features       cached image features, with which training takes a tenth of
+#                  the time
 #   likelihood     cross-entropy, until the perplexity on val stops falling
 #   sampling       scheduled sampling, at a low constant learning rate
 #   self_critical  self-critical training of CIDEr
@@ -22,9 +22,9 @@
 #                  ensembles of all seeds, and their scores
 #   saved_model    a SavedModel of the self-critical model of seed 1
 #
-# Checkpoints are chosen on val alone; the scores are of test alone. When it is
-# interrupted, run the same command again: finished stages are skipped, and
-# the one that was interrupted resumes.
+# Checkpoints are chosen on the val split only; all scores are of the test
+# split. After an interruption, run the same command again: finished stages are
+# skipped, and the interrupted one resumes.
 #
 # Environment:
 #   STAGES           the stages to run; all by default
@@ -69,7 +69,7 @@ train_and_evaluate() {
   wait "$evaluation"
 }
 
-# Copies the best checkpoint of a run to begin another run with.
+# Copies the best checkpoint of a run to the folder of a new run.
 begin_from() {
   local best=$1 folder=$2
   mkdir -p "$folder"
@@ -201,7 +201,7 @@ saved_model() {
     --vocab_file="$data/word_counts.txt" --output_dir="$output/saved_model"
 }
 
-# Runs a stage unless it has finished before, and notes the time it took.
+# Runs a stage unless it is finished, and records its duration.
 # Usage: run STAGE [SEED]
 run() {
   local done=$output/done/$1${2:+_seed$2}

@@ -1,10 +1,10 @@
-"""Runs the commands of the docs, so that they can't rot.
+"""Runs the commands of the docs, to check that they work.
 
   python -m tools.check_docs README.md g3doc/*.md
 
-Each page's commands run in order, in a small world made for the page (see
-docs_world), and must end well. What can't run here is passed over:
-docs_world.NOT_RUN.
+The commands of a page run in order, in a small environment made for the page
+(see docs_world), and must succeed. Commands that can't run in a test are
+skipped: docs_world.NOT_RUN.
 """
 
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ _LINES_SHOWN = 30
 
 
 class DocsError(Exception):
-  """A command of a page does not work."""
+  """A failure of a command of a page."""
 
 
 def check(page: Path, world: docs_world.World) -> int:
@@ -33,16 +33,16 @@ def check(page: Path, world: docs_world.World) -> int:
 
   Args:
     page: A Markdown file.
-    world: Where to run them; they change it.
+    world: The environment of the commands, which they change.
 
   Returns:
     The number of blocks of commands.
 
   Raises:
-    DocsError: If one fails, with its place and the end of its output.
+    DocsError: If a command fails; with its line and the end of its output.
   """
   blocks = docs_commands.find(page.read_text(encoding="utf-8"))
-  # What an earlier block sets, later ones use.
+  # Variables that a block sets are available in later blocks.
   settings: list[str] = []
   try:
     for block in blocks:
@@ -55,7 +55,7 @@ def check(page: Path, world: docs_world.World) -> int:
 
 
 def can_run(script: str) -> bool:
-  """Returns whether the program and machines of a block are available."""
+  """Returns whether a block can run in a test."""
   return (
       script.split()[0] not in docs_world.NOT_RUN and "TF_CONFIG" not in script
   )
@@ -65,7 +65,7 @@ def _run(world, page: Path, block: docs_commands.Block, settings) -> None:
   known = {*docs_world.PROGRAMS, *docs_world.NOT_RUN}
   unknown = set(_PROGRAM.findall(block.script)) - known
   if unknown:
-    raise DocsError(f"{page}:{block.line}: no such program: {unknown}.")
+    raise DocsError(f"{page}:{block.line}: unknown program: {unknown}.")
   try:
     world.run("\n".join([*settings, block.script]))
   except subprocess.CalledProcessError as error:
@@ -77,14 +77,14 @@ def _run(world, page: Path, block: docs_commands.Block, settings) -> None:
 
 
 def check_all(pages: Iterable[Path], folder: Path) -> list[str]:
-  """Checks pages, each in a world of its own, two at a time.
+  """Checks pages, each in its own environment, two at a time.
 
   Args:
-    pages: Markdown files.
-    folder: An existing folder for the worlds.
+    pages: The Markdown files.
+    folder: An existing folder for the environments.
 
   Returns:
-    What is wrong with the pages, if anything is; of each the first fault.
+    The first error of each page that has one.
   """
   first = docs_world.World(folder / "world")
   first.fill()
@@ -99,13 +99,13 @@ def check_all(pages: Iterable[Path], folder: Path) -> list[str]:
       shutil.rmtree(world.home)
     return None
 
-  # Programs that start, as most here do, use one core.
+  # While they start, which is most of their time here, programs use one core.
   with futures.ThreadPoolExecutor(2) as pool:
     return list(filter(None, pool.map(fault, pages)))
 
 
 def main() -> int:
-  """Checks the pages of the command line; returns the exit status."""
+  """Checks the pages given as arguments; returns the exit status."""
   with tempfile.TemporaryDirectory() as folder:
     faults = check_all(map(Path, sys.argv[1:]), Path(folder))
   print("\n".join(faults), file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Tests that the commands of the docs work, and of what checks that."""
+"""Tests that the commands of the docs work; and tests of that check."""
 
 from pathlib import Path
 import shutil
@@ -54,7 +54,7 @@ class DocsCommandsTest(absltest.TestCase):
 
 class DocsProgramTest(parameterized.TestCase):
 
-  def test_training_goes_on_for_two_steps(self):
+  def test_training_takes_two_more_steps(self):
     folder = self.create_tempdir()
     folder.create_file("model.ckpt-7.index")
 
@@ -87,7 +87,7 @@ class CheckDocsTest(parameterized.TestCase):
   def test_can_run(self, script, expected):
     self.assertEqual(check_docs.can_run(script), expected)
 
-  def test_a_fault_is_told_with_its_place(self):
+  def test_errors_have_the_page_and_the_line(self):
     folder = Path(self.create_tempdir().full_path)
     page = folder / "page.md"
     page.write_text("```sh\nbazel-bin/im2txt/trian --a=b\n```\n")
@@ -95,7 +95,7 @@ class CheckDocsTest(parameterized.TestCase):
     with self.assertRaisesRegex(check_docs.DocsError, r"page.md:2: .*trian"):
       check_docs.check(page, docs_world.World(folder))
 
-  def test_curl_is_passed_over_only_where_it_is_missing(self):
+  def test_curl_is_skipped_only_if_it_is_missing(self):
     world = docs_world.World(Path(self.create_tempdir().full_path))
     script = "curl --silent http://127.0.0.1:0"
 

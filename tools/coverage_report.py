@@ -1,12 +1,12 @@
-"""Says how many of im2txt's lines the tests ran.
+"""Reports the line coverage of im2txt's tests.
 
   ./bazelw test --test_env=IM2TXT_COVERAGE=1 //...
   python3 tools/coverage_report.py bazel-testlogs
 
-prints the modules with the most lines that no test ran, then the share of all;
-the exit status is 1 if that is below what --least says. Lines of tests and of
-what only they use don't count. The Python must have the package coverage, as
-the one of Bazel's tests has.
+prints the modules with the most lines that no test runs, and the coverage of
+all modules. The exit status is 1 if that is below --least. Tests, and modules
+for tests only, are not counted. The package `coverage` must be installed, as it
+is for Bazel's tests.
 """
 
 import argparse
@@ -22,7 +22,7 @@ _LEFT_OUT = ("_test.py", "/testing/")
 
 
 def sources(folder: Path) -> list[Path]:
-  """Returns the Python files of a source tree that count."""
+  """Returns the Python files of a source tree, without those for tests."""
   return [
       path
       for path in sorted(folder.rglob("*.py"))
@@ -31,16 +31,15 @@ def sources(folder: Path) -> list[Path]:
 
 
 def combine(test_logs: Path, folder: Path, scratch: Path) -> coverage.Coverage:
-  """Puts together what all tests noted.
+  """Combines the measurements of all tests.
 
   Args:
     test_logs: Bazel's folder of test logs.
-    folder: The source tree of the package; files that no test imported count
-      too.
-    scratch: A folder for files.
+    folder: The source tree of the package, for files that no test imports.
+    scratch: A folder for temporary files.
 
   Returns:
-    The measurement, with data for all files of `sources`.
+    The combined measurement, with data for all files of `sources`.
   """
   noted: list[Path] = []
   for archive in sorted(test_logs.rglob("outputs.zip")):
@@ -52,7 +51,7 @@ def combine(test_logs: Path, folder: Path, scratch: Path) -> coverage.Coverage:
   measured = coverage.Coverage(
       data_file=str(scratch / "coverage"), config_file=False, messages=False
   )
-  # Tests run in sandboxes; this is where the same files are here.
+  # Tests run in sandboxes; this maps their paths to the source tree.
   measured.set_option("paths", {"source": [str(folder), f"*/{folder.name}"]})
   measured.combine(list(map(str, noted)), strict=True)
   data = measured.get_data()
@@ -61,7 +60,7 @@ def combine(test_logs: Path, folder: Path, scratch: Path) -> coverage.Coverage:
 
 
 def report(measured: coverage.Coverage, folder: Path) -> tuple[float, str]:
-  """Returns the line coverage in percent, and a table of the worst."""
+  """Returns the line coverage in percent, and a table of the worst modules."""
   missing = {}
   for path in sources(folder):
     _, lines, _, unrun, _ = measured.analysis2(str(path.resolve()))

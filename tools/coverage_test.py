@@ -1,4 +1,4 @@
-"""Tests of what the tests' coverage is measured and told with."""
+"""Tests of measuring and reporting coverage."""
 
 import os
 from pathlib import Path
@@ -65,7 +65,7 @@ class CoverageTest(absltest.TestCase):
   def test_report(self):
     percentage, table = coverage_report.report(self._combine(), self.package)
 
-    # Of four lines three ran, of the two of a module nobody imports none.
+    # Three of four lines ran, and none of the two in an unused module.
     self.assertEqual(percentage, 50.0)
     self.assertEqual(
         table,

@@ -1,4 +1,4 @@
-"""Captions in the forms in which readers of the docs have them."""
+"""Writes captions in the formats that the docs refer to."""
 
 import json
 from pathlib import Path
@@ -6,18 +6,18 @@ import shutil
 
 from im2txt.data import caption_sources
 
-# Folders that the docs call the images' folder.
+# Names of image folders in the docs.
 _IMAGE_DIRS = ("train2014", "val2014", "train2017", "val2017")
 _FLICKR_DIR = "Flicker8k_Dataset"
-# The model doesn't know these words.
+# Words that are not in the model's vocabulary.
 _NEW_WORDS = "seen from afar"
 
 
 def write(home: Path, folder: Path) -> None:
-  """Writes what g3doc/data.md takes for granted.
+  """Writes the files that the commands of g3doc/data.md read.
 
   Args:
-    home: The reader's folder, with a few images in the folder pictures.
+    home: The reader's home folder, with a few images in its folder `pictures`.
     folder: The folder with captions_train.json, captions_val.json and images.
   """
   images = {}

@@ -1,10 +1,11 @@
-"""Finds the shell commands that a Markdown page shows."""
+"""Finds the shell commands in a Markdown page."""
 
 from collections.abc import Iterator
 import dataclasses
 import re
 
-# What an indented block of commands starts with; others show output or files.
+# The first word of an indented block of commands; other blocks are output or
+# files.
 _FIRST_WORD = re.compile(
     r"(\./bazelw|bazel-bin/|bash|cat|cd|curl|docker|export|for|git|im2txt-\w+"
     r"|kubectl|mkdir|pip|python3?|sbatch|srun|tensorflow_model_server|TF_CONFIG="
@@ -29,12 +30,12 @@ class Block:
 def find(markdown: str) -> list[Block]:
   """Returns the blocks of shell commands of a page, in order.
 
-  Those are fenced blocks that say so (```bash) and, of the indented ones, what
-  starts as a command does. What only continues a command of the text around it,
-  such as a flag to add, doesn't count.
+  These are the fenced blocks marked as shell (```bash), and the indented blocks
+  that start with a command. Blocks that only continue a command, such as a flag
+  to add, are not included.
 
   Args:
-    markdown: The page.
+    markdown: The text of the page.
 
   Returns:
     The blocks.
@@ -48,7 +49,7 @@ def find(markdown: str) -> list[Block]:
 
 
 def _code_blocks(lines: list[str]) -> Iterator[tuple[str | None, Block]]:
-  """Yields all blocks of code; the language of an indented one is None."""
+  """Yields all code blocks; the language of an indented block is None."""
   i = 0
   while i < len(lines):
     start = i

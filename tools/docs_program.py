@@ -1,10 +1,10 @@
-"""Stands in for a program of the docs: runs the real one, but makes it small.
+"""Runs a program of the docs on a small scale.
 
   python -m tools.docs_program train --train_dir=...
 
-Training runs for two steps, of a tiny model; evaluation, also one that runs
-beside training, ends after the first checkpoint; a server is left running, for
-the commands after it. All else is as the page says.
+Training takes two steps, with a tiny model. Evaluation ends after one
+checkpoint, even if it runs beside training. A server is left running, for the
+commands after it. All other flags are those of the page.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ TINY = (
 )
 _STEPS = 2
 
-# The module of each program that is one of Python.
+# The modules of the Python programs.
 MODULES = {
     "build_caption_data": "im2txt.data.build_caption_data",
     "build_mscoco_data": "im2txt.data.build_mscoco_data",
@@ -41,14 +41,14 @@ _SECONDS_TO_START = 120
 
 
 def shrink(program: str, arguments: list[str]) -> list[str]:
-  """Returns the arguments of the small run.
+  """Returns the arguments for a small run.
 
   Args:
-    program: The program's name.
-    arguments: Its arguments in the page.
+    program: The name of the program.
+    arguments: The arguments in the page.
 
   Returns:
-    The arguments to run it with.
+    The arguments, with more flags.
   """
   given = _flags(arguments)
   if program == "evaluate":
@@ -76,8 +76,8 @@ def _checkpoints(folder: str) -> list[Path]:
 
 
 def _newest_step(folder: str) -> int:
-  found = [int(p.stem.rpartition("-")[2]) for p in _checkpoints(folder)]
-  return max(found, default=0)
+  steps = [int(p.stem.rpartition("-")[2]) for p in _checkpoints(folder)]
+  return max(steps, default=0)
 
 
 def _wait_until(condition: Callable[[], bool]) -> None:
@@ -114,7 +114,7 @@ def main() -> int:
     return _start_server([*command, f"--port={port}"], port)
   folder = _flags(arguments).get("checkpoint_dir")
   if program == "evaluate" and folder:
-    # Training may have begun a moment ago, beside it.
+    # Training may have just started beside it.
     _wait_until(lambda: bool(_checkpoints(folder)))
   return subprocess.run(command, check=False).returncode
 

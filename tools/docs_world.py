@@ -1,7 +1,8 @@
-"""A small world in which the commands of the docs can run.
+"""A small environment in which the commands of the docs can run.
 
-It has what the pages take for granted: records of MSCOCO, an encoder's start, a
-model, some pictures, all tiny; and stands in for the commands themselves.
+It has all files that the pages assume, in tiny form: records of MSCOCO, an
+encoder checkpoint, a model and pictures; and commands that run the programs on
+a small scale (see docs_program) or do nothing.
 """
 
 from collections.abc import Mapping
@@ -23,8 +24,8 @@ from tools import docs_program
 PROGRAMS = sorted(docs_program.MODULES)
 _NUM_SCENES = 240
 
-# They need what a test has not, a network or a cluster or a terminal that
-# someone looks at; or have tests of their own.
+# Commands that do nothing: they need a network, a cluster or a terminal, or
+# have tests of their own.
 NOT_RUN = (
     "./bazelw",
     "apt-get",
@@ -45,7 +46,7 @@ NOT_RUN = (
     "twine",
 )
 
-# Readers have it, but a small Debian has not; then it is passed over.
+# Commands that do nothing if they are not installed, as on a minimal Debian.
 _RUN_IF_THERE = ("curl",)
 
 
@@ -78,7 +79,7 @@ bazel-bin/im2txt/train \\
 
 
 class World:
-  """The folder that stands in for a reader's home and workspace.
+  """A folder that represents a reader's home and workspace.
 
   Attributes:
     home: The folder.
@@ -86,7 +87,7 @@ class World:
   """
 
   def __init__(self, home: Path):
-    """Takes a folder; `fill` or `copy` makes what is in it.
+    """Initializes the environment; `fill` or `copy` creates the files.
 
     Args:
       home: The folder.
@@ -109,35 +110,35 @@ class World:
     }
 
   def copy(self, home: Path) -> "World":
-    """Makes a world as this one is now, in another folder."""
+    """Copies the current state to another folder, and returns the copy."""
     shutil.copytree(self.home, home)
     return World(home)
 
   def fill(self) -> None:
-    """Makes everything, by the programs themselves."""
+    """Creates all files, with the programs themselves."""
     self._make_commands()
     self._draw(self.home / "flickr")
     self.run(_FILL)
-    # A model that someone was given.
+    # A model from another person.
     (self.home / "their").mkdir()
     for path in (self.home / "im2txt/model/train").glob("model.ckpt-2.*"):
       given = path.name.replace("-2.", "-2000000.")
       shutil.copy(path, self.home / "their" / given)
     shutil.copy(self.variables["VOCAB_FILE"], self.home / "their")
-    # The sizes of this world, which a published model does not need.
+    # Needed as the model is tiny; a published model has the default sizes.
     config = self.home / "im2txt/model/train/config.json"
     shutil.copy(config, self.home / "their")
 
   def run(self, script: str) -> None:
-    """Runs commands as a reader would, who stops at the first that fails.
+    """Runs commands until one fails.
 
     Args:
       script: Commands of bash.
 
     Raises:
-      subprocess.CalledProcessError: If one fails; with the output.
+      subprocess.CalledProcessError: If a command fails; with the output.
     """
-    # The server's own port may be taken, by another world or anything else.
+    # The default port may be in use, for instance by another environment.
     port = self.variables["DOCS_SERVER_PORT"]
     script = script.replace(":8080", f":{port}")
     subprocess.run(
@@ -152,11 +153,11 @@ class World:
     )
 
   def stop_servers(self) -> None:
-    """Ends what was left running."""
+    """Stops servers that are still running."""
     pids = self.home / "server.pids"
     if pids.exists():
       for pid in pids.read_text(encoding="utf-8").split():
-        # Not by the program `kill`, which a small Debian does not have.
+        # Not by the program `kill`, which a minimal Debian does not have.
         with contextlib.suppress(ProcessLookupError):
           os.kill(int(pid), signal.SIGTERM)
       pids.unlink()
@@ -190,10 +191,10 @@ class World:
       shutil.copy(path, pictures)
     shutil.copy(path, pictures / "dog.jpg")
     docs_captions.write(self.home, folder)
-    # What another system might say of the images of validation.
+    # Captions of the validation images, as if by another system.
     references = folder / "captions_val.json"
     shutil.copy(references, self.home)
     annotations = json.loads(references.read_bytes())["annotations"]
-    said = {a["image_id"]: a["caption"] for a in annotations}
-    results = [{"image_id": i, "caption": c} for i, c in said.items()]
+    captions = {a["image_id"]: a["caption"] for a in annotations}
+    results = [{"image_id": i, "caption": c} for i, c in captions.items()]
     (self.home / "captions_val_results.json").write_text(json.dumps(results))

@@ -1,8 +1,9 @@
-"""Notes which lines of im2txt run while Bazel tests, for coverage_report.
+"""Records which lines of im2txt run in Bazel's tests, for coverage_report.
 
-The venv imports this module at every start, so the programs that tests start
-are measured too. It acts only where the environment variable IM2TXT_COVERAGE is
-set, which .ci/run does, and in tests, whose outputs then hold the notes.
+The venv imports this module whenever Python starts, so programs that tests
+start are measured too. It is active only in tests, and only if the environment
+variable IM2TXT_COVERAGE is set, as .ci/run does. The records are among the
+tests' outputs.
 """
 
 import atexit
@@ -10,7 +11,7 @@ import os
 
 
 def start(folder: str) -> None:
-  """Notes lines from now on, in a file of its own in a folder at the end."""
+  """Starts recording; at exit, writes a new file to a folder."""
   import coverage
 
   measured = coverage.Coverage(

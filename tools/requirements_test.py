@@ -1,6 +1,6 @@
-"""The pins, the venv that runs this and the ranges for pip agree.
+"""Tests that pinned versions, the venv and the ranges for pip agree.
 
-Run it from the top of the source tree: python -m tools.requirements_test
+To run from the root of the source tree: python -m tools.requirements_test
 """
 
 import ast
@@ -18,7 +18,7 @@ from packaging import utils
 
 
 def read_pins(file_name: str) -> list[list[requirements.Requirement]]:
-  """The requirements of each block that a file of pip's lists."""
+  """Returns the requirements in each block of a requirements file."""
   blocks = Path(file_name).read_text(encoding="utf-8").split("\n\n")
   pins = [
       [
@@ -32,13 +32,13 @@ def read_pins(file_name: str) -> list[list[requirements.Requirement]]:
 
 
 def read_project() -> dict[str, Any]:
-  """What pyproject.toml says of the project."""
+  """Returns the table `project` of pyproject.toml."""
   text = Path("pyproject.toml").read_text(encoding="utf-8")
   return tomllib.loads(text)["project"]
 
 
 def read_dependencies() -> list[requirements.Requirement]:
-  """What im2txt and its tests depend on."""
+  """Returns the dependencies of im2txt and its tests."""
   project = read_project()
   extras = project["optional-dependencies"]
   lines = project["dependencies"] + extras["serve"] + extras["test"]
@@ -48,7 +48,7 @@ def read_dependencies() -> list[requirements.Requirement]:
 def brought_along(
     requirement: requirements.Requirement,
 ) -> list[requirements.Requirement]:
-  """What an installed package, with these extras of it, depends on itself."""
+  """Returns the dependencies of an installed package with some extras."""
   return [
       needed
       for needed in map(
@@ -63,7 +63,7 @@ def brought_along(
 
 
 def pinned_version(requirement: requirements.Requirement) -> str:
-  """The version of a requirement of the form name==version."""
+  """Returns the version of a requirement of the form name==version."""
   (specifier,) = requirement.specifier
   if specifier.operator != "==":
     raise ValueError(f"Not pinned by ==: {requirement}")
@@ -108,7 +108,7 @@ class RequirementsTest(absltest.TestCase):
     while pending:
       requirement = pending.pop()
       needed.add(utils.canonicalize_name(requirement.name))
-      # The same package may come first without an extra and then with one.
+      # A package may be required first without and then with an extra.
       if str(requirement) not in followed:
         followed.add(str(requirement))
         pending += brought_along(requirement)

@@ -1,4 +1,4 @@
-"""Whose warnings are errors while Bazel tests."""
+"""Tests of which modules' warnings are errors in Bazel's tests."""
 
 import os
 import subprocess

@@ -1,13 +1,12 @@
-"""Counts test cases in what Bazel says of a run of its tests.
+"""Counts the test cases of a run of Bazel, from its build events.
 
   ./bazelw test --build_event_json_file=events.json //...
   python3 tools/test_counts.py events.json
 
-prints a line such as "212 passed, 0 failed". A case is one of a test.xml, which
-is a method in a Python test and the whole of any other; a skipped one is not
-counted. A test that fails without a failed case (it crashed, took too long or
-could not be built) counts as one failure; so does a run that ends in any other
-error.
+prints a line such as "212 passed, 0 failed". Cases are those of test.xml: one
+per method of a Python test, and one for any other test. Skipped cases are not
+counted. A test that fails without a failed case (it crashed, timed out or could
+not be built) counts as one failure, and so does any other error of the run.
 """
 
 from collections.abc import Iterable
@@ -19,7 +18,7 @@ from urllib import parse
 from urllib import request
 from xml.etree import ElementTree
 
-# Bazel's exit status when everything was built and some test failed.
+# Bazel's exit status if the build succeeded and a test failed.
 _TESTS_FAILED = 3
 
 
@@ -27,10 +26,10 @@ def count(events: Iterable[dict[str, Any]]) -> tuple[int, int]:
   """Counts the cases that passed and failed.
 
   Args:
-    events: Messages of Bazel's build event protocol.
+    events: The messages of Bazel's build event protocol.
 
   Returns:
-    The number of cases that passed and that failed.
+    The number of cases that passed, and the number of those that failed.
   """
   results: dict[tuple, dict[str, Any]] = {}
   unrun = set()
@@ -40,7 +39,7 @@ def count(events: Iterable[dict[str, Any]]) -> tuple[int, int]:
       unrun.add(event["id"]["targetConfigured"]["label"])
     elif "testResult" in event:
       name = event["id"]["testResult"]
-      # A later attempt of the same test takes the place of the earlier one.
+      # A later attempt of the same test replaces an earlier one.
       shard = (name["label"], name.get("run"), name.get("shard"))
       results[shard] = event["testResult"]
       unrun.discard(name["label"])
@@ -59,7 +58,7 @@ def count(events: Iterable[dict[str, Any]]) -> tuple[int, int]:
 
 
 def _count_cases(result: dict[str, Any]) -> tuple[int, int]:
-  """Counts in the test.xml that a test result names."""
+  """Counts the cases in the test.xml of a test result."""
   passed = failed = 0
   for output in result.get("testActionOutput", []):
     if output["name"] == "test.xml":
@@ -75,7 +74,7 @@ def _count_cases(result: dict[str, Any]) -> tuple[int, int]:
 
 
 def main() -> None:
-  """Prints the counts of the run whose events the named file holds."""
+  """Prints the counts of the run whose events are in the given file."""
   text = Path(sys.argv[1]).read_text(encoding="utf-8")
   passed, failed = count(map(json.loads, text.splitlines()))
   print(f"{passed} passed, {failed} failed")

@@ -1,4 +1,4 @@
-"""Test counts of made-up runs."""
+"""Tests of test_counts, with synthetic events."""
 
 from absl.testing import absltest
 from absl.testing import parameterized
@@ -18,7 +18,7 @@ _SHELL_XML = """<testsuites><testsuite>
 
 
 def configured(label, kind):
-  """The event of a target that is to be built."""
+  """Returns the event of a target to build."""
   return {
       "id": {"targetConfigured": {"label": label}},
       "configured": {"targetKind": kind},
@@ -26,7 +26,7 @@ def configured(label, kind):
 
 
 def finished(exit_status):
-  """The event of a build's end; Bazel leaves out a status of 0."""
+  """Returns the event of the end of a run; Bazel omits a status of 0."""
   code = {"code": exit_status} if exit_status else {}
   return {"id": {"buildFinished": {}}, "finished": {"exitCode": code}}
 
@@ -34,7 +34,7 @@ def finished(exit_status):
 class TestCountsTest(parameterized.TestCase):
 
   def result(self, label, status, xml=None, attempt=1):
-    """The event of a test's result."""
+    """Returns the event of a test result."""
     outputs = []
     if xml:
       path = self.create_tempfile(content=xml).full_path
