@@ -138,9 +138,7 @@ _JIT_COMPILE = flags.DEFINE_flag(
         "jit_compile",
         "Whether to compile the training step with XLA, which makes it faster"
         " on GPUs. Compilation takes a while for each of a few caption lengths,"
-        " as the log shows. auto: on a GPU, with --distribution=off,"
-        " --mixed_precision=float32 and --objective=likelihood. true is an"
-        " error with other values of these flags.",
+        " as the log shows. auto: on a GPU with --distribution=off.",
     )
 )
 _DISTRIBUTION = flags.DEFINE_enum(
@@ -235,8 +233,6 @@ def main(argv: list[str]) -> int:
 def _check_flags() -> None:
   """Raises a UsageError if flags are missing or conflict."""
   program.require(_TRAIN_DIR)
-  if _JIT_COMPILE.value == "true" and _MIXED_PRECISION.value != "float32":
-    raise app.UsageError("--jit_compile needs --mixed_precision=float32.")
   if _OBJECTIVE.value == "self_critical":
     program.require(_VOCAB_FILE)
     if _TRAIN_INCEPTION_AFTER_STEPS.value is not None:
@@ -244,10 +240,9 @@ def _check_flags() -> None:
           "--objective=self_critical cannot be combined with"
           " --train_inception_after_steps; use --train_inception."
       )
-    if _DISTRIBUTION.value != "off" or _JIT_COMPILE.value == "true":
+    if _DISTRIBUTION.value != "off":
       raise app.UsageError(
-          "--objective=self_critical cannot be combined with --distribution or"
-          " --jit_compile."
+          "--objective=self_critical cannot be combined with --distribution."
       )
   has_images = bool(_INPUT_FILE_PATTERN.value)
   has_features = bool(_INPUT_FEATURE_PATTERN.value)
