@@ -7,7 +7,11 @@ import re
 from absl.testing import absltest
 from absl.testing import parameterized
 
-_PAGES = [*Path().glob("*.md"), *Path("g3doc").glob("*.md")]
+_PAGES = [
+    *Path().glob("*.md"),
+    *Path("g3doc").glob("*.md"),
+    Path("benchmarks/README.md"),
+]
 _FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _SOURCE = re.compile(r'srcs = \["(\w+\.py)"\]')
 # A name such as `ops/my_encoder.py` is for the reader to choose.
@@ -54,7 +58,7 @@ class DocsNamesTest(parameterized.TestCase):
   @parameterized.parameters(*_PAGES)
   def test_modules_and_tests_exist(self, page):
     text = _text(page)
-    sources = _sources("im2txt")
+    sources = _sources("im2txt") | _sources("benchmarks")
 
     self.assertContainsSubset(_MODULE.findall(text), sources)
     self.assertContainsSubset(
