@@ -1,4 +1,4 @@
-r"""Makes TFRecords and a vocabulary of your own captions, in any language.
+r"""Builds TFRecords and a vocabulary from your own captions, in any language.
 
     bazel-bin/im2txt/build_caption_data \
       --captions_file=Flickr8k.token.txt --image_dir=Flicker8k_Dataset \
@@ -6,28 +6,29 @@ r"""Makes TFRecords and a vocabulary of your own captions, in any language.
       --val_list=Flickr_8k.devImages.txt --test_list=Flickr_8k.testImages.txt \
       --output_dir="${DATA_DIR}"
 
-Captions may come as MSCOCO's captions JSON, Karpathy's dataset_*.json, Flickr's
-token files, a CSV table, or JSON lines such as
+The captions may be in MSCOCO's captions JSON, Karpathy's dataset_*.json,
+Flickr's token files, a CSV table, or JSON lines such as
 
     {"image": "1.jpg", "caption": "Ein Hund läuft."}
 
-What is in which split is said by the data, by --train_list etc., by separate
-files (--train_captions_file etc.), or else by chance. OUTPUT_DIR gets
+The splits are defined by the data, by --train_list etc., or by separate files
+(--train_captions_file etc.); otherwise they are random. OUTPUT_DIR gets
 
-    train-00000-of-00016, ...  records, an image and one of its captions each
-    word_counts.txt            the vocabulary, of the captions of train
-    captions_train.json, ...   each split's captions in MSCOCO's form, to score
-                               a model's captions against
-    image_ids.txt              the number of each image file in these
+    train-00000-of-00016, ...  records, each an image and one of its captions
+    word_counts.txt            the vocabulary of the captions of train
+    captions_train.json, ...   the captions of each split in MSCOCO's format, as
+                               references to score a model's captions
+    image_ids.txt              the id of each image file in the files above
     skipped_images.txt         images that are missing or broken
-    dataset.json               how the data were made
+    dataset.json               the tokenizer and the sizes of the data set
 
-Images in other formats (PNG, WebP, GIF, BMP, TIFF, JPEG 2000, AVIF) are turned
-upright as their EXIF says, put on white, and encoded as JPEGs; run_inference
-and the other programs see them in the same way. To train a model further on
-these captions, give its vocabulary as --vocab_file; the program
-extend_vocabulary adds words to it. Chinese and other scripts without spaces go
-with --tokenizer=characters; the model then says characters, parted by spaces.
+Images in other formats than JPEG (PNG, WebP, GIF, BMP, TIFF, JPEG 2000, AVIF)
+are rotated as their EXIF orientation requires, put on a white background, and
+encoded as JPEGs. run_inference and the other programs process them in the same
+way. To train a model further on these captions, give its vocabulary as
+--vocab_file; the program extend_vocabulary adds words to it. For Chinese and
+other scripts without spaces, use --tokenizer=characters; the model then
+generates characters, separated by spaces.
 """
 
 from collections.abc import Callable
@@ -58,7 +59,7 @@ _CAPTIONS_FILES = {
     name: flags.DEFINE_string(
         f"{name}_captions_file",
         "",
-        f"Instead of --captions_file: file with the captions of {name}.",
+        f"File with the captions of {name}, instead of --captions_file.",
     )
     for name in caption_splits.NAMES
 }
@@ -66,20 +67,20 @@ _FORMAT = flags.DEFINE_enum(
     "format",
     "auto",
     ["auto", *caption_sources.FORMS],
-    "The form of the captions; auto tells by the content. The columns or fields"
-    " of csv and jsonl are called image and caption, or as in Flickr30k's"
-    " results.csv; image_id and split may be among them.",
+    "Format of the captions; auto recognizes it by the content. The columns or"
+    " fields of csv and jsonl are named image and caption, or as in Flickr30k's"
+    " results.csv; image_id and split are optional.",
 )
 _IMAGE_DIR = flags.DEFINE_list(
     "image_dir",
     [],
-    "Folder of the images, or several, separated by commas, to look in.",
+    "Folder of the images, or several folders, separated by commas.",
 )
 _LISTS = {
     name: flags.DEFINE_string(
         f"{name}_list",
         "",
-        f"File with the name of an image of {name} on each line. Images in no"
+        f"File with one image name of {name} per line. Images that are in no"
         " list are left out.",
     )
     for name in caption_splits.NAMES
@@ -88,23 +89,24 @@ _FRACTIONS = {
     name: flags.DEFINE_float(
         f"{name}_fraction",
         None,
-        f"What part of the images, drawn by chance, is {name}; the rest trains."
-        " By default 0.1 if nothing else says what is in which split.",
+        f"Fraction of the images, chosen at random, that is {name}; the rest is"
+        " train. Defaults to 0.1 if nothing else defines the splits.",
         lower_bound=0.0,
         upper_bound=1.0,
     )
     for name in ("val", "test")
 }
 _SPLIT_SEED = flags.DEFINE_integer(
-    "split_seed", 0, "Seed of the draw of --val_fraction and --test_fraction."
+    "split_seed", 0, "Seed for --val_fraction and --test_fraction."
 )
 _RESTVAL_TRAINS = flags.DEFINE_boolean(
     "restval_trains",
     True,
-    "Whether Karpathy's split restval is a part of train, or else left out.",
+    "Whether Karpathy's split restval is added to train. Otherwise it is left"
+    " out.",
 )
 _OUTPUT_DIR = flags.DEFINE_string(
-    "output_dir", "", "Folder to write to; made if it is missing."
+    "output_dir", "", "Folder to write to; created if it is missing."
 )
 _NUM_SHARDS = {
     name: flags.DEFINE_integer(
@@ -119,22 +121,23 @@ _TOKENIZER = flags.DEFINE_enum(
     "tokenizer",
     "nltk",
     list(tokenizer.TOKENIZERS),
-    "How captions become words. nltk: in lower case, punctuation marks being"
-    " words too; for languages with spaces. whitespace: as they stand, parted"
-    " by spaces; for captions that another program has split. characters: each"
-    " one is a word.",
+    "How to split captions into words. nltk: lower case, with punctuation marks"
+    " as words, for languages with spaces. whitespace: at spaces only, for"
+    " captions that are already tokenized. characters: each character is a"
+    " word.",
 )
 _MIN_WORD_COUNT = flags.DEFINE_integer(
     "min_word_count",
     4,
-    "How often a word must occur in the captions of train to be in the"
-    " vocabulary.",
+    "Minimum number of occurrences in the captions of train for a word to be in"
+    " the vocabulary.",
     lower_bound=1,
 )
 _VOCAB_FILE = flags.DEFINE_string(
     "vocab_file",
     "",
-    "The word_counts.txt of a model to go on with, instead of a new one.",
+    "The word_counts.txt of a model to train further, instead of a new"
+    " vocabulary.",
 )
 _RESPECT_EXIF_ORIENTATION = flags.DEFINE_flag(
     common_flags.respect_exif_orientation()
@@ -142,14 +145,14 @@ _RESPECT_EXIF_ORIENTATION = flags.DEFINE_flag(
 _ONLY_VOCABULARY = flags.DEFINE_boolean(
     "only_vocabulary",
     False,
-    "Whether to write word_counts.txt and dataset.json alone, for"
+    "Whether to write only word_counts.txt and dataset.json, for"
     " extend_vocabulary.",
 )
 _NUM_THREADS = flags.DEFINE_integer(
     "num_threads",
     8,
     "Number of processes that check images and write TFRecords. Each number of"
-    " shards must be smaller or a multiple of it.",
+    " shards must be smaller than it or a multiple of it.",
     lower_bound=1,
 )
 
@@ -162,11 +165,11 @@ def copy_vocabulary(
     datasets: Mapping[str, Sequence[dataset_writer.TokenizedImage]],
     say: Callable[[str], None],
 ) -> word_counts.WordIds:
-  """Copies a vocabulary, and says how much of the captions it knows.
+  """Copies a vocabulary, and reports how many words it does not contain.
 
   Args:
-    vocab_file: The vocabulary.
-    copy: Where to copy it to.
+    vocab_file: The path of the vocabulary.
+    copy: The path of the copy.
     datasets: The images of each split.
     say: Called with each line of the report.
 
@@ -174,10 +177,10 @@ def copy_vocabulary(
     The ids of the vocabulary.
 
   Raises:
-    FileNotFoundError: If there is no such vocabulary.
-    ValueError: If it can't be used; see `vocabulary.Vocabulary`.
+    FileNotFoundError: If the vocabulary is missing.
+    ValueError: If the vocabulary is invalid; see `vocabulary.Vocabulary`.
   """
-  # Here, so that nobody waits for TensorFlow who has no need of it.
+  # Imported here, because it imports TensorFlow.
   from im2txt.inference_utils import vocabulary
 
   known = vocabulary.Vocabulary(vocab_file)
@@ -185,7 +188,7 @@ def copy_vocabulary(
   with atomic_files.create(copy) as file:
     file.write(content)
   for name, images in datasets.items():
-    words = [w for image in images for said in image.captions for w in said]
+    words = [w for image in images for words in image.captions for w in words]
     num_unknown = sum(word not in known.vocab for word in words)
     say(
         f"{num_unknown} of {len(words)} words of {name}"
@@ -195,7 +198,7 @@ def copy_vocabulary(
 
 
 def main(argv: Sequence[str]) -> None:
-  """Builds the data sets of the flags."""
+  """Builds the data sets."""
   del argv
   _check_flags()
   datasets = _load()
@@ -257,7 +260,7 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _say_what_next(description: Mapping[str, Any]) -> None:
-  """Prints the size of the vocabulary, and what to train with."""
+  """Prints the size of the vocabulary and the command to train."""
   vocab_size = description["vocab_size"]
   program.say(
       f"The vocabulary has {vocab_size - 1} words. With the unknown word, a"
@@ -295,7 +298,7 @@ def _load() -> caption_splits.Datasets:
   datasets = caption_splits.images_with_captions(images, program.say)
   if "train" not in datasets and not _VOCAB_FILE.value:
     raise ValueError(
-        "There is no image to train with, so no vocabulary either. Without"
+        "There are no images in train to build a vocabulary from. Without"
         " train, give --vocab_file."
     )
   return datasets
@@ -306,13 +309,13 @@ def _split(caption: str) -> list[str]:
   words = tokenizer.TOKENIZERS[_TOKENIZER.value](caption)
   if not {"<S>", "</S>"}.isdisjoint(words):
     raise ValueError(
-        f"A caption holds <S> or </S>, which are put around it: {caption!r}."
+        f"A caption contains <S> or </S>, which are reserved: {caption!r}."
     )
   return words
 
 
 def _spoken(caption: str) -> str:
-  """Returns a caption as a model would generate it."""
+  """Returns a caption in the form in which a model generates it."""
   if _TOKENIZER.value == "characters":
     return " ".join(_split(caption))
   return caption
@@ -322,7 +325,7 @@ def _vocabulary(
     builder: dataset_builder.DatasetBuilder,
     datasets: Mapping[str, Sequence[dataset_writer.TokenizedImage]],
 ) -> word_counts.WordIds:
-  """Makes the vocabulary, or takes the given one; writes it either way."""
+  """Writes the vocabulary, either a new one or a copy of the given one."""
   path = str(Path(_OUTPUT_DIR.value, _WORD_COUNTS))
   if not _VOCAB_FILE.value:
     return builder.create_vocabulary(
@@ -332,7 +335,7 @@ def _vocabulary(
 
 
 def _check_flags() -> None:
-  """Finds flags that are missing or don't go together."""
+  """Checks that no flag is missing and that the flags can be combined."""
   program.require(_OUTPUT_DIR, _IMAGE_DIR)
   by_file = _given(_CAPTIONS_FILES)
   if not by_file:
@@ -345,23 +348,23 @@ def _check_flags() -> None:
   }
   given = [way for way, is_given in ways.items() if is_given]
   if len(given) > 1 + (given[0] == "--captions_file" and not by_file):
-    raise app.UsageError(f"These don't go together: {' and '.join(given)}.")
+    raise app.UsageError(f"{' and '.join(given)} can't be combined.")
   for name, num_shards in _NUM_SHARDS.items():
     dataset_builder.check_num_shards(name, num_shards.value, _NUM_THREADS.value)
   if _VOCAB_FILE.value:
     made_with = dataset_files.tokenizer_of(_VOCAB_FILE.value)
     if made_with not in (None, _TOKENIZER.value):
       raise app.UsageError(
-          f"The data of --vocab_file were made with --tokenizer={made_with}."
+          f"--vocab_file was built with --tokenizer={made_with}."
           f" Got: {_TOKENIZER.value}."
       )
   for image_dir in _IMAGE_DIR.value:
     if not Path(image_dir).is_dir():
-      raise FileNotFoundError(f"--image_dir is no folder: {image_dir!r}.")
+      raise FileNotFoundError(f"--image_dir is not a folder: {image_dir!r}.")
 
 
 def _given(by_split: Mapping[str, flags.FlagHolder]) -> dict[str, Any]:
-  """Returns the values of the flags that were given, by split."""
+  """Returns the values of the given flags, by split."""
   return {
       name: flag.value
       for name, flag in by_split.items()

@@ -184,9 +184,7 @@ class BuildCaptionDataTest(parameterized.TestCase, tf.test.TestCase):
         **flags | {"tokenizer": "nltk"},
     )
     self.assertEqual(ran.returncode, 2)
-    self.assertIn(
-        "were made with --tokenizer=characters. Got: nltk", ran.stderr
-    )
+    self.assertIn("built with --tokenizer=characters. Got: nltk", ran.stderr)
 
   def test_only_the_vocabulary(self):
     ran = self._run("--only_vocabulary", captions_file=self._flickr())
@@ -204,18 +202,18 @@ class BuildCaptionDataTest(parameterized.TestCase, tf.test.TestCase):
         ({}, 2, "--captions_file is required"),
         ({"captions_file": captions, "output_dir": ""}, 2, "--output_dir is"),
         ({"captions_file": "/no"}, 1, "There is no captions file '/no'"),
-        ({"captions_file": captions, "image_dir": "/no"}, 1, "is no folder"),
+        ({"captions_file": captions, "image_dir": "/no"}, 1, "is not a folder"),
         (
             {"captions_file": captions, "train_captions_file": captions},
             2,
-            "go together: --captions_file and --train_captions_file etc.",
+            "--captions_file and --train_captions_file etc. can't be combined",
         ),
         (
             {"captions_file": captions, "val_list": "x", "val_fraction": 0.1},
             2,
-            "go together: --captions_file and --train_list etc. and --val",
+            "--captions_file and --train_list etc. and --val",
         ),
-        ({"captions_file": no_split}, 1, "There is no image to train with"),
+        ({"captions_file": no_split}, 1, "no images in train"),
         (
             {
                 "captions_file": marked,
@@ -224,7 +222,7 @@ class BuildCaptionDataTest(parameterized.TestCase, tf.test.TestCase):
                 "val_fraction": 0,
             },
             1,
-            "A caption holds <S> or </S>",
+            "A caption contains <S> or </S>",
         ),
         (
             {"captions_file": captions, "train_shards": 3, "num_threads": 2},

@@ -15,9 +15,9 @@ trained with:
     test   the last 10% of val                     test-00000-of-00008, ...
 
 A record is a SequenceExample of an image and one of its captions, so an image
-of five captions is in five records. The words that occur often enough in the
-captions of train make the vocabulary. An image that is missing or no whole JPEG
-is left out and listed in OUTPUT_DIR/skipped_images.txt.
+with five captions is in five records. The vocabulary contains the words that
+occur often enough in the captions of train. Images that are missing or not
+complete JPEGs are left out and listed in OUTPUT_DIR/skipped_images.txt.
 """
 
 from collections.abc import Sequence
@@ -66,18 +66,18 @@ _START_WORD = flags.DEFINE_string(
 _END_WORD = flags.DEFINE_string(
     "end_word", "</S>", "Word put after each caption."
 )
-# Kept for the command lines that have it.
+# Accepted because command lines for the original contain it.
 _UNKNOWN_WORD = flags.DEFINE_string(
     "unknown_word",
     "<UNK>",
-    "Not used: words outside the vocabulary have the id that follows its last,"
-    " and no name in any file.",
+    "Not used. Words outside the vocabulary have the id that follows the last"
+    " one, and are not in any file.",
 )
 _MIN_WORD_COUNT = flags.DEFINE_integer(
     "min_word_count",
     4,
-    "How often a word must occur in the captions of train to be in the"
-    " vocabulary.",
+    "Minimum number of occurrences in the captions of train for a word to be in"
+    " the vocabulary.",
 )
 _WORD_COUNTS_OUTPUT_FILE = flags.DEFINE_string(
     "word_counts_output_file",
@@ -91,7 +91,7 @@ _NUM_THREADS = flags.DEFINE_integer(
     "num_threads",
     8,
     "Number of processes that check images and write TFRecords. Each number of"
-    " shards must be smaller or a multiple of it.",
+    " shards must be smaller than it or a multiple of it.",
     lower_bound=1,
 )
 
@@ -160,7 +160,7 @@ def _check_flags() -> None:
   for image_dir in (_TRAIN_IMAGE_DIR, _VAL_IMAGE_DIR):
     if not Path(image_dir.value).is_dir():
       raise FileNotFoundError(
-          f"--{image_dir.name} is no folder: {image_dir.value!r}."
+          f"--{image_dir.name} is not a folder: {image_dir.value!r}."
       )
   word_counts_file = Path(_WORD_COUNTS_OUTPUT_FILE.value)
   if not word_counts_file.parent.is_dir():

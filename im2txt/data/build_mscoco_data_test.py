@@ -199,7 +199,11 @@ class BuildMscocoDataTest(parameterized.TestCase, tf.test.TestCase):
           {"train_captions_file": "/no/f"},
           "no captions file '/no/f'",
       ),
-      ("folder", {"val_image_dir": "/no/dir"}, "--val_image_dir is no folder"),
+      (
+          "folder",
+          {"val_image_dir": "/no/dir"},
+          "--val_image_dir is not a folder",
+      ),
       (
           "shards",
           {"train_shards": 3},

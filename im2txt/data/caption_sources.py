@@ -1,28 +1,28 @@
-"""Reads captions in the forms in which data sets come.
+"""Reads captions in the formats of common data sets.
 
 - mscoco: MSCOCO's captions JSON, with `images` and `annotations`.
 - karpathy: `dataset_coco.json`, `dataset_flickr8k.json`, ..., with `images`,
   their `sentences` and their `split`.
 - flickr: lines `name.jpg#0<tab>caption`, as in `Flickr8k.token.txt` and
   `results_20130124.token`.
-- csv: a table with a head, its columns parted by commas, semicolons, tabs or
-  bars; or Flickr30k's `results.csv`, which looks like one.
-- jsonl: a JSON object on each line, or a JSON array of such objects.
+- csv: a table with a header row and columns separated by commas, semicolons,
+  tabs or bars; or Flickr30k's `results.csv`, which is almost such a table.
+- jsonl: one JSON object per line, or a JSON array of such objects.
 
-In a table, and in objects of JSON, the image's file is in a column called
-image, image_name, file_name, filename, file or path, and the caption in one
-called caption, comment, sentence or text. Objects may have several `captions`
-instead. There may be columns image_id and split too.
+In tables and JSON objects, the image file is in a column or field named image,
+image_name, file_name, filename, file or path, and the caption in one named
+caption, comment, sentence or text. An object may have a list `captions`
+instead. The columns image_id and split are optional.
 
-Captions come out in Unicode's normal form NFC: a letter with an accent is one
-character, however it was typed.
+Captions are normalized to Unicode's form NFC, in which a letter with an accent
+is one character.
 
-MSCOCO's captions JSON, which the builders write as well:
+MSCOCO's captions JSON, which the builders also write:
 
     {"images": [{"id": 139, "file_name": "000000000139.jpg", ...}, ...],
      "annotations": [{"image_id": 139, "caption": "A room ...", ...}, ...]}
 
-Other fields are ignored; an annotation's own id is not needed.
+Other fields are ignored. Annotations need no id of their own.
 """
 
 from collections.abc import Callable
@@ -53,8 +53,8 @@ _IMAGE_COLUMNS = (
 _CAPTION_COLUMNS = ("captions", "caption", "comment", "sentence", "text")
 _DELIMITERS = "|\t;,"
 _FLICKR_LINE = re.compile(r"(\S.*?)#\d+[a-z]*\t\s*(.*)")
-# No table: quotation marks are a caption's own, and image 2199200615 has a line
-# without the second bar.
+# Not parsed as a table, because quotation marks belong to the captions and a
+# line of image 2199200615 has no second bar.
 _FLICKR30K_HEAD = "image_name| comment_number| comment"
 _FLICKR30K_LINE = re.compile(r"(\S.*?)\|\s*\d+(?:\s*\||\s)\s*(.*)")
 _SPLITS = {
@@ -68,12 +68,12 @@ _SPLITS = {
     "test": "test",
 }
 
-# Where in the file a row is, and what it holds.
+# The location of a row in the file, for error messages, and its value.
 _Row = tuple[str, Any]
 
 
 class CaptionedImage(NamedTuple):
-  """An image file and what people said of it."""
+  """An image file and its captions."""
 
   image_id: int
   path: str
@@ -86,18 +86,18 @@ def load_captions(
   """Loads the images of a captions file with their captions.
 
   Args:
-    captions_file: Path of the JSON.
-    image_dir: Folder that the JSON's file names are relative to. None if only
-      the captions matter; then file names may be missing, and paths are empty.
+    captions_file: The path of the JSON file.
+    image_dir: The folder that the file names in the JSON are relative to. If
+      None, file names are not needed and the paths are empty.
 
   Returns:
     The images in the order of the JSON's `images`, each with its captions in
     the order of `annotations`. An image may have none.
 
   Raises:
-    FileNotFoundError: If there is no such file.
-    ValueError: If the file is no such JSON, lists an image twice, or has a
-      caption of an image that it doesn't list.
+    FileNotFoundError: If the file is missing.
+    ValueError: If the file has another format, lists an image twice, or has a
+      caption of an image that it does not list.
   """
   content = _load_json(captions_file)
   with _explained(captions_file):
@@ -105,17 +105,17 @@ def load_captions(
 
 
 def load_image_ids(captions_file: str) -> dict[str, int]:
-  """Loads the images' ids by their file names; there need be no captions.
+  """Loads the ids of images by file name, with or without captions.
 
   Args:
-    captions_file: Path of the JSON.
+    captions_file: The path of the JSON file.
 
   Returns:
     The ids by `file_name`.
 
   Raises:
-    FileNotFoundError: If there is no such file.
-    ValueError: If the file is no such JSON, or lists a name or an id twice.
+    FileNotFoundError: If the file is missing.
+    ValueError: If the file has another format, or lists a name or an id twice.
   """
   content = _load_json(captions_file)
   with _explained(captions_file):
@@ -131,10 +131,10 @@ def load_image_ids(captions_file: str) -> dict[str, int]:
 
 
 def content_of(images: Sequence[CaptionedImage]) -> dict[str, Any]:
-  """Returns what the JSON of some images holds.
+  """Returns the content of MSCOCO's captions JSON for some images.
 
   Args:
-    images: The images; their paths become file names.
+    images: The images, whose paths become file names.
 
   Returns:
     An object with "images" (id, file_name) and "annotations" (id, image_id,
@@ -165,17 +165,19 @@ def _captioned_images(
     images[image_id] = CaptionedImage(image_id, path, [])
   if "annotations" not in content or (images and not content["annotations"]):
     raise ValueError(
-        "it lists images and holds no captions, as the files of a test set"
-        " (image_info_*.json) do."
+        "it lists images without captions, like the files of a test set"
+        " (image_info_*.json)."
     )
   for annotation in content["annotations"]:
     image_id = json_values.required_image_id(annotation["image_id"])
     if image_id not in images:
-      raise ValueError(f"it has a caption of image {image_id}, but no image.")
+      raise ValueError(
+          f"it has a caption of image {image_id}, which it does not list."
+      )
     if "caption" not in annotation:
       raise ValueError(
-          "its annotations are not captions, as those of instances_*.json: the"
-          " field 'caption' is missing."
+          "its annotations, like those of instances_*.json, are not captions:"
+          " the field 'caption' is missing."
       )
     images[image_id].captions.append(
         json_values.text(
@@ -187,7 +189,7 @@ def _captioned_images(
 
 @contextlib.contextmanager
 def _explained(captions_file: str) -> Iterator[None]:
-  """Says of what is wrong with a file's content which file it is."""
+  """Adds the name of the file to errors in its content."""
   try:
     yield
   except KeyError as error:
@@ -215,14 +217,14 @@ def _load_json(path: str) -> dict[str, Any]:
 
 
 class SourceImage(NamedTuple):
-  """An image and what the data say of it.
+  """An image as described by a file of captions.
 
   Attributes:
-    file_name: Its file's name, as the data have it.
-    captions: What people said of it.
-    image_id: Its number, if the data give it one.
-    split: "train", "restval" (Karpathy's: MSCOCO's validation images that may
-      train too), "val" or "test", if the data say so.
+    file_name: The name of the image file.
+    captions: The captions of the image.
+    image_id: The id of the image; None if the file has none.
+    split: "train", "val", "test" or "restval" (Karpathy's name for validation
+      images of MSCOCO to train with); None if the file has none.
   """
 
   file_name: str
@@ -235,15 +237,15 @@ def read(path: str, form: str = "auto") -> list[SourceImage]:
   """Reads a file of captions.
 
   Args:
-    path: The file, in UTF-8.
-    form: One of `FORMS`, or "auto" to tell by the content.
+    path: The path of the file; see `text_files.read`.
+    form: One of `FORMS`, or "auto" to recognize the format by the content.
 
   Returns:
     The images in the order of the file, each once.
 
   Raises:
-    FileNotFoundError: If there is no such file.
-    ValueError: If the file isn't of that form, or contradicts itself.
+    FileNotFoundError: If the file is missing.
+    ValueError: If the file has another format, or contradicts itself.
   """
   text = text_files.read(path, "captions file")
   form = detect(text) if form == "auto" else form
@@ -259,7 +261,7 @@ def read(path: str, form: str = "auto") -> list[SourceImage]:
 
 
 def detect(text: str) -> str:
-  """Returns the form that the content of a captions file has."""
+  """Recognizes the format of a captions file by its content."""
   if text.lstrip()[:1] in ("{", "["):
     try:
       content = json_values.parse(text)
@@ -267,14 +269,14 @@ def detect(text: str) -> str:
       return "jsonl"
     if not isinstance(content, dict) or "images" not in content:
       return "jsonl"
-    # Images of MSCOCO's form may have no captions, those of a test set for one.
+    # MSCOCO's files may have no captions, for example those of a test set.
     return "karpathy" if _has_sentences(content["images"]) else "mscoco"
   first_line = text.lstrip().partition("\n")[0]
   return "flickr" if _FLICKR_LINE.match(first_line) else "csv"
 
 
 def _has_sentences(images: Any) -> bool:
-  """Returns whether the images of a JSON have their captions with them."""
+  """Returns whether the objects of images contain their captions."""
   return isinstance(images, list) and any(
       isinstance(image, dict) and {"sentences", "filename"} & image.keys()
       for image in images
@@ -316,8 +318,9 @@ def _read_csv(path: str, text: str) -> list[SourceImage]:
 
 
 def _table_rows(text: str, head: str) -> Iterator[_Row]:
-  """Yields the rows of a table, each with the line that it begins on."""
-  # The sign that separates names best; commas may be in captions, bars rarely.
+  """Yields the rows of a table, each with the number of its first line."""
+  # The most frequent delimiter in the header row. On a tie, the one that is
+  # rarest in captions.
   rows = csv.reader(
       _lines(text),
       delimiter=max(_DELIMITERS, key=head.count),
@@ -332,8 +335,8 @@ def _table_rows(text: str, head: str) -> Iterator[_Row]:
       row = next(rows, None)
     except csv.Error as error:
       raise ValueError(
-          f"line {line}: {error}. A caption with a quotation mark must be in"
-          ' quotation marks, and double its own: "a ""quoted"" word".'
+          f"line {line}: {error}. A caption with quotation marks must be"
+          ' quoted, with its own marks doubled: "a ""quoted"" word".'
       ) from None
     if row is None:
       return
@@ -344,7 +347,7 @@ def _table_rows(text: str, head: str) -> Iterator[_Row]:
     elif row:
       if len(row) != len(names):
         raise ValueError(
-            f"line {line} has {len(row)} columns, but the head has"
+            f"line {line} has {len(row)} columns, but the header row has"
             f" {len(names)}. Is there a quotation mark too many or too few?"
         )
       yield f"line {line}", dict(zip(names, row, strict=True))
@@ -360,7 +363,7 @@ def _read_jsonl(path: str, text: str) -> list[SourceImage]:
 
 
 def _json_lines(text: str) -> Iterator[_Row]:
-  """Yields the value of each line."""
+  """Yields the parsed value of each line."""
   for number, line in enumerate(text.split("\n"), start=1):
     if line.strip():
       try:
@@ -380,7 +383,7 @@ FORMS: Mapping[str, Callable[[str, str], list[SourceImage]]] = {
 
 
 def _of_row(row: Any) -> SourceImage:
-  """Returns the image of a row of a table or of an object of JSON."""
+  """Returns the image in a row of a table or in a JSON object."""
   if not isinstance(row, Mapping):
     raise ValueError(f"an image must be an object. Got: {row!r}.")
   captions = row[_column(row, _CAPTION_COLUMNS)]
@@ -399,7 +402,13 @@ def _of_row(row: Any) -> SourceImage:
 def _of_lines(
     text: str, pattern: re.Pattern[str], form: str
 ) -> list[SourceImage]:
-  """Returns the images of lines of which a pattern has name and caption."""
+  """Returns the images in lines.
+
+  Args:
+    text: The lines.
+    pattern: Pattern of a line, whose groups are the name and the caption.
+    form: Description of a line for error messages.
+  """
 
   def rows() -> Iterator[_Row]:
     for number, line in enumerate(_lines(text), start=1):
@@ -414,12 +423,12 @@ def _of_lines(
 
 
 def _lines(text: str) -> Iterator[str]:
-  """Returns lines with their ends; only line feeds end lines."""
+  """Returns the lines with their ends. Only line feeds end a line."""
   return iter(io.StringIO(text, newline=""))
 
 
 def _column(names: Iterable[str], known: tuple[str, ...]) -> str:
-  """Returns the first of some known columns that is there."""
+  """Returns the first known column that is in `names`."""
   names = list(names)
   for name in known:
     if name in names:
@@ -439,13 +448,16 @@ def _split(name: Any) -> str | None:
 
 
 def _merged(rows: Iterable[_Row]) -> list[SourceImage]:
-  """Returns the images of rows, each with all its captions.
+  """Merges the rows of each image.
 
   Args:
-    rows: The place of each row in the file, for messages, and the row.
+    rows: The location of each row in the file, for error messages, and the row.
+
+  Returns:
+    The images, each with all its captions.
 
   Raises:
-    ValueError: If a row can't be used; the message has its place.
+    ValueError: If a row is invalid. The message has its location.
   """
   images: dict[str, SourceImage] = {}
   for place, row in rows:
@@ -455,7 +467,7 @@ def _merged(rows: Iterable[_Row]) -> list[SourceImage]:
       if image[2:] != first[2:]:
         raise ValueError(
             f"this row of {image.file_name} has another image_id or split than"
-            " the ones before."
+            " the previous ones."
         )
     except (KeyError, TypeError, ValueError) as error:
       raise ValueError(f"{place}: {_describe(error)}") from None
@@ -467,7 +479,7 @@ def _describe(error: Exception) -> str:
   if isinstance(error, KeyError):
     return f"the field {error} is missing."
   if isinstance(error, AttributeError | TypeError):
-    return "a value has another type than it should."
+    return "a value has the wrong type."
   return str(error)
 
 

@@ -1,4 +1,4 @@
-"""Splits images into train, val and test, with ids, files and captions."""
+"""Assigns images to the splits train, val and test, and finds their files."""
 
 import collections
 from collections.abc import Callable
@@ -14,7 +14,6 @@ from im2txt.data import text_files
 
 Datasets = dict[str, list[caption_sources.CaptionedImage]]
 
-
 NAMES = ("train", "val", "test")
 
 _FRACTIONS = {"val": 0.1, "test": 0.1}
@@ -27,19 +26,18 @@ def find_images(
     image_dirs: Sequence[str],
     say: Callable[[str], None],
 ) -> Datasets:
-  """Gives each image a number and a path.
+  """Assigns an id and a path to each image.
 
-  The numbers are those of the data, if each image has one of its own; else the
-  images are numbered in their order, from 1.
+  The ids are those in the data, if each image has a unique one. Otherwise the
+  images are numbered in order, from 1.
 
   Args:
     splits: The images of each split.
-    image_dirs: Folders to look for the files in, one after the other.
-    say: Called with a line if images that have numbers get new ones.
+    image_dirs: The folders to search for the files, in this order.
+    say: Called with a message if existing ids are replaced.
 
   Returns:
-    The images of each split. A file that is in no folder has the path where it
-    would be in the first one.
+    The images of each split. The path of a missing file is in the first folder.
 
   Raises:
     ValueError: If two images have the same file.
@@ -50,7 +48,7 @@ def find_images(
   if num_known < len(ids) or len(set(ids)) < len(ids):
     if num_known:
       say(
-          "Numbering the images anew, from 1, since"
+          "Assigning new image ids, from 1, because"
           f" {_why_not(ids)}; see image_ids.txt."
       )
     ids = list(range(1, len(images) + 1))
@@ -78,34 +76,34 @@ def find_images(
 def images_with_captions(
     datasets: Datasets, say: Callable[[str], None]
 ) -> Datasets:
-  """Leaves out blank captions, images without captions, empty splits.
+  """Leaves out blank captions, images without captions, and empty splits.
 
   Args:
     datasets: The images of each split.
-    say: Called with a line on each split from which images were left out.
+    say: Called with a message for each split that loses images.
 
   Returns:
-    What is left.
+    The remaining images of each split.
   """
-  found = {}
+  remaining = {}
   for name, images in datasets.items():
-    spoken = [
+    nonblank = [
         image._replace(captions=[c for c in image.captions if c.strip()])
         for image in images
     ]
-    captioned = [image for image in spoken if image.captions]
+    captioned = [image for image in nonblank if image.captions]
     if len(captioned) < len(images):
       say(
           f"Leaving out {len(images) - len(captioned)} images of {name} without"
           " captions."
       )
     if captioned:
-      found[name] = captioned
-  return found
+      remaining[name] = captioned
+  return remaining
 
 
 def _why_not(ids: Sequence[int | None]) -> str:
-  """Returns why some ids are not those of a data set."""
+  """Returns why the ids in the data can't be used."""
   if None in ids:
     return f"{ids.count(None)} of {len(ids)} have no image_id"
   number, count = collections.Counter(ids).most_common(1)[0]
@@ -113,10 +111,10 @@ def _why_not(ids: Sequence[int | None]) -> str:
 
 
 def _path(name: str, image_dirs: Sequence[str]) -> str:
-  """Returns where an image is, or would be."""
-  # Karpathy's names have a folder, which may be one of the image folders.
+  """Returns the path of an image, in the first folder if it is missing."""
+  # Karpathy's names contain a folder, which may be one of the image folders.
   names = [name, Path(name).name]
-  # How a file system spells an accent may differ from how the data do.
+  # The file system may use another Unicode form than the data.
   names += [unicodedata.normalize(form, name) for form in ("NFC", "NFD")]
   paths = [Path(image_dir, n) for n in names for image_dir in image_dirs]
   return str(next((path for path in paths if path.is_file()), paths[0]))
@@ -132,25 +130,25 @@ def load(
     restval_trains: bool,
     say: Callable[[str], None],
 ) -> Splits:
-  """Reads captions and parts them in the way that the arguments tell.
+  """Reads captions and assigns their images to splits.
 
   Args:
-    source: The file with all captions; or by split, a file for each, and then
-      nothing else parts them.
+    source: The file with all captions; or a file per split, and then the other
+      arguments are not used.
     form: See `caption_sources.read`.
-    lists: See `by_lists`; empty if there are none.
-    fractions: See `by_fractions`; those of `_FRACTIONS` stand for missing ones.
-      If empty, splits that the data know come first.
+    lists: See `by_lists`. If not empty, these are used.
+    fractions: See `by_fractions`. Missing ones are those of `_FRACTIONS`. Used
+      if not empty, or if the data contain no splits.
     seed: See `by_fractions`.
     restval_trains: See `by_data`.
-    say: Called with a line on images that are in no split, if there are any.
+    say: Called with a message if images are in no split.
 
   Returns:
     The images of each split.
 
   Raises:
-    FileNotFoundError: If one of the files is missing.
-    ValueError: If one of the arguments can't be used.
+    FileNotFoundError: If a file is missing.
+    ValueError: If a file or an argument is invalid.
   """
   if not isinstance(source, str):
     return {
@@ -172,11 +170,12 @@ def load(
 def by_data(
     images: Sequence[caption_sources.SourceImage], *, restval_trains: bool
 ) -> Splits:
-  """Parts images as the data say; those without a split are in none.
+  """Assigns images to their splits in the data, if they have one.
 
   Args:
     images: The images.
-    restval_trains: Whether images of "restval" are in train, or else in none.
+    restval_trains: Whether images of "restval" are in train. Otherwise they are
+      in no split.
 
   Returns:
     The images of each split.
@@ -193,20 +192,20 @@ def by_data(
 def by_lists(
     images: Sequence[caption_sources.SourceImage], lists: Mapping[str, str]
 ) -> Splits:
-  """Parts images by lists of their names; those in no list are in no split.
+  """Assigns images to splits by lists of file names.
 
   Args:
-    images: The images.
-    lists: By split, a text file with an image's name on each line, with or
-      without the suffix that it has in the data.
+    images: The images. Those that are in no list are in no split.
+    lists: For each split, a text file with one image name per line, with or
+      without the suffix that the name has in the data.
 
   Returns:
     The images of each split, in the order of the data.
 
   Raises:
-    FileNotFoundError: If there is no such list.
-    ValueError: If a list names an image that the data lack, or without suffix
-      one of several, or two lists name the same one.
+    FileNotFoundError: If a list is missing.
+    ValueError: If a list contains a name that is not in the data, or that is
+      ambiguous without its suffix, or if two lists contain the same name.
   """
   known = {image.file_name for image in images}
   names_of: dict[str, list[str]] = {}
@@ -217,12 +216,15 @@ def by_lists(
     for name in _lines(path):
       names = [name] if name in known else names_of.get(name, [])
       if not names:
-        raise ValueError(f"{path} names {name}, of which there is no caption.")
+        raise ValueError(f"{path} contains {name}, which has no caption.")
       if len(names) > 1:
-        raise ValueError(f"{path} names {name}: is it {' or '.join(names)}?")
-      found = names[0]
-      if splits_of.setdefault(found, split) != split:
-        raise ValueError(f"{name} is in {splits_of[found]} and in {split}.")
+        raise ValueError(
+            f"{path} contains {name}, which may be {' or '.join(names)}. Add"
+            " the suffix."
+        )
+      full_name = names[0]
+      if splits_of.setdefault(full_name, split) != split:
+        raise ValueError(f"{name} is in {splits_of[full_name]} and in {split}.")
   return by_data(
       [
           image._replace(split=splits_of.get(image.file_name))
@@ -238,25 +240,25 @@ def by_fractions(
     *,
     seed: int,
 ) -> Splits:
-  """Parts images by chance.
+  """Assigns images to splits at random.
 
   Args:
     images: The images.
-    fractions: What parts of the images "val" and "test" get; "train" gets the
-      rest.
-    seed: Of the choice, which depends on the images' names and not on their
-      order.
+    fractions: The fractions of the images that "val" and "test" get; "train"
+      gets the rest.
+    seed: Seed of the choice, which depends on the file names of the images and
+      not on their order.
 
   Returns:
     The images of each split, in the order of the data.
 
   Raises:
-    ValueError: If the fractions are more than the whole.
+    ValueError: If the sum of the fractions is greater than 1.
   """
   if sum(fractions.values()) > 1:
     raise ValueError(
-        "The fractions of val and test are more than the whole:"
-        f" {' + '.join(map(str, fractions.values()))} > 1."
+        "The sum of the fractions of val and test is greater than 1:"
+        f" {' + '.join(map(str, fractions.values()))}."
     )
   names = sorted({image.file_name for image in images})
   random.Random(seed).shuffle(names)

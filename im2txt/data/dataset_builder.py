@@ -1,4 +1,4 @@
-"""The steps from captions and images to TFRecords and a vocabulary.
+"""Builds TFRecords and a vocabulary from captions and images, in steps.
 
     with worker_pool.WorkerPool(8) as pool:
       builder = DatasetBuilder(output_dir, num_threads=8, pool=pool, say=print)
@@ -7,10 +7,9 @@
       word_ids = builder.create_vocabulary(images, word_counts_file, ...)
       builder.write_dataset("train", images, 256, word_ids)
 
-Each step says what it does in the released program's words.
-
-There a thread wrote a batch of shards; here any process writes any shard, and
-"thread 0" in a message stands for the first batch.
+Each step reports its progress with the messages of the released program. In
+that program, each thread wrote a batch of shards. Here any process writes any
+shard, and "thread 0" in a message stands for the first batch.
 """
 
 from collections.abc import Callable
@@ -34,13 +33,12 @@ from im2txt.data import worker_pool
 from im2txt.runtime import atomic_files
 from im2txt.runtime import progress
 
-# A batch is said to be processed so far whenever this many pairs are.
-_PAIRS_A_LINE = 1000
-
+# Number of pairs of a batch between two progress messages.
+_PAIRS_PER_LINE = 1000
 
 SKIPPED_IMAGES = "skipped_images.txt"
 
-# The names of all files that the builders write into their folder.
+# Patterns of all files that the builders write to their folder.
 OUTPUT_PATTERNS = (
     "*-?????-of-?????",
     SKIPPED_IMAGES,
@@ -50,56 +48,57 @@ OUTPUT_PATTERNS = (
     "dataset.json",
 )
 
-# Large enough for the messages between processes to cost nothing.
-_IMAGES_A_TASK = 32
+# Large enough to make the cost of messages between processes negligible.
+_IMAGES_PER_TASK = 32
 
 
 class BatchReport:
-  """Counts what is written of each batch."""
+  """A report of the written shards, by batch."""
 
   def __init__(
       self,
       shard_sizes: Sequence[int],
-      shards_a_batch: int,
+      shards_per_batch: int,
       say: Callable[[str], None],
   ):
     """Sets up the report.
 
     Args:
       shard_sizes: The number of pairs of each shard.
-      shards_a_batch: The number of shards of each batch.
+      shards_per_batch: The number of shards of each batch.
       say: Called with each line.
     """
-    starts = range(0, len(shard_sizes), shards_a_batch)
-    self._sizes = [sum(shard_sizes[i : i + shards_a_batch]) for i in starts]
-    self._shards_a_batch = shards_a_batch
+    starts = range(0, len(shard_sizes), shards_per_batch)
+    self._sizes = [sum(shard_sizes[i : i + shards_per_batch]) for i in starts]
+    self._shards_per_batch = shards_per_batch
     self._say = say
     self._num_pairs = [0] * len(starts)
     self._num_shards = [0] * len(starts)
 
   def add(self, shard: dataset_writer.WrittenShard) -> None:
-    """Says that a shard is written, and what that makes of its batch."""
-    batch = shard.number // self._shards_a_batch
+    """Reports a written shard and the progress of its batch."""
+    batch = shard.number // self._shards_per_batch
     before = self._num_pairs[batch]
     after = before + shard.num_pairs
     self._num_pairs[batch] = after
     self._num_shards[batch] += 1
     lines = [f"Wrote {shard.num_pairs} image-caption pairs to {shard.path}"]
-    if after // _PAIRS_A_LINE > before // _PAIRS_A_LINE:
+    if after // _PAIRS_PER_LINE > before // _PAIRS_PER_LINE:
       lines.insert(
           0,
           f"Processed {after} of {self._sizes[batch]} items in thread batch.",
       )
-    if self._num_shards[batch] == self._shards_a_batch:
+    if self._num_shards[batch] == self._shards_per_batch:
       lines.append(
-          f"Wrote {after} image-caption pairs to {self._shards_a_batch} shards."
+          f"Wrote {after} image-caption pairs to"
+          f" {self._shards_per_batch} shards."
       )
     for line in lines:
       self._say(f"{datetime.datetime.now()} [thread {batch}]: {line}")
 
 
 class _HasPath(Protocol):
-  """What has the path of an image."""
+  """An object with the path of an image."""
 
   @property
   def path(self) -> str:
@@ -110,10 +109,10 @@ _Image = TypeVar("_Image", bound=_HasPath)
 
 
 class DatasetBuilder:
-  """Builds data sets whose images are each checked once.
+  """A builder of data sets that checks each image once.
 
   Attributes:
-    skipped: Paths of the images to leave out; known after `wait_for_checks`.
+    skipped: Paths of the images to leave out; set by `wait_for_checks`.
   """
 
   def __init__(
@@ -129,15 +128,15 @@ class DatasetBuilder:
     """Sets up the builder.
 
     Args:
-      output_dir: The folder of the TFRecords; must exist.
-      num_threads: Into how many batches of shards a data set is cut. The
-        released program had a thread for each.
-      pool: Processes to check and write with.
+      output_dir: The folder of the TFRecords, which must exist.
+      num_threads: The number of batches of shards. The released program had one
+        thread per batch.
+      pool: The processes that check images and write TFRecords.
       say: Called with each line of the report.
-      encodes_jpegs: Whether images in other formats are encoded as JPEGs. If
-        not, they are skipped, as the released program does.
-      respect_exif_orientation: Whether to turn JPEGs upright as their EXIF
-        says; see `image_files`.
+      encodes_jpegs: Whether to encode images in other formats as JPEGs. If
+        false, these are skipped, as by the released program.
+      respect_exif_orientation: Whether to apply the EXIF orientation of JPEGs;
+        see `image_files`.
     """
     self._output_dir = output_dir
     self._num_threads = num_threads
@@ -163,7 +162,7 @@ class DatasetBuilder:
       start_word: str = "<S>",
       end_word: str = "</S>",
   ) -> list[dataset_writer.TokenizedImage]:
-    """Loads captions and splits them, while the pool checks the images."""
+    """Loads and tokenizes captions, while the pool checks the images."""
     images = caption_sources.load_captions(captions_file, image_dir)
     self._say(
         f"Loaded caption metadata for {len(images)} images from {captions_file}"
@@ -180,17 +179,17 @@ class DatasetBuilder:
   def check_images(
       self, images: Iterable[caption_sources.CaptionedImage]
   ) -> None:
-    """Has the pool begin to check the images that it hasn't yet."""
+    """Starts to check those images that are not checked yet."""
     new = [
         path
         for path in dict.fromkeys(image.path for image in images)
         if path not in self._submitted
     ]
     self._submitted.update(new)
-    for start in range(0, len(new), _IMAGES_A_TASK):
+    for start in range(0, len(new), _IMAGES_PER_TASK):
       self._pool.submit(
           image_files.check_files,
-          new[start : start + _IMAGES_A_TASK],
+          new[start : start + _IMAGES_PER_TASK],
           self._find_problem,
       )
 
@@ -207,10 +206,10 @@ class DatasetBuilder:
 
     Args:
       images: The images.
-      source: Where they come from, for the report.
-      split: Gives the words of a caption, as those of `tokenizer.TOKENIZERS`.
-      start_word: Put before each caption.
-      end_word: Put after each caption.
+      source: The origin of the captions, for the report.
+      split: Function from a caption to its words; see `tokenizer.TOKENIZERS`.
+      start_word: The word to put before each caption.
+      end_word: The word to put after each caption.
 
     Returns:
       The images, with the words of their captions.
@@ -241,19 +240,19 @@ class DatasetBuilder:
       *,
       min_word_count: int,
   ) -> word_counts.WordIds:
-    """Writes the vocabulary of the captions of the images that are kept.
+    """Writes the vocabulary of the captions, without those of skipped images.
 
     Args:
       images: The images to train with.
       word_counts_file: The file to write.
-      min_word_count: How often a word must occur.
+      min_word_count: The minimum number of occurrences of a word.
 
     Returns:
       The ids of the vocabulary.
 
     Raises:
-      ValueError: If there are fewer captions than `min_word_count`, which is
-        then too much for the start and the end word, too.
+      ValueError: If there are fewer captions than `min_word_count`, so that the
+        vocabulary would not even contain the start and the end word.
     """
     images = self.kept(images)
     num_captions = sum(len(image.captions) for image in images)
@@ -274,14 +273,14 @@ class DatasetBuilder:
     return word_counts.WordIds.of_counts(frequent)
 
   def kept(self, images: Sequence[_Image]) -> list[_Image]:
-    """Returns those of the images that are not skipped."""
+    """Returns the images that are not skipped."""
     return [image for image in images if image.path not in self.skipped]
 
   def wait_for_checks(self) -> None:
-    """Waits until each image is checked; lists those to be skipped.
+    """Waits until all images are checked, and lists those to skip.
 
     Raises:
-      ValueError: If there is no image that can be used.
+      ValueError: If no image can be used.
     """
     num_images = len(self._submitted)
     problems = []
@@ -316,8 +315,8 @@ class DatasetBuilder:
     """Writes the TFRecords of a data set.
 
     Args:
-      name: Its name, such as "train".
-      images: Its images.
+      name: The name of the data set, such as "train".
+      images: The images of the data set.
       num_shards: The number of files; see `check_num_shards`.
       word_ids: The ids of the vocabulary.
 
@@ -332,16 +331,16 @@ class DatasetBuilder:
         f"Launching {num_threads} threads for spacings:"
         f" {[list(batch) for batch in batches]}"
     )
-    shards_a_batch = num_shards // num_threads
+    shards_per_batch = num_shards // num_threads
     shards = [
         self.kept(pairs[start:end])
         for batch in batches
         for start, end in itertools.pairwise(
-            dataset_writer.evenly_spaced(*batch, shards_a_batch)
+            dataset_writer.evenly_spaced(*batch, shards_per_batch)
         )
     ]
     sizes = [len(pairs) for pairs in shards]
-    report = BatchReport(sizes, shards_a_batch, self._say)
+    report = BatchReport(sizes, shards_per_batch, self._say)
     num_written = 0
     with _progress_bar(f"Writing {name}", sum(sizes), " pairs") as bar:
       for shard in dataset_writer.write_shards(
@@ -363,7 +362,7 @@ class DatasetBuilder:
 
 
 def check_num_shards(name: str, num_shards: int, num_threads: int) -> None:
-  """Raises a ValueError if a data set's shards can't be cut into batches."""
+  """Raises a ValueError if the shards can't be divided into equal batches."""
   if num_shards > num_threads and num_shards % num_threads:
     raise ValueError(
         "Please make the FLAGS.num_threads commensurate with"
@@ -379,7 +378,7 @@ def _skipping(problem: image_files.Problem) -> str:
 
 
 def _progress_bar(title: str, total: int, unit: str) -> Any:
-  """Returns a bar on a terminal; in a log, the lines of `say` are enough."""
+  """Returns a bar that is shown on terminals only; logs have `say`'s lines."""
   return progress.bar(
       title, total, is_shown=sys.stderr.isatty(), unit=unit, leave=False
   )
