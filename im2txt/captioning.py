@@ -144,7 +144,7 @@ class Captioner:
       checkpoint = [checkpoint]
     paths = [home_folder.expand(os.fspath(path)) for path in checkpoint]
     if isinstance(vocab, str | os.PathLike):
-      file = os.fspath(vocab) or model_loader.words_file(paths)
+      file = os.fspath(vocab) or model_loader.vocab_file(paths)
       vocab = vocabulary.Vocabulary(file)
     model = model_loader.load(
         model_loader.resolve(paths),
@@ -173,12 +173,12 @@ class Captioner:
         `caption_each` continues with the others instead.
       TypeError: If an image is not bytes.
     """
-    found: list[list[captions.Caption]] = []
-    for each in self.caption_each(encoded_images, **options):
-      if isinstance(each, ImageError):
-        raise ImageError(f"Image {len(found)}, counted from 0: {each}")
-      found.append(each)
-    return found
+    results: list[list[captions.Caption]] = []
+    for result in self.caption_each(encoded_images, **options):
+      if isinstance(result, ImageError):
+        raise ImageError(f"Image {len(results)}, counted from 0: {result}")
+      results.append(result)
+    return results
 
   def caption_each(
       self,
@@ -224,11 +224,11 @@ class Captioner:
     load = functools.partial(self._load, read=read, to_jpeg=to_jpeg)
     for batch in _map_ahead(self._pool, load, sources, batch_size):
       images = [i for i in batch if not isinstance(i, ImageError)]
-      found: Iterator[list[captions.Caption]] = iter(())
+      results: Iterator[list[captions.Caption]] = iter(())
       if images:
-        found = captions.from_search(search(np.stack(images)), self.vocab)
+        results = captions.from_search(search(np.stack(images)), self.vocab)
       for image in batch:
-        yield image if isinstance(image, ImageError) else next(found)
+        yield image if isinstance(image, ImageError) else next(results)
 
   def caption_files(
       self,

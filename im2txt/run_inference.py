@@ -159,9 +159,9 @@ def main(argv: list[str]) -> int:
   from im2txt.inference_utils import vocabulary
 
   logging.info("Building model.")
-  if not (words_file := model_loader.words_file([_CHECKPOINT_PATH.value])):
+  if not (vocab_file := model_loader.vocab_file([_CHECKPOINT_PATH.value])):
     program.require(_VOCAB_FILE)
-  vocab = vocabulary.Vocabulary(_VOCAB_FILE.value or words_file)
+  vocab = vocabulary.Vocabulary(_VOCAB_FILE.value or vocab_file)
   files, problems = input_files.find(_INPUT_FILES.value)
   for pattern, problem in problems.items():
     _report_error(pattern, problem)

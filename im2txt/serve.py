@@ -170,7 +170,7 @@ def main(argv: list[str]) -> None:
   from im2txt.serving import middleware
   from im2txt.serving import server
 
-  if not model_loader.words_file([_CHECKPOINT_PATH.value]):
+  if not model_loader.vocab_file([_CHECKPOINT_PATH.value]):
     program.require(_VOCAB_FILE)
   limits = caption_service.Limits(
       max_batch_size=_BATCH_SIZE.value,

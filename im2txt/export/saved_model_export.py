@@ -48,7 +48,7 @@ class CaptioningModule(tf.Module):
       self,
       model: inference_model.InferenceModel,
       vocab: vocabulary.Vocabulary,
-      words_file: str,
+      vocab_file: str,
       *,
       beam_size: int = 3,
       max_caption_length: int = 20,
@@ -59,7 +59,7 @@ class CaptioningModule(tf.Module):
     Args:
       model: The model, created with `as_variables`.
       vocab: The model's vocabulary.
-      words_file: Text file with the words of `vocab`, one per line.
+      vocab_file: Text file with the words of `vocab`, one per line.
       beam_size: See `ops.beam_search.beam_search`.
       max_caption_length: See `ops.beam_search.beam_search`.
       length_normalization_factor: See `ops.beam_search.beam_search`.
@@ -73,7 +73,7 @@ class CaptioningModule(tf.Module):
         length_normalization_factor=length_normalization_factor,
     )
     self.weights = model.variables
-    self._words = _table(words_file, vocab)
+    self._words = _table(vocab_file, vocab)
     config = model.config
     state = tf.TensorSpec([None, networks.state_size(config)], name="state")
     image = tf.TensorSpec([None, config.image_height, config.image_width, 3])
@@ -195,13 +195,13 @@ def write(
         tempfile.TemporaryDirectory() as assets,
         atomic_files.errors_name(folder),
     ):
-      words_file = os.path.join(assets, saved_model.WORDS_FILE)
+      vocab_file = os.path.join(assets, saved_model.VOCAB_FILE)
       with (
           atomic_files.errors_name(assets),
-          open(words_file, "w", encoding="utf-8") as file,
+          open(vocab_file, "w", encoding="utf-8") as file,
       ):
         file.write(exported_captions.words_text(vocab))
-      module = CaptioningModule(model, vocab, words_file, **search_options)
+      module = CaptioningModule(model, vocab, vocab_file, **search_options)
       save(module, temporary, module.signatures())
       _remove(folder)
       tf.io.gfile.rename(temporary, folder)
@@ -240,12 +240,12 @@ def _function(
 
 
 def _table(
-    words_file: str, vocab: vocabulary.Vocabulary
+    vocab_file: str, vocab: vocabulary.Vocabulary
 ) -> tf.lookup.StaticHashTable:
   """Returns a table from ids to words; the default is the unknown word."""
   return tf.lookup.StaticHashTable(
       tf.lookup.TextFileInitializer(
-          words_file,
+          vocab_file,
           key_dtype=tf.int64,
           key_index=tf.lookup.TextFileIndex.LINE_NUMBER,
           value_dtype=tf.string,

@@ -72,7 +72,7 @@ def write(
   content = io.BytesIO(_convert(module, quantization))
   with zipfile.ZipFile(content, "a", zipfile.ZIP_DEFLATED) as archive:
     archive.writestr(
-        saved_model.WORDS_FILE, exported_captions.words_text(vocab)
+        saved_model.VOCAB_FILE, exported_captions.words_text(vocab)
     )
   cloud_file.write(content.getvalue(), path)
 

@@ -84,24 +84,24 @@ def from_search(
   Yields:
     The captions of each image, the best first.
   """
-  found = tf.nest.map_structure(lambda tensor: tensor.numpy(), result)
-  for image, num_captions in enumerate(found.num_captions):
+  beams = tf.nest.map_structure(lambda tensor: tensor.numpy(), result)
+  for image, num_captions in enumerate(beams.num_captions):
     captions = []
-    for rank, length in enumerate(found.lengths[image, :num_captions]):
-      word_log_probs = found.word_log_probs[image, rank, 1:length]
+    for rank, length in enumerate(beams.lengths[image, :num_captions]):
+      word_log_probs = beams.word_log_probs[image, rank, 1:length]
       probabilities = np.exp(word_log_probs).tolist()
       end_probability = (
-          probabilities.pop() if found.is_complete[image] else None
+          probabilities.pop() if beams.is_complete[image] else None
       )
-      word_ids = found.word_ids[image, rank, 1 : 1 + len(probabilities)]
+      word_ids = beams.word_ids[image, rank, 1 : 1 + len(probabilities)]
       _check_known(word_ids, vocab)
       captions.append(
           Caption(
               words=tuple(vocab.id_to_word(word_id) for word_id in word_ids),
-              log_probability=float(found.log_probs[image, rank]),
+              log_probability=float(beams.log_probs[image, rank]),
               word_probabilities=tuple(probabilities),
               end_probability=end_probability,
-              score=float(found.scores[image, rank]),
+              score=float(beams.scores[image, rank]),
           )
       )
     yield captions

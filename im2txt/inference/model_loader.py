@@ -51,10 +51,10 @@ class CaptionModel(Protocol):
     """See `CaptionDecoder.decode_step`."""
 
 
-def words_file(paths: Sequence[str]) -> str:
+def vocab_file(paths: Sequence[str]) -> str:
   """Returns the vocabulary file of a SavedModel, if it is the only path."""
   if len(paths) == 1 and saved_model.is_saved_model(paths[0]):
-    return saved_model.words_file(paths[0])
+    return saved_model.vocab_file(paths[0])
   return ""
 
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from im2txt.runtime import failed_downloads
 
 # Name of the vocabulary in the SavedModel's assets.
-WORDS_FILE = "words.txt"
+VOCAB_FILE = "words.txt"
 
 _FILE_NAME = "saved_model.pb"
 
@@ -22,9 +22,9 @@ def is_saved_model(folder: str) -> bool:
   return tf.io.gfile.exists(os.path.join(folder, _FILE_NAME))
 
 
-def words_file(folder: str) -> str:
+def vocab_file(folder: str) -> str:
   """Returns the path of the vocabulary in a SavedModel of an im2txt model."""
-  return os.path.join(folder, tf.saved_model.ASSETS_DIRECTORY, WORDS_FILE)
+  return os.path.join(folder, tf.saved_model.ASSETS_DIRECTORY, VOCAB_FILE)
 
 
 class SavedModel:

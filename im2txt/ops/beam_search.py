@@ -1,7 +1,8 @@
 """Beam search over the words of captions: batched and in the graph.
 
-It finds exactly what `inference_utils/caption_generator.py` finds for each
-image, in the same order. Per step, for each of the k partial captions,
+For each image, the result is exactly that of the reference search,
+`inference_utils/caption_generator.py`. Per step, for each of the k partial
+captions,
 
     last words --step_fn--> probabilities --top k--> k proposals
                                    |
@@ -35,7 +36,7 @@ import tensorflow as tf
 # The log-probability of an empty beam slot.
 NEG_INF = -np.inf
 
-# As in inference_utils/caption_generator.py, where the reasons stand.
+# As in inference_utils/caption_generator.py, which has the reasons.
 _MIN_PROBABILITY = 1e-12
 _LOG_STEPS = 2.0**43
 
@@ -278,23 +279,23 @@ def beam_search(
   SavedModel; the batch size may be unknown there.
 
   Args:
-    step_fn: Gives the next word's probabilities, none above 1, and the new
-      states of n captions; n varies from step to step.
-    initial_state: The state of each image's caption before the start word is
-      fed: a Tensor of shape [batch_size, ...] or a structure of such.
-    start_id: What captions start with.
-    end_id: What complete captions end with.
-    beam_size: How many captions to keep an image; may exceed the vocabulary.
-    max_caption_length: The most words, start and end word included.
-    length_normalization_factor: If positive, a complete caption's score is its
-      log-probability over its length to this power. Otherwise the score is the
-      log-probability, as it always is for an incomplete one.
-    dtype: What log-probabilities are added up in. float32 is for where there is
-      nothing more precise; it may find captions that are as good as equal in
-      another order.
+    step_fn: Function (last words, states) -> (probabilities of the next words,
+      none above 1; new states) of n captions; n varies from step to step.
+    initial_state: The decoder state of each image before the start word: a
+      Tensor of shape [batch_size, ...] or a structure of such Tensors.
+    start_id: Id of the start word.
+    end_id: Id of the end word.
+    beam_size: Number of captions to keep per image; may exceed the vocabulary.
+    max_caption_length: Maximum number of words, including the start word and
+      the end word.
+    length_normalization_factor: If positive, the score of a complete caption is
+      its log-probability divided by its length to this power. Otherwise, and
+      for all incomplete captions, the score is the log-probability.
+    dtype: Data type for sums of log-probabilities. float32 is for runtimes
+      without float64; captions of nearly equal score may change places.
 
   Returns:
-    The captions. An image without any complete one has incomplete ones.
+    The captions. If an image has no complete caption, its incomplete ones.
 
   Raises:
     ValueError: If `beam_size` or `max_caption_length` is less than 1.
@@ -324,9 +325,9 @@ class _Search(NamedTuple):
 
   Attributes:
     step_fn: See `beam_search`.
-    end_id: The end word's id.
-    penalties: What the log-probability of a complete caption is divided by, by
-      its length; a Tensor of shape [T + 1].
+    end_id: Id of the end word.
+    penalties: Divisor of a complete caption's log-probability, by length; a
+      Tensor of shape [T + 1].
   """
 
   step_fn: StepFn
@@ -345,7 +346,7 @@ class _Search(NamedTuple):
         self._goes_on,
         self._advance,
         variables,
-        # Neither the batch size nor how many captions live must be known.
+        # The batch size and the number of live captions may be unknown.
         shape_invariants=tf.nest.map_structure(
             lambda v: tf.TensorShape([None, *v.shape[1:]][: v.shape.rank]),
             variables,
@@ -401,14 +402,14 @@ def _likeliest_words(
     end_id: int,
     dtype: tf.DType,
 ) -> Proposals:
-  """Returns the words each partial caption proposes.
+  """Returns the proposals of each partial caption.
 
   Args:
     probabilities: A float32 Tensor of shape [n, vocab_size].
     alive: A bool Tensor of shape [batch_size * beam_size], with n true.
-    beam_size: How many words at the most.
-    end_id: The end word's id.
-    dtype: Of their log-probabilities.
+    beam_size: Maximum number of proposals per caption.
+    end_id: Id of the end word.
+    dtype: Data type of the log-probabilities.
 
   Returns:
     The proposals; those of captions that are not alive are impossible.

@@ -1,7 +1,7 @@
-"""The decoder: from the features of an image to the words of its caption.
+"""The decoder, which turns the features of an image into a caption.
 
-The embedded image is the first input of the LSTM, from a zero state, and the
-output of that step is not used. After it each word predicts the next one.
+The embedded image is the first input of the LSTM, from a zero state. The output
+of that step is not used. Then each word predicts the next one.
 """
 
 from collections.abc import Callable
@@ -14,8 +14,8 @@ from im2txt.ops import lstm
 from im2txt.ops import scheduled_sampling
 from im2txt.ops import seeds
 
-# What weight decay is for; the word embedding is not, since most of its rows
-# get no gradient in a step.
+# The variables with weight decay. The word embedding has none, because most of
+# its rows get no gradient in a step.
 KERNEL_NAMES = (
     "image_embedding/weights",
     "lstm/basic_lstm_cell/kernel",
@@ -49,18 +49,19 @@ class CaptionDecoder(tf.Module):
       value: Callable[[str, Sequence[int]], Any] | None = None,
       compute_dtype: tf.DType = tf.float32,
   ):
-    """Makes the variables: kernels and embeddings uniform, biases zero.
+    """Creates the variables: kernels and embeddings uniform, biases zero.
 
     Args:
-      feature_size: The number of features of an image.
-      vocab_size: The number of words.
-      embedding_size: The size of the embeddings of images and words.
-      num_units: The number of units of the LSTM.
-      initializer_scale: Initial values are in [-scale, scale].
-      dropout_keep_prob: Of the LSTM's inputs and outputs while training.
-      seed: Of the initial values.
-      value: Gives instead the value of the variable of a checkpoint name and a
-        shape, a float32 Tensor or array.
+      feature_size: Number of features per image.
+      vocab_size: Number of words.
+      embedding_size: Size of the embeddings of images and words.
+      num_units: Number of units of the LSTM.
+      initializer_scale: Bound of the initial values, in [-scale, scale].
+      dropout_keep_prob: Probability of keeping an input or output of the LSTM
+        in training.
+      seed: Seed for the initial values.
+      value: Optional function (name, shape) -> checkpoint value, a float32
+        Tensor or array, used instead of random initialization.
       compute_dtype: Data type of the matrix products.
     """
     super().__init__(name="caption_decoder")

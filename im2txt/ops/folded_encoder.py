@@ -1,13 +1,14 @@
-"""Inception v3 for inference alone: no variables, normalisation folded in.
+"""Inception v3 for inference only, with folded batch normalization.
 
-A batch normalisation with moving averages is a scale and an offset of each
+A batch normalization with moving averages is a scale and an offset of each
 channel. The scale goes into the kernel of the convolution before it:
 
     relu((conv(x, w) - mean) / sqrt(variance + epsilon) + beta)
         = relu(conv(x, w / sqrt(variance + epsilon)) + offset)
 
-Making it takes a third of the time that an `ImageEncoder` takes, and not twice
-the memory of the weights when these come from a checkpoint one by one.
+Building it takes a third of the time that an `ImageEncoder` takes, and less
+than twice the memory of the weights if they are read from a checkpoint one by
+one.
 """
 
 from collections.abc import Callable
@@ -26,13 +27,13 @@ _AFTER_STEM = "/Mixed_"
 
 
 class FoldedEncoder:
-  """Images to features, as by an `ImageEncoder` of the same values.
+  """An encoder equivalent to an `ImageEncoder` with the same values.
 
   Attributes:
-    feature_size: The number of features of an image; 2048 at full width.
+    feature_size: Number of features per image; 2048 at full width.
     variables: Kernels and offsets, if they are variables, layer by layer.
-    function: What a call of the encoder runs; its graph has all of the network
-      but the values, which it captures.
+    function: The function that a call of the encoder runs. Its graph contains
+      the network and captures the values.
   """
 
   def __init__(
@@ -48,15 +49,14 @@ class FoldedEncoder:
     """Builds the network.
 
     Args:
-      value: Gives the value, a float32 Tensor, of the variable of a checkpoint
-        name and a shape.
-      height: Of the images, in pixels.
-      width: Of the images, in pixels.
-      depth_multiplier: Multiplies the channels of every layer.
-      dtype: What to compute in from the first "Mixed" layer on, float32 or
-        bfloat16; the layers before always compute in float32.
+      value: Function (name, shape) -> checkpoint value, a float32 Tensor.
+      height: Height of the images in pixels.
+      width: Width of the images in pixels.
+      depth_multiplier: Factor for the number of channels of every layer.
+      dtype: Data type from the first "Mixed" layer on, float32 or bfloat16; the
+        layers before always compute in float32.
       as_variables: Whether kernels and offsets are variables, as a SavedModel
-        wants them, which takes half as long again to make.
+        needs; building the encoder then takes 1.5 times as long.
 
     Raises:
       ValueError: If the images are too small for the network.
@@ -92,15 +92,17 @@ def _folding_getter(
     dtype: tf.DType,
     variables: list[tf.Variable] | None,
 ) -> Callable[..., tf.Tensor | tf.Variable]:
-  """Returns a `custom_getter` of what TF-Slim takes for its weights and biases.
+  """Returns a `custom_getter` of folded kernels (weights) and offsets (biases).
 
   Args:
-    value: See `FoldedEncoder`, also for the other arguments.
-    dtype: Of what comes after the stem.
-    variables: Where to put what is given, if it shall be variables.
+    value: Function (name, shape) -> checkpoint value; see `FoldedEncoder`.
+    dtype: Data type of the layers after the stem.
+    variables: A list to which variables with the folded values are appended, or
+      None for Tensors.
 
   Returns:
-    The getter, which is to be asked for a layer's weights before its biases.
+    The getter. For each layer, it must be called for the weights before the
+    biases.
   """
   variances: dict[str, tf.Tensor] = {}
 
@@ -128,7 +130,7 @@ def _folding_getter(
 
 
 def _activate(outputs: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
-  """Returns the output of a layer; after the stem, in the other dtype."""
+  """Returns the activation of a layer, cast at the end of the stem."""
   outputs = tf.nn.relu(outputs)
   layer = tf.compat.v1.get_variable_scope().name
   return tf.cast(outputs, dtype) if layer.endswith(_LAST_OF_STEM) else outputs

@@ -3,7 +3,7 @@
 The one module that imports tf_slim. TF-Slim describes the network and names
 its variables, so that the 2016 ImageNet checkpoint and every im2txt checkpoint
 fit; this module adds what TF-Slim needs on a current TensorFlow: variables
-that persist between traces, and a batch normalisation.
+that persist between traces, and a batch normalization.
 
 The network of Szegedy et al. (arXiv 1512.00567) up to `Mixed_7c`, average
 pooled: 2048 features of an image of 299 x 299 pixels.
@@ -59,13 +59,13 @@ class ImageEncoder(tf.Module):
     """Builds the network and its variables.
 
     Args:
-      height: Of the images, in pixels.
-      width: Of the images, in pixels.
-      depth_multiplier: Multiplies the channels of every layer.
-      batch_norm_decay: Of the moving averages of mean and variance.
-      dropout_keep_prob: Of the pooled features while training.
+      height: Height of the images in pixels.
+      width: Width of the images in pixels.
+      depth_multiplier: Factor for the number of channels of every layer.
+      batch_norm_decay: Decay of the moving averages of mean and variance.
+      dropout_keep_prob: Probability of keeping a pooled feature in training.
       trainable: Whether the weights and offsets can be trained.
-      seed: Of the initial weights.
+      seed: Seed for the initial weights.
       compute_dtype: Data type of convolutions and activations; the variables
         and the statistics of a batch are float32.
 
@@ -82,8 +82,9 @@ class ImageEncoder(tf.Module):
     self._trainable = trainable
     self._seed = seed
     self._compute_dtype = compute_dtype
-    # Traced here, which makes the variables; inference uses the same trace. A
-    # tf.function that makes variables would be traced twice, seconds each.
+    # Tracing creates the variables; inference uses the same trace. TensorFlow
+    # would trace a tf.function that creates variables twice, which takes
+    # seconds.
     self._inference = tf.compat.v1.wrap_function(
         lambda images: self.features_and_end_points(images)[0],
         [tf.TensorSpec([None, *self._image_shape])],
@@ -105,20 +106,20 @@ class ImageEncoder(tf.Module):
   def features_and_end_points(
       self, images: tf.Tensor, *, dropout_seed: tf.Tensor | None = None
   ) -> tuple[tf.Tensor, Mapping[str, tf.Tensor]]:
-    """Returns the features of images, and the activations on the way to them.
+    """Returns the features of images and the activations of layers.
 
-    To be called inside a `tf.function(autograph=False)`.
+    Must be called inside a `tf.function(autograph=False)`.
 
     Args:
       images: A float32 Tensor of shape [batch_size, height, width, 3] in
         [-1, 1].
       dropout_seed: An integer Tensor of shape [2]. If given, the network is in
-        training mode: it normalises by the batch's own mean and variance,
-        updates the moving averages, and drops out features.
+        training mode: it normalizes with the mean and variance of the batch,
+        updates the moving averages, and applies dropout to the features.
 
     Returns:
       A float32 Tensor of shape [batch_size, feature_size], and the activations
-      of 18 layers by TF-Slim's names for them.
+      of 18 layers by their names in TF-Slim.
     """
     batch_statistics: list[tuple[tf.Variable, tf.Tensor]] | None = None
     if dropout_seed is not None:
@@ -140,7 +141,7 @@ class ImageEncoder(tf.Module):
     return features, end_points
 
   def regularized_weights(self) -> list[tf.Variable]:
-    """Returns the convolutions' kernels, which weight decay applies to."""
+    """Returns the convolution kernels, to which weight decay applies."""
     return [
         variable
         for name, variable in self.variables_by_name.items()
@@ -148,7 +149,7 @@ class ImageEncoder(tf.Module):
     ]
 
   def _get_variable(self, getter, name, shape=None, dtype=None, **kwargs):
-    """Keeps what TF-Slim asks for, so that each trace gets the same again."""
+    """Creates a variable in the first trace and returns it in every trace."""
     del getter, dtype
     if name not in self.variables_by_name:
       is_moving_average = name.rpartition("/")[2].startswith("moving_")
@@ -198,14 +199,15 @@ def apply_network(
 
   Args:
     images: A Tensor of shape [batch_size, height, width, 3] in [-1, 1].
-    depth_multiplier: Multiplies the channels of every layer.
-    get_variable: Gives TF-Slim a variable, as a `custom_getter` does.
-    **conv2d: Arguments of every `tf_slim.conv2d`, whose activation is ReLU if
-      none is given.
+    depth_multiplier: Factor for the number of channels of every layer.
+    get_variable: The `custom_getter` of the variable scope, which returns a
+      variable or Tensor to TF-Slim.
+    **conv2d: Arguments of every `tf_slim.conv2d`. The default activation is
+      ReLU.
 
   Returns:
-    The activations of the last layer, and those of 18 layers by TF-Slim's names
-    for them.
+    The activations of the last layer, and those of 18 layers by their names in
+    TF-Slim.
   """
   with (
       warnings.catch_warnings(),
@@ -216,7 +218,7 @@ def apply_network(
           [tf_slim.conv2d], **{"activation_fn": tf.nn.relu, **conv2d}
       ),
   ):
-    # TF-Slim's layers call parts of TensorFlow that announce their removal.
+    # TF-Slim's layers call functions of TensorFlow that warn of their removal.
     warnings.simplefilter("ignore", UserWarning)
     return inception_v3.inception_v3_base(
         images,
@@ -231,16 +233,17 @@ def batch_norm(
     *,
     batch_statistics: list[tuple[tf.Variable, tf.Tensor]] | None = None,
 ) -> tf.Tensor:
-  """Normalises a batch, without a scale, under TF-Slim's variable names.
+  """Applies batch normalization without scale, with TF-Slim's variable names.
 
-  Stands in for `tf_slim.batch_norm`, which no longer works. To be called with
-  a TF-Slim layer's variable scope open.
+  Replaces `tf_slim.batch_norm`, which no longer works. Must be called in the
+  variable scope of a TF-Slim layer.
 
   Args:
     inputs: A float Tensor of shape [batch_size, height, width, channels].
-    batch_statistics: A list for the training mode, which normalises by the
-      batch's mean and variance and appends each to the list, after the moving
-      average that it is to update. If None, the moving averages normalise.
+    batch_statistics: In training mode, a list, to which the pairs (moving
+      average, statistic of the batch) of mean and variance are appended; the
+      batch is normalized with its own statistics. If None, it is normalized
+      with the moving averages.
 
   Returns:
     A Tensor of the dtype and shape of `inputs`.
@@ -277,15 +280,15 @@ def batch_norm(
 def update_moving_averages(
     batch_statistics: Sequence[tuple[tf.Variable, tf.Tensor]], *, decay: float
 ) -> None:
-  """Moves all averages towards the statistics of a batch.
+  """Updates moving averages with the statistics of a batch.
 
-  The arithmetic of all layers is done at once: a GPU takes as long to start an
-  operation on a vector of channels as on all of them.
+  All layers are updated by common operations, because a GPU takes as long to
+  start an operation for one layer as for all.
 
   Args:
-    batch_statistics: Moving averages with the statistics of the batch, float32
-      Tensors of shape [channels].
-    decay: The share of itself that an average keeps.
+    batch_statistics: Pairs (moving average, statistic of the batch), float32
+      and of shape [channels].
+    decay: Decay of the moving averages.
   """
   averages, statistics = zip(*batch_statistics, strict=True)
   differences = tf.concat(

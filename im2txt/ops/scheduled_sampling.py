@@ -1,9 +1,9 @@
 """Scheduled sampling (Bengio et al., arXiv 1506.03099).
 
-At test time the decoder is fed with its own words, and so it learns to be: some
-of the words that training feeds it are drawn from what it just predicted. No
-gradient goes through the draw. Therefore the words are drawn first, by a loop
-that keeps nothing for a gradient, and the model is then trained on them as on
+At test time, the inputs of the decoder are its own predictions. To prepare for
+that, some of the input words in training are sampled from its predictions. No
+gradient flows through the sampling. So the words are sampled first, in a loop
+that stores nothing for a gradient, and the model is then trained on them as on
 any caption, with the input projection of all steps in one product.
 """
 
@@ -15,17 +15,17 @@ import tensorflow as tf
 
 
 class Decoder(NamedTuple):
-  """What is fed with words and predicts the next ones.
+  """A decoder as functions.
 
   Attributes:
-    first_state: A float32 Tensor of shape [batch_size, state_size], before the
-      start words.
-    next_state: Takes the time (the start words' is 0), the word ids of that
-      time, an integer Tensor of shape [batch_size], and the states before;
-      gives those after.
-    next_logits: Takes the time, the states after its words, and an integer
-      Tensor of row numbers of shape [num_rows]; gives the logits of the words
-      that follow in these rows, float32 of shape [num_rows, vocab_size].
+    first_state: The states before the start words, a float32 Tensor of shape
+      [batch_size, state_size].
+    next_state: Function (time, word_ids, states) -> new states. The time of the
+      start words is 0; `word_ids` is an integer Tensor of shape [batch_size].
+    next_logits: Function (time, states, rows) -> logits of the next words in
+      some rows, given the states after the words of that time. `rows` is an
+      integer Tensor of shape [num_rows], and the logits are a float32 Tensor of
+      shape [num_rows, vocab_size].
   """
 
   first_state: tf.Tensor
@@ -43,22 +43,22 @@ def teacher_probability(
     k: float,
     minimum: float,
 ) -> tf.Tensor:
-  """Returns how likely a word fed is the caption's (section 2.4 of the paper).
+  """Returns the probability of using the caption's word (paper, section 2.4).
 
   Args:
     schedule: "linear", "exponential" or "inverse_sigmoid".
-    step: The number of steps done; an integer scalar.
-    offset: Of "linear": the probability in step 0.
-    slope: Of "linear": by how much it falls in a step.
-    base: Of "exponential": by what it is multiplied in a step.
-    k: Of "inverse_sigmoid": how slowly it falls.
-    minimum: It does not fall below.
+    step: Number of completed steps; an integer scalar.
+    offset: For "linear", the probability in step 0.
+    slope: For "linear", the decrease per step.
+    base: For "exponential", the factor per step.
+    k: For "inverse_sigmoid", the time scale of the decrease.
+    minimum: Lower bound of the probability.
 
   Returns:
     A float32 scalar in [minimum, 1].
 
   Raises:
-    ValueError: If there is no such schedule.
+    ValueError: If the schedule is unknown.
   """
   step = tf.cast(step, tf.float32)
   schedules: dict[str, Callable[[], tf.Tensor]] = {
@@ -83,14 +83,14 @@ def sample_inputs(
     seed: tf.Tensor,
     at_padding: bool = False,
 ) -> tf.Tensor:
-  """Puts words that the decoder says in place of words of captions.
+  """Replaces words of captions by samples from the decoder's predictions.
 
   Args:
     input_seqs: An integer Tensor of shape [batch_size, padded_length].
     input_mask: An int32 Tensor of the same shape; 1 at words, 0 at padding.
-    decoder: What says them.
-    probability: How likely each word but the start word is replaced; a float32
-      scalar.
+    decoder: The decoder.
+    probability: Probability that a word other than the start word is replaced;
+      a float32 scalar.
     seed: An integer Tensor of shape [2].
     at_padding: Whether to draw a word in every row, so that all shapes are
       known when XLA compiles the computation.

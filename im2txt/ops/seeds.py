@@ -1,8 +1,8 @@
-"""Seeds of the stateless random numbers.
+"""Seeds for stateless random numbers.
 
-Nothing here draws from a global generator: what is drawn depends on the run's
-seed and on what it is for, never on the order in which things are made or on
-the number of threads, and so a resumed run draws what it would have drawn.
+Random numbers depend only on the seed of the run and on a name, not on a global
+generator, the order of creation or the number of threads. So a resumed run
+draws the same numbers as an uninterrupted one.
 """
 
 import zlib
