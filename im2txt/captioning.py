@@ -10,6 +10,10 @@ Threads decode the next batch of images while the model captions this one:
 
     images --threads--> batches of pixels --encoder--> states --search--> words
 
+Pixels of a batch go to the device at once. On a GPU, XLA compiles the search,
+whose many small operations take longer to start than to run; batches are padded
+to a few sizes there, since it compiles each size anew.
+
 `Captioner.load` also takes a frozen graph (`"model.pb"`), a SavedModel's folder
 or, for an ensemble, a list of checkpoints. A frozen graph maps an encoded image
 to its state, so there the threads run the encoder too.
@@ -28,6 +32,7 @@ from typing import Any
 from typing import TypedDict
 from typing import Unpack
 
+from absl import logging
 import numpy as np
 import tensorflow as tf
 
@@ -82,7 +87,11 @@ class Captioner:
   """
 
   def __init__(
-      self, model: model_loader.CaptionModel, vocab: vocabulary.Vocabulary
+      self,
+      model: model_loader.CaptionModel,
+      vocab: vocabulary.Vocabulary,
+      *,
+      jit_compile: bool | None = None,
   ):
     """Creates a captioner from a loaded model; see also `load`.
 
@@ -90,6 +99,8 @@ class Captioner:
       model: A model in inference mode.
       vocab: The vocabulary that the model was trained with. If it has fewer
         words than the model, the others are shown as the unknown word.
+      jit_compile: Whether XLA compiles the search. If None, it does on a GPU,
+        unless it cannot compile this model's, which is logged.
 
     Raises:
       ValueError: If the vocabulary has more words than the model.
@@ -100,6 +111,10 @@ class Captioner:
     # Kept, because memory would grow with every thread that is started.
     self._pool = futures.ThreadPoolExecutor()
     self._search = functools.lru_cache(_MAX_SEARCHES)(self._make_search)
+    self._must_compile = jit_compile is True
+    self._jit_compile = jit_compile
+    if jit_compile is None:
+      self._jit_compile = bool(tf.config.list_physical_devices("GPU"))
     self._prepare = tf.function(
         model.preprocess_image,
         input_signature=[tf.TensorSpec([], tf.string)],
@@ -114,6 +129,7 @@ class Captioner:
       config_overrides: str = "",
       *,
       precision: str = "float32",
+      jit_compile: bool | None = None,
   ) -> "Captioner":
     """Loads a model.
 
@@ -131,6 +147,7 @@ class Captioner:
       precision: Data type in which the encoder computes: "float32" or
         "bfloat16". The latter is 1.5 times as fast on processors that support
         it, and changes a few captions.
+      jit_compile: See `__init__`.
 
     Returns:
       The captioner.
@@ -152,7 +169,7 @@ class Captioner:
         config_overrides,
         precision=precision,
     )
-    return cls(model, vocab)
+    return cls(model, vocab, jit_compile=jit_compile)
 
   def caption(
       self,
@@ -215,7 +232,9 @@ class Captioner:
     """
     if batch_size < 1:
       raise ValueError(f"batch_size must be at least 1. Got: {batch_size}.")
-    search = self._search(**search_options)
+    search = functools.partial(
+        self._run_search, batch_size=batch_size, **search_options
+    )
     to_jpeg = functools.partial(
         image_files.to_jpeg,
         max_pixels=max_pixels,
@@ -226,7 +245,7 @@ class Captioner:
       images = [i for i in batch if not isinstance(i, ImageError)]
       results: Iterator[list[captions.Caption]] = iter(())
       if images:
-        results = captions.from_search(search(np.stack(images)), self.vocab)
+        results = captions.from_search(search(images), self.vocab)
       for image in batch:
         yield image if isinstance(image, ImageError) else next(results)
 
@@ -277,20 +296,53 @@ class Captioner:
     except tf.errors.OpError:
       return ImageError(image_files.PROBLEM)
 
-  def _make_search(self, **search_options: Unpack[SearchOptions]) -> Callable:
-    def search(images: tf.Tensor) -> beam_search.BeamSearchResult:
+  def _run_search(
+      self,
+      images: Sequence[np.ndarray],
+      *,
+      batch_size: int,
+      **search_options: Unpack[SearchOptions],
+  ) -> beam_search.BeamSearchResult:
+    """Returns the captions of images, and of repeated ones after them."""
+    if not self._jit_compile:
+      return self._search(False, **search_options)(np.stack(images))
+    size = min(batch_size, 1 << (len(images) - 1).bit_length())
+    padded = np.stack([*images, *images[-1:] * (size - len(images))])
+    try:
+      return self._search(True, **search_options)(padded)
+    except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as e:
+      if self._must_compile:
+        raise
+      logging.warning(
+          "XLA is not used, since it can't compile the search here: %s",
+          e.message.partition("\n")[0],
+      )
+      self._jit_compile = False
+      return self._search(False, **search_options)(np.stack(images))
+
+  def _make_search(
+      self, jit_compile: bool, **search_options: Unpack[SearchOptions]
+  ) -> Callable[[np.ndarray], beam_search.BeamSearchResult]:
+    def search(states: tf.Tensor) -> beam_search.BeamSearchResult:
       return beam_search.beam_search(
           self.model.decode_step,
-          self.model.initial_states(images),
+          states,
           start_id=self.vocab.start_id,
           end_id=self.vocab.end_id,
+          static_shapes=jit_compile,
           **search_options,
       )
 
+    if jit_compile:
+      search = tf.function(search, autograph=False, jit_compile=True)
     image = self._prepare.get_concrete_function().structured_outputs
     # No batch size in the shape, so one trace serves all batches.
     images = tf.TensorSpec([None, *image.shape], image.dtype)
-    return tf.function(search, input_signature=[images], autograph=False)
+    return tf.function(
+        lambda images: search(self.model.initial_states(images)),
+        input_signature=[images],
+        autograph=False,
+    )
 
 
 def _map_ahead(

@@ -86,8 +86,62 @@ class CaptioningTest(parameterized.TestCase, tf.test.TestCase):
     images = [tiny_captioning.jpeg(seed) for seed in range(5)]
     captioner.caption(images, batch_size=3)
     captioner.caption(images, batch_size=4)
-    search = captioner._search()
+    search = captioner._search(False)
     self.assertEqual(search.experimental_get_tracing_count(), 1)
+
+  def test_compiled_search(self):
+    compiled = captioning.Captioner(self.model, self.vocab, jit_compile=True)
+    images = [tiny_captioning.jpeg(seed) for seed in range(7)]
+    with mock.patch.object(
+        self.model, "initial_states", side_effect=self.model.initial_states
+    ) as initial_states:
+      results = list(compiled.caption(images, batch_size=4))
+      self.assertEqual(1, initial_states.call_count)
+    expected = self.captioner.caption(images)
+    self.assertEqual(
+        [[c.words for c in each] for each in expected],
+        [[c.words for c in each] for each in results],
+    )
+    self.assertAllClose(
+        [[c.log_probability for c in each] for each in expected],
+        [[c.log_probability for c in each] for each in results],
+        atol=1e-4,
+    )
+
+  @parameterized.parameters((1, 1), (3, 4), (4, 4), (5, 6), (6, 6))
+  def test_few_sizes_of_batches_are_compiled(self, num_images, size):
+    compiled = captioning.Captioner(self.model, self.vocab, jit_compile=True)
+    result = compiled._run_search(
+        [np.zeros([75, 75, 3], np.float32)] * num_images,
+        batch_size=6,
+        max_caption_length=2,
+    )
+    self.assertLen(result.num_captions, size)
+
+  def test_search_that_xla_can_not_compile(self):
+    error = tf.errors.InvalidArgumentError(None, None, "No XLA here.")
+
+    def make_search(self, jit_compile, **options):
+      if not jit_compile:
+        return make_search.original(self, jit_compile, **options)
+      return mock.Mock(side_effect=error)
+
+    make_search.original = captioning.Captioner._make_search
+    self.enter_context(
+        mock.patch.object(captioning.Captioner, "_make_search", make_search)
+    )
+    with mock.patch.object(
+        tf.config, "list_physical_devices", return_value=["GPU"]
+    ):
+      captioner = captioning.Captioner(self.model, self.vocab)
+    with self.assertLogs("absl", "WARNING") as logs:
+      results = captioner.caption([tiny_captioning.jpeg(1)])
+    self.assertIn("No XLA here", logs.output[0])
+    expected = self.captioner.caption([tiny_captioning.jpeg(1)])
+    self.assertEqual(results[0][0].words, expected[0][0].words)
+    captioner = captioning.Captioner(self.model, self.vocab, jit_compile=True)
+    with self.assertRaisesRegex(tf.errors.OpError, "No XLA here"):
+      captioner.caption([tiny_captioning.jpeg(1)])
 
   def test_a_bad_image_spoils_no_other(self):
     images = [

@@ -88,7 +88,9 @@ class InferenceModel:
 
   def preprocess_image(self, encoded_image: tf.Tensor) -> tf.Tensor:
     """See `ShowAndTellModel.preprocess_image`."""
-    return self._preprocess(encoded_image, is_training=False)
+    # Else a GPU would resize each image and hand it back to be batched.
+    with tf.device("CPU"):
+      return self._preprocess(encoded_image, is_training=False)
 
   def initial_states(self, images: tf.Tensor) -> tf.Tensor:
     """See `ShowAndTellModel.initial_states`; takes images only."""

@@ -272,6 +272,7 @@ def beam_search(
     max_caption_length: int = 20,
     length_normalization_factor: float = 0.0,
     dtype: tf.DType = tf.float64,
+    static_shapes: bool = False,
 ) -> BeamSearchResult:
   """Finds the most likely captions of each image of a batch.
 
@@ -293,6 +294,9 @@ def beam_search(
       for all incomplete captions, the score is the log-probability.
     dtype: Data type for sums of log-probabilities. float32 is for runtimes
       without float64; captions of nearly equal score may change places.
+    static_shapes: Whether `step_fn` gets all k captions of each image in every
+      step, dropped ones too, so that all shapes follow from those of
+      `initial_state`, as XLA needs. The result is the same.
 
   Returns:
     The captions. If an image has no complete caption, its incomplete ones.
@@ -306,9 +310,14 @@ def beam_search(
         f" {beam_size} and {max_caption_length}."
     )
   batch_size = tf.shape(tf.nest.flatten(initial_state)[0])[0]
+  if static_shapes:
+    initial_state = tf.nest.map_structure(
+        lambda s: tf.repeat(s, beam_size, axis=0), initial_state
+    )
   search = _Search(
       step_fn=step_fn,
       end_id=end_id,
+      static_shapes=static_shapes,
       penalties=_penalties(
           max_caption_length, length_normalization_factor, dtype
       ),
@@ -326,12 +335,14 @@ class _Search(NamedTuple):
   Attributes:
     step_fn: See `beam_search`.
     end_id: Id of the end word.
+    static_shapes: See `beam_search`.
     penalties: Divisor of a complete caption's log-probability, by length; a
       Tensor of shape [T + 1].
   """
 
   step_fn: StepFn
   end_id: int
+  static_shapes: bool
   penalties: tf.Tensor
 
   def run(self, partial: Beams, initial_state: Any) -> tuple[Beams, Beams]:
@@ -361,11 +372,9 @@ class _Search(NamedTuple):
 
   def _advance(self, length, partial, complete, state):
     """Runs one step; `length` is the length of the partial captions."""
-    alive = tf.reshape(partial.exist, [-1])
-    last_words = tf.reshape(partial.word_ids[:, :, length - 1], [-1])
-    probabilities, state = self.step_fn(
-        tf.boolean_mask(last_words, alive), state
-    )
+    alive = self._stepped(partial)
+    last_words = partial.word_ids[:, :, length - 1]
+    probabilities, state = self.step_fn(self._at(last_words, alive), state)
     proposals = _likeliest_words(
         probabilities,
         alive,
@@ -381,9 +390,21 @@ class _Search(NamedTuple):
     partial, rows = advance(partial, proposals)
     highest_scores = partial.log_probs / self.penalties[-1]
     partial = remove(partial, highest_scores <= complete.scores[:, -1:])
-    rows = tf.boolean_mask(rows, partial.exist)
+    rows = self._at(rows, self._stepped(partial))
     state = tf.nest.map_structure(lambda s: tf.gather(s, rows), state)
     return length, partial, complete, state
+
+  def _stepped(self, partial: Beams) -> tf.Tensor:
+    """Returns which captions `step_fn` gets; bool, [batch_size, k]."""
+    if self.static_shapes:
+      return tf.ones_like(partial.exist)
+    return partial.exist
+
+  def _at(self, values: tf.Tensor, stepped: tf.Tensor) -> tf.Tensor:
+    """Returns the values [batch_size, k] of these captions, in one row."""
+    if self.static_shapes:
+      return tf.reshape(values, [-1])
+    return tf.boolean_mask(values, stepped)
 
 
 def _penalties(
@@ -406,7 +427,7 @@ def _likeliest_words(
 
   Args:
     probabilities: A float32 Tensor of shape [n, vocab_size].
-    alive: A bool Tensor of shape [batch_size * beam_size], with n true.
+    alive: A bool Tensor of shape [batch_size, beam_size], with n true.
     beam_size: Maximum number of proposals per caption.
     end_id: Id of the end word.
     dtype: Data type of the log-probabilities.
@@ -424,9 +445,9 @@ def _likeliest_words(
   log_probs = mask_out(values < _MIN_PROBABILITY, log_probs)
 
   # Captions that are not alive take a row of their own, after the others.
-  rows = tf.cumsum(tf.cast(alive, tf.int32)) - 1
-  rows = tf.where(alive, rows, tf.shape(probabilities)[0])
+  rows = tf.cumsum(tf.cast(tf.reshape(alive, [-1]), tf.int32)) - 1
   rows = tf.reshape(rows, [-1, beam_size])
+  rows = tf.where(alive, rows, tf.shape(probabilities)[0])
   one_more = [[0, 1], [0, 0]]
   word_ids = tf.gather(tf.pad(word_ids, one_more), rows)
   log_probs = tf.pad(log_probs, one_more, constant_values=NEG_INF)

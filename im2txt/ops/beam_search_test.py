@@ -128,6 +128,12 @@ class BeamSearchTest(tf.test.TestCase, parameterized.TestCase):
     )
     state = tf.constant(model.initial_state, tf.float32)
     self.assert_equals_reference(search(state), model, **kwargs)
+    static = tf.function(
+        lambda state: _search(model, state, static_shapes=True, **kwargs),
+        autograph=False,
+        jit_compile=True,
+    )
+    self.assert_equals_reference(static(state), model, **kwargs)
     # Eagerly, one image, which finds the same as it does in the batch.
     alone = table_model.TableModel(
         model.probabilities[4:5], model.next_hidden[4:5]
@@ -228,6 +234,24 @@ class BeamSearchTest(tf.test.TestCase, parameterized.TestCase):
     # Both images; then "a" of the second, which proposes "a </S>" (1/8) and
     # "a a" (1/16), while "</S>" (1/2) and "a </S>" are two complete captions.
     self.assertEqual(rows, [2, 1])
+
+  def test_advances_all_captions_for_static_shapes(self):
+    model = _memoryless(*[[[0.25, 0.0, 0.5, 0.25]] * 4] * 2)
+    rows = []
+
+    def step(input_ids, state):
+      rows.append(input_ids.shape[0])
+      return model.step(input_ids, state)
+
+    beam_search.beam_search(
+        step,
+        tf.constant(model.initial_state, tf.float32),
+        start_id=_START,
+        end_id=_END,
+        beam_size=2,
+        static_shapes=True,
+    )
+    self.assertEqual({4}, set(rows))
 
   def test_takes_a_structure_of_states(self):
     model = _random_model(8, 7, 6)

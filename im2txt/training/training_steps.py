@@ -16,6 +16,9 @@ from im2txt.distributed import distribution as distribution_lib
 from im2txt.ops import inputs
 from im2txt.training import trainers
 
+# One that is being copied while another waits for the step.
+_BATCHES_AHEAD = 2
+
 
 class Steps:
   """The steps of a run from the trainer's global step on."""
@@ -102,6 +105,9 @@ class SynchronousSteps(Steps):
       raise self._data.explain(error, batch=own_batch) from error
 
   def _dataset(self) -> Any:
+    if self._distribution.kind == "off":
+      return _on_device(self._own_batches())
+    # Distributed iterators prefetch to their devices by themselves.
     return self._distribution.strategy.distribute_datasets_from_function(
         lambda context: self._own_batches()
     )
@@ -171,6 +177,16 @@ class AsynchronousSteps(Steps):
         self._fetched.put(self._scheduled.get().fetch())
       except Exception as error:  # Whatever it is, `run` is to raise it.
         self._fetched.put(error)
+
+
+def _on_device(batches: tf.data.Dataset) -> tf.data.Dataset:
+  """Returns the batches, copied to the GPU, if any, ahead of the step."""
+  gpus = tf.config.list_logical_devices("GPU")
+  if not gpus:
+    return batches
+  return batches.apply(
+      tf.data.experimental.prefetch_to_device(gpus[0].name, _BATCHES_AHEAD)
+  )
 
 
 def make_steps(

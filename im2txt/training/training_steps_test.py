@@ -72,6 +72,13 @@ class FakeCoordinator:
     return types.SimpleNamespace(fetch=fetch)
 
 
+def setUpModule():
+  cpus = tf.config.list_physical_devices("CPU")
+  tf.config.set_logical_device_configuration(
+      cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2
+  )
+
+
 class TrainingStepsTestCase(tf.test.TestCase):
 
   def setUp(self):
@@ -148,6 +155,25 @@ class SynchronousStepsTest(TrainingStepsTestCase):
       steps = self.make(FakeTrainer())
     with self.assertRaisesRegex(ValueError, "holds no caption"):
       steps.run(1)
+
+
+class DeviceTest(SynchronousStepsTest):
+  """The same steps with batches that are copied to a device ahead of them."""
+
+  def setUp(self):
+    super().setUp()
+    self.enter_context(
+        mock.patch.object(
+            tf.config,
+            "list_logical_devices",
+            return_value=tf.config.list_logical_devices("CPU")[1:],
+        )
+    )
+
+  def test_batches_are_on_the_device(self):
+    batch, _ = self.make(FakeTrainer()).run(1)
+    for tensor in tf.nest.flatten(batch):
+      self.assertEndsWith(tensor.device, "CPU:1")
 
 
 class AsynchronousStepsTest(TrainingStepsTestCase):
