@@ -130,15 +130,17 @@ _MIXED_PRECISION = flags.DEFINE_enum(
     ["float32", "bfloat16", "float16"],
     "Type in which convolutions and matrix products are computed. bfloat16"
     " takes a little more than half the time and memory on CPUs with"
-    " avx512_bf16 or AMX. float16, with loss scaling, is for GPUs. Variables,"
-    " statistics and losses are always float32.",
+    " avx512_bf16 or AMX, and is for GPUs from Ampere on. float16, with loss"
+    " scaling, is for GPUs. Variables, statistics and losses are always"
+    " float32.",
 )
 _JIT_COMPILE = flags.DEFINE_flag(
     common_flags.automatic_flag(
         "jit_compile",
         "Whether to compile the training step with XLA, which makes it faster"
         " on GPUs. Compilation takes a while for each of a few caption lengths,"
-        " as the log shows. auto: on a GPU with --distribution=off.",
+        " as the log shows. auto: on a GPU, with --distribution=off. true is an"
+        " error with other values of --distribution.",
     )
 )
 _DISTRIBUTION = flags.DEFINE_enum(
@@ -233,6 +235,8 @@ def main(argv: list[str]) -> int:
 def _check_flags() -> None:
   """Raises a UsageError if flags are missing or conflict."""
   program.require(_TRAIN_DIR)
+  if _JIT_COMPILE.value == "true" and _DISTRIBUTION.value != "off":
+    raise app.UsageError("--jit_compile needs --distribution=off.")
   if _OBJECTIVE.value == "self_critical":
     program.require(_VOCAB_FILE)
     if _TRAIN_INCEPTION_AFTER_STEPS.value is not None:

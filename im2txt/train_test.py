@@ -75,6 +75,16 @@ class TrainTest(parameterized.TestCase, tf.test.TestCase):
           "--vocab_file is required.",
       ),
       (
+          "several_devices_are_not_compiled",
+          [
+              "--train_dir=x",
+              "--input_file_pattern=x",
+              "--distribution=mirrored",
+              "--jit_compile",
+          ],
+          "--jit_compile needs --distribution=off.",
+      ),
+      (
           "features_cannot_fine_tune_later",
           [
               "--train_dir=x",
