@@ -131,7 +131,7 @@ class FlagsTest(parameterized.TestCase):
     ran = programs.run("cache_image_features", "--help")
     self.assertEqual(0, ran.returncode)
     self.assertIn("--output_prefix=train", ran.stdout)
-    self.assertIn("--views_per_image: How often to encode", ran.stdout)
+    self.assertIn("--views_per_image: Number of views", ran.stdout)
 
   @parameterized.parameters(
       (["--output_dir=x"], "--input_file_pattern is required."),

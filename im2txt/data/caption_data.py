@@ -1,4 +1,4 @@
-"""The image-caption pairs of a run: from files and configuration to batches."""
+"""Reads image-caption pairs in batches, and explains errors in the input."""
 
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from im2txt.ops import feature_inputs
 from im2txt.ops import inputs
 from im2txt.ops import tfrecords
 
-# The pipeline works ahead of the step that fails by fewer batches than this.
+# More than the number of batches that the pipeline prepares ahead of a step.
 _SUSPECT_BATCHES = 16
 
 _T = TypeVar("_T")
@@ -32,9 +32,9 @@ class CaptionData:
   Attributes:
     files: Names of TFRecord files.
     config: The model's configuration.
-    are_features: Whether the files hold the encoder's features, as
-      `cache_image_features` writes them, instead of images.
-    shard: Which part of each training batch this process makes.
+    are_features: Whether the files contain cached features, as written by
+      `cache_image_features`, instead of images.
+    shard: The part of each training batch that this process reads.
   """
 
   files: Sequence[str]
@@ -45,14 +45,14 @@ class CaptionData:
   def training_batches(
       self, *, seed: int, start_step: int, feature_size: int
   ) -> tf.data.Dataset:
-    """Returns endless shuffled batches, those of a run from step 0 on.
+    """Returns an endless sequence of shuffled batches.
 
-    The configuration's batch size is that of all processes together.
+    The batch size of the configuration is the total over all processes.
 
     Args:
-      seed: Of the order and the distortions.
-      start_step: How many steps of the run to leave out.
-      feature_size: The number of features that the decoder takes.
+      seed: Seed for the order and the distortions.
+      start_step: The number of steps to skip; 0 for a new run.
+      feature_size: The number of features per image.
 
     Returns:
       A Dataset of `inputs.Batch`.
@@ -70,10 +70,10 @@ class CaptionData:
     )
 
   def evaluation_batches(self, *, feature_size: int) -> tf.data.Dataset:
-    """Every pair once, in order.
+    """Returns batches with each pair once, in order.
 
     Args:
-      feature_size: The number of features that the decoder takes.
+      feature_size: The number of features per image.
 
     Returns:
       A finite Dataset of `inputs.Batch`.
@@ -93,12 +93,12 @@ class CaptionData:
 
   @functools.cached_property
   def num_pairs(self) -> int:
-    """How many pairs there are.
+    """The number of pairs.
 
-    Files of features, and those in a cloud, are read once for it.
+    Files of features, and files on cloud paths, are read once to count it.
 
     Raises:
-      ValueError: If a file can't be used; the message says which.
+      ValueError: If a file can't be used. The message names it.
     """
     if self.are_features:
       layout = feature_inputs.read_layout(self.files)
@@ -106,16 +106,16 @@ class CaptionData:
     return tfrecords.count_records(self.files)
 
   def explained(self, elements: Iterable[_T]) -> Iterator[_T]:
-    """Passes on elements, in order, that are read from the files.
+    """Yields elements that are read from the files, and explains errors.
 
     Args:
-      elements: A Dataset, or what is made of one.
+      elements: A Dataset, or an iterable that reads one.
 
     Yields:
-      Each element.
+      Each element, in order.
 
     Raises:
-      ValueError: If reading fails; the message says which file is the cause.
+      ValueError: If reading fails. The message names the file.
     """
     try:
       yield from elements
@@ -130,16 +130,16 @@ class CaptionData:
       seed: int = 0,
       start_step: int | None = None,
   ) -> Exception:
-    """Finds what in the files made reading or using them fail.
+    """Finds the cause of an error in the files.
 
     Args:
-      error: What TensorFlow raised; it names no file.
-      batch: The batch that could be read but not used, if so it was.
-      seed: As given to `training_batches`.
-      start_step: The step of training that failed; None in evaluation.
+      error: The error that TensorFlow raised, which names no file.
+      batch: The batch that failed after it was read; None if reading failed.
+      seed: The seed that was passed to `training_batches`.
+      start_step: The training step that failed; None in evaluation.
 
     Returns:
-      An error that names the cause, or `error` itself if none is found.
+      An error that names the cause, or `error` if the files are not the cause.
     """
     if batch is not None:
       largest = max(
@@ -152,8 +152,8 @@ class CaptionData:
       return feature_inputs.find_corrupt_record(self.files) or error
     if feature_inputs.are_features(self.files):
       return ValueError(
-          f"{self.files[0]} holds cached features instead of images; such files"
-          " are given as --input_feature_pattern."
+          f"{self.files[0]} contains cached features instead of images. Give"
+          " such files as --input_feature_pattern."
       )
     suspects = None
     if start_step is not None:
@@ -170,25 +170,26 @@ class CaptionData:
     )
 
   def unknown_word(self, largest: int) -> ValueError | None:
-    """Returns what the largest word id shows to be wrong, if anything."""
+    """Returns an error if the largest word id is unknown to the model."""
     if largest < self.config.vocab_size:
       return None
-    # The data set has the unknown word, which these files may not have.
+    # The data set includes the unknown word, which may not be in these files.
     fields = dataset_facts.config_fields(
         self.files, are_features=self.are_features
     )
     needed = max(largest + 1, fields.get("vocab_size", 0))
     return ValueError(
-        f"The captions hold word id {largest}, but the model has a vocab_size"
-        f" of {self.config.vocab_size}. Begin a new run with"
+        f"The captions contain word id {largest}, but the model has a"
+        f" vocab_size of {self.config.vocab_size}. Start a new run with"
         f" --config_overrides=vocab_size={needed}."
     )
 
   def check_captions(self) -> None:
-    """Raises a ValueError if the captions can't be those to train with.
+    """Checks, without reading the records, that the captions can be used.
 
-    That is if cached features have none, or if the data set says that it has
-    more words than the model; see `dataset_facts`. Next to nothing is read.
+    Raises:
+      ValueError: If cached features have no captions, or the data set has more
+        words than the model according to its metadata; see `dataset_facts`.
     """
     if self.are_features:
       feature_inputs.check_captions(self.files)
@@ -207,7 +208,7 @@ class CaptionData:
     }
 
   def _order(self, seed: int, start_step: int) -> example_order.TrainingOrder:
-    """Returns the order of the pairs in training from a step on."""
+    """Returns the order of the training examples from a step on."""
     return example_order.TrainingOrder(
         batch_size=self.config.batch_size,
         seed=seed,

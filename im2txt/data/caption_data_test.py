@@ -1,4 +1,4 @@
-"""Tests of choosing and explaining a run's input."""
+"""Tests of caption_data."""
 
 import dataclasses
 import os
@@ -46,7 +46,7 @@ class CaptionDataTest(tf.test.TestCase):
       self.assertAllEqual(whole[2].input_seqs, rest[0].input_seqs)
       self.assertAllEqual(whole[2].images, rest[0].images)
 
-  def test_evaluation_goes_through_once(self):
+  def test_evaluation_reads_each_pair_once(self):
     data = self._data()
     batches = list(data.evaluation_batches(feature_size=tiny.FEATURE_SIZE))
     self.assertEqual([4, 2], [len(batch.images) for batch in batches])
@@ -74,7 +74,7 @@ class CaptionDataTest(tf.test.TestCase):
       explained = data.explain(self._error_of(data), seed=1, start_step=0)
       self.assertRegex(str(explained), f"Record 5 of {data.files[0]}")
 
-  def test_image_that_is_none_is_named(self):
+  def test_invalid_image_is_named(self):
     data = self._data()
     example = tf.train.SequenceExample.FromString(
         next(iter(tf.data.TFRecordDataset(data.files))).numpy()
@@ -90,8 +90,10 @@ class CaptionDataTest(tf.test.TestCase):
     data = self._data(are_features=True)
     data = dataclasses.replace(data, are_features=False)
     explained = data.explain(self._error_of(data), seed=1, start_step=0)
-    self.assertRegex(str(explained), f"{data.files[0]} holds cached features")
-    self.assertRegex(str(explained), "given as --input_feature_pattern")
+    self.assertRegex(
+        str(explained), f"{data.files[0]} contains cached features"
+    )
+    self.assertRegex(str(explained), "Give .*--input_feature_pattern")
 
   def test_unknown_word_is_named(self):
     data = self._data(are_features=True, word_ids=[1, 40, 2])

@@ -1,4 +1,4 @@
-"""Tests of what a data set says of itself."""
+"""Tests of dataset_facts."""
 
 import json
 import os

@@ -1,8 +1,8 @@
-"""The distinct images of a split, each once, and what people say of them.
+"""Finds the distinct images of a split and the references of each.
 
-A record of the builder is a pair, so an image is in as many records as it has
-captions; a record of cached features has an image with all its captions. Either
-way an image is encoded or captioned once, and all its captions are its
+A record with an image has one caption, so an image is in one record per
+caption. A record with cached features has all captions of the image. In both
+cases an image is encoded or captioned once, and all its captions are its
 references.
 """
 
@@ -38,10 +38,10 @@ class Split(NamedTuple):
   """The images of a split, in the order of their first record.
 
   Attributes:
-    references: By image id, what people say of the image.
-    word_ids: By image id, the same captions as the model reads them, with
-      start and end word.
-    is_first: Of each record, whether it is the first of its image.
+    references: The reference captions of each image id.
+    word_ids: The word ids of these captions, with start and end word, of each
+      image id.
+    is_first: Whether each record is the first one of its image.
   """
 
   references: dict[int, list[str]]
@@ -55,9 +55,9 @@ class Split(NamedTuple):
 
 
 def split_name(files: Sequence[str]) -> str:
-  """Returns the split that file names tell, as in val-00000-of-00004; or "val".
+  """Returns the name of the split in file names such as val-00000-of-00004.
 
-  Those of files of several splits are joined, as in "test_val".
+  Several names are joined, as in "test_val". Without any, the result is "val".
   """
   matches = map(_SHARD.fullmatch, map(os.path.basename, files))
   names = sorted({match[1] for match in matches if match})
@@ -70,20 +70,21 @@ def scan(
     *,
     progress: Callable[[int], object] = lambda count: None,
 ) -> Split:
-  """Reads the ids and captions of all records, and decodes no image.
+  """Reads the ids and captions of all records, without decoding images.
 
   Args:
     data: The records.
-    vocab: Gives the words of captions of which the records hold the ids only;
-      if None, they are left out of the references.
-    progress: Called with the number of records that were read meanwhile.
+    vocab: Vocabulary for captions whose words are not in the records. If None,
+      such captions are left out of the references.
+    progress: Called with the number of records that were read since the last
+      call.
 
   Returns:
-    The split.
+    The images of the split.
 
   Raises:
-    ValueError: If a record can't be used, or there is none, or two images have
-      the same id.
+    ValueError: If there are no records, a record can't be used, or two images
+      have the same id.
   """
   captions_of = _captions_of_features if data.are_features else _captions
   split = Split({}, {}, [])
@@ -98,7 +99,7 @@ def scan(
     image_ids, fingerprints = (c.numpy().tolist() for c in columns[:2])
     if _NO_ID in image_ids:
       raise ValueError(
-          f"A record has no {_IMAGE_ID}, which tells the images apart."
+          f"A record has no {_IMAGE_ID}, which identifies the image."
       )
     for image_id, fingerprint, (words, word_ids) in zip(
         image_ids, fingerprints, captions_of(*columns[2:]), strict=True
@@ -106,30 +107,32 @@ def scan(
       if fingerprint_of.setdefault(image_id, fingerprint) != fingerprint:
         raise _two_images(data, split, image_id)
       split.is_first.append(image_id not in split.references)
-      said = split.references.setdefault(image_id, [])
+      references = split.references.setdefault(image_id, [])
       if vocab and not words:
         words = [list(map(vocab.id_to_word, ids)) for ids in word_ids]
-      said.extend(" ".join(caption[1:-1]) for caption in words)
+      references.extend(" ".join(caption[1:-1]) for caption in words)
       split.word_ids.setdefault(image_id, []).extend(word_ids)
     progress(len(image_ids))
   if not split.is_first:
-    raise ValueError(f"The input holds no caption: {', '.join(data.files)}.")
+    raise ValueError(
+        f"The input contains no captions: {', '.join(data.files)}."
+    )
   return split
 
 
 def image_batches(
     data: caption_data.CaptionData, split: Split, *, feature_size: int
 ) -> tf.data.Dataset:
-  """Returns each image once, as the model takes it.
+  """Returns batches with the preprocessed images, or features, of a split.
 
   Args:
     data: The records.
-    split: What `scan` found in them.
-    feature_size: The number of features that the decoder takes.
+    split: The result of `scan` for `data`.
+    feature_size: The number of features per image.
 
   Returns:
     A Dataset of float32 Tensors of shape [batch_size, height, width, 3], or
-    [batch_size, feature_size] if the records hold features.
+    [batch_size, feature_size] if the records contain features.
   """
   config = data.config
   first = first_records(data, split)
@@ -151,7 +154,7 @@ def image_batches(
 def encoded_images(
     data: caption_data.CaptionData, split: Split
 ) -> Iterator[bytes]:
-  """Returns the encoded image of each record, in the split's order."""
+  """Yields the encoded image of each record, in the order of the split."""
   for _, record in first_records(data, split):
     yield encoded_image(record, data).numpy()
 
@@ -165,12 +168,13 @@ def first_records(
 
   Args:
     data: The records.
-    split: What `scan` found in them.
-    numbers: Which images, counted from 0, in ascending order; all if None.
+    split: The result of `scan` for `data`.
+    numbers: The zero-based numbers of the images to return, in ascending order;
+      all images if None.
 
   Returns:
-    A Dataset of pairs of scalar Tensors: the record's number among all records,
-    an int64, and the serialized record, a string.
+    A Dataset of pairs of scalar Tensors: the int64 number of the record among
+    all records, and the serialized record, a string.
   """
   is_wanted = np.array(split.is_first)
   if numbers is not None:
@@ -186,7 +190,7 @@ def first_records(
 def encoded_image(
     record: tf.Tensor, data: caption_data.CaptionData
 ) -> tf.Tensor:
-  """Returns the encoded image of a serialized pair; scalar strings."""
+  """Returns the encoded image in a serialized pair; both scalar strings."""
   image, _ = inputs.parse_sequence_example(
       record,
       image_feature=data.config.image_feature_name,
@@ -209,7 +213,7 @@ def _parser(
     context, captions, lengths = tf.io.parse_sequence_example(
         serialized,
         context_features=features | image,
-        # The builder keeps each word in a list of its own.
+        # Each word is in a feature of its own.
         sequence_features={
             _WORDS: tf.io.FixedLenSequenceFeature(
                 [], tf.string, allow_missing=True
@@ -219,8 +223,8 @@ def _parser(
     )
     words = captions[_WORDS], lengths[_WORDS]
     fingerprints = _fingerprints(context[image_name])
-    said = captions[name], lengths[name]
-    return context[_IMAGE_ID], fingerprints, *words, *said
+    word_ids = captions[name], lengths[name]
+    return context[_IMAGE_ID], fingerprints, *words, *word_ids
 
   if not data.are_features:
     return parse_pairs
@@ -238,10 +242,13 @@ def _parser(
 
 
 def _fingerprints(images: tf.Tensor) -> tf.Tensor:
-  """Numbers that tell images apart; an int64 Tensor of the same shape.
+  """Returns hashes of images.
 
   Args:
-    images: A string Tensor of any shape, of files or features.
+    images: A string Tensor of any shape, with image files or features.
+
+  Returns:
+    An int64 Tensor of the same shape.
   """
   return tf.strings.to_hash_bucket_fast(images, _NUM_FINGERPRINTS)
 
@@ -257,16 +264,16 @@ def _two_images(
       for number in np.searchsorted(ends, [first, len(split.is_first)], "right")
   ]
   return ValueError(
-      f"Two images have the number {image_id}, one in {files[0]}, one in"
-      f" {files[1]}. Build one of the data sets again with numbers of its own;"
-      " its captions may give them, as image_id or as MSCOCO's id."
+      f"Two images have the id {image_id}, one in {files[0]}, one in"
+      f" {files[1]}. Build one of the data sets again with unique ids; its"
+      " captions may contain them, as image_id or as MSCOCO's id."
   )
 
 
 def _captions(
     *columns: tf.Tensor,
 ) -> Iterator[tuple[list[list[str]], list[list[int]]]]:
-  """Of each pair its caption's words, if it has them, and word ids."""
+  """Yields the words of each pair's caption, if it has words, and their ids."""
   rows = zip(*(column.numpy().tolist() for column in columns), strict=True)
   for words, num_words, word_ids, num_ids in rows:
     words = [
@@ -279,9 +286,9 @@ def _captions(
 def _captions_of_features(
     captions: tf.RaggedTensor,
 ) -> Iterator[tuple[list[list[str]], list[list[int]]]]:
-  """Of each image no words, and the word ids of all its captions."""
+  """Yields no words, and the word ids of all captions of each image."""
 
-  # A hundred times faster than `to_list`.
+  # 100 times as fast as `to_list`.
   def rows(values: list[Any], splits: tf.Tensor) -> list[Any]:
     bounds = itertools.pairwise(splits.numpy().tolist())
     return [values[start:stop] for start, stop in bounds]

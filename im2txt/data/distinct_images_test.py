@@ -1,4 +1,4 @@
-"""Tests of the distinct images of a split, on records of a few images."""
+"""Tests of distinct_images."""
 
 import dataclasses
 import os
@@ -23,7 +23,7 @@ def _sentence(word_ids):
 
 
 def _pair(image_id, image=b"", *, words=(b"a", b"b", b"c")):
-  """A pair of the words "a" for the start, "b" and "c" for the end."""
+  """Returns a pair with "a" as the start word and "c" as the end word."""
   example = tf.train.SequenceExample()
   if image_id is not None:
     feature = example.context.feature["image/image_id"]
@@ -37,7 +37,7 @@ def _pair(image_id, image=b"", *, words=(b"a", b"b", b"c")):
 
 
 def _of_features(image_id, image):
-  """A record of two views, the second distorted by chance."""
+  """Returns a record with two views, the second randomly distorted."""
   views = np.array([[*image], _CHANCE.normal(size=len(image))])
   return tf.train.SequenceExample.FromString(
       feature_inputs.serialize_feature_example(
@@ -149,7 +149,7 @@ class DistinctImagesTest(parameterized.TestCase, tf.test.TestCase):
     return distinct_images.scan(data, self.vocab)
 
   def test_nothing_to_evaluate(self):
-    with self.assertRaisesRegex(ValueError, "holds no caption: .*records"):
+    with self.assertRaisesRegex(ValueError, "contains no captions: .*records"):
       self._scan()
 
   def test_record_without_image_id(self):
@@ -170,7 +170,7 @@ class DistinctImagesTest(parameterized.TestCase, tf.test.TestCase):
     )
     self.assertEqual([7, 8, 9], distinct_images.scan(data).image_ids)
     with self.assertRaisesRegex(
-        ValueError, "the number 9, one in .*a-1, one in .*b-0. Build one of"
+        ValueError, "the id 9, one in .*a-1, one in .*b-0. Build one of"
     ):
       distinct_images.scan(dataclasses.replace(data, files=files))
 
@@ -191,7 +191,7 @@ class DistinctImagesTest(parameterized.TestCase, tf.test.TestCase):
       distinct_images.scan(dataclasses.replace(data, config=config))
 
   @parameterized.parameters("_pairs", "_features")
-  def test_file_that_is_cut_short(self, make):
+  def test_truncated_file(self, make):
     data = getattr(self, make)()
     with open(data.files[-1], "r+b") as file:
       file.truncate(file.seek(0, os.SEEK_END) - 3)

@@ -1,24 +1,24 @@
-"""Computes the features of each distinct image once, and keeps them in files.
+"""Computes the features of each distinct image once and caches them in files.
 
-While the encoder is frozen, training needs the features of an image only. The
-builder writes an image once for each of its captions; here it is encoded once,
-and its record holds all its captions:
+While the encoder is frozen, training needs only the features of an image. In
+the input, an image is in one record per caption. Here it is encoded once, and
+its record contains all its captions:
 
     train-00000-of-00256 ... --> encoder --> OUTPUT_DIR/train-00000-of-00008 ...
                                              OUTPUT_DIR/features.json
 
-Features are of use only with the encoder that computed them, which
+Features can only be used with the encoder that computed them, which
 `features.json` identifies:
 
     {
-      "fingerprint": of the encoder's weights and of the preprocessing,
+      "fingerprint": hash of the encoder's weights and of the preprocessing,
       "preprocessing": {"image_height": 299, ...},
       "sets": {"train": {"images": ..., "captions": ..., ...}, "val": ...},
       "unfinished": {"test": {"images": ..., "captions": ..., ...}}
     }
 
-An interrupted run resumes with the missing files. No batch has images of two
-files, so the result is the same, byte for byte.
+An interrupted run resumes with the missing files. No batch contains images of
+two files, so the resulting files are the same, byte by byte.
 """
 
 from collections.abc import Callable
@@ -58,20 +58,20 @@ def begin_set(
     config: configuration.ModelConfig,
     description: dict[str, Any],
 ) -> bool:
-  """Notes that the files of a set are being written.
+  """Records in `features.json` that the files of a set are being written.
 
   Args:
-    folder: The folder of the files, which exists.
-    prefix: The set's name.
+    folder: The folder of the files, which must exist.
+    prefix: The name of the set.
     encoder: The encoder whose features will be written.
     config: The model's configuration.
-    description: What else the set's files depend on, as JSON has it.
+    description: Everything else that the files depend on; JSON values.
 
   Returns:
-    Whether the very same set was begun before and not ended.
+    Whether an earlier call began the same set and did not end it.
 
   Raises:
-    ValueError: If other sets that are whole come from another encoder.
+    ValueError: If the folder has complete sets of another encoder.
   """
   metadata: dict[str, Any] = {
       "fingerprint": networks.fingerprint(encoder, config),
@@ -84,7 +84,7 @@ def begin_set(
   is_same = earlier["fingerprint"] == metadata["fingerprint"]
   if others and not is_same:
     raise ValueError(
-        f"{folder} holds features of another encoder"
+        f"{folder} contains features of another encoder"
         f" ({', '.join(sorted(others))}). Choose another folder, or delete it."
     )
   is_resumed = is_same and earlier["unfinished"].get(prefix) == description
@@ -97,7 +97,7 @@ def begin_set(
 
 
 def end_set(folder: str, prefix: str) -> None:
-  """Notes that all files of a set that was begun are whole."""
+  """Records in `features.json` that all files of a set are complete."""
   metadata = _read(folder) or {}
   metadata["sets"][prefix] = metadata["unfinished"].pop(prefix)
   _write(folder, metadata)
@@ -108,16 +108,16 @@ def check_encoder(
     encoder: image_embedding.ImageEncoder,
     config: configuration.ModelConfig,
 ) -> None:
-  """Checks that cached features are those of an encoder.
+  """Checks that cached features were computed by an encoder.
 
   Args:
     files: Names of files with cached features.
-    encoder: The encoder, with its weights.
+    encoder: The encoder with its weights.
     config: The model's configuration.
 
   Raises:
-    ValueError: If the files are not known to be whole, or the features come
-      from other weights or another preprocessing.
+    ValueError: If the files may be incomplete, or the features were computed
+      with other weights or another preprocessing.
   """
   fingerprint = networks.fingerprint(encoder, config)
   ours = networks.preprocessing_fields(config)
@@ -127,19 +127,19 @@ def check_encoder(
       prefix = _SHARD_SUFFIX.sub("", os.path.basename(file))
       if os.path.dirname(file) == folder and prefix not in metadata["sets"]:
         raise ValueError(
-            f"{_path(folder)} says nothing of {prefix!r}, so"
-            f" {file} was not written to the end. Run cache_image_features."
+            f"{_path(folder)} does not list {prefix!r} as a complete set, so"
+            f" {file} may be incomplete. Run cache_image_features."
         )
     for name, cached in metadata["preprocessing"].items():
       if cached != ours[name]:
         raise ValueError(
-            f"The features in {folder!r} were made with {name}={cached}, but"
-            f" the model has {name}={ours[name]}."
+            f"The features in {folder!r} were computed with {name}={cached},"
+            f" but the model has {name}={ours[name]}."
         )
     if metadata["fingerprint"] != fingerprint:
       raise ValueError(
-          f"The features in {folder!r} were made by an encoder with other"
-          " weights than the model's. Cache them anew with this encoder."
+          f"The features in {folder!r} were computed with other encoder weights"
+          " than the model's. Cache them again with this encoder."
       )
 
 
@@ -162,20 +162,20 @@ def _read(folder: str) -> dict[str, Any] | None:
 
 
 def _write(folder: str, metadata: dict[str, Any]) -> None:
-  """Writes the metadata of a folder, whole or not at all."""
+  """Writes the metadata of a folder atomically."""
   content = json.dumps(metadata, indent=2) + "\n"
   cloud_file.write(content.encode(), _path(folder))
 
 
 class Options(NamedTuple):
-  """How the features of a set of images are made and stored.
+  """Options of the computation and storage of features.
 
   Attributes:
-    num_views: How often an image is encoded: once in its central crop, and
-      otherwise as training distorts it.
+    num_views: The number of views of an image that are encoded: its central
+      crop, and the others distorted as in training.
     num_shards: The number of files to write.
-    seed: Of the distortions.
-    dtype: "float16", which ends at 65504, or "float32".
+    seed: Seed for the distortions.
+    dtype: "float16", whose maximum is 65504, or "float32".
   """
 
   num_views: int = 1
@@ -196,20 +196,21 @@ def write(
 ) -> None:
   """Encodes the images and writes their features and captions.
 
-  Files of that prefix are replaced, but those of an earlier run of the same
-  call, if it did not get to its end, are kept.
+  Existing files with the prefix are replaced, except those of an interrupted
+  earlier call with the same arguments.
 
   Args:
     data: The image-caption pairs.
-    images: What `distinct_images.scan` found in them.
+    images: The result of `distinct_images.scan` for `data`.
     encoder: The encoder, with the weights to use.
-    output_dir: The folder to write to; made if it is missing.
-    prefix: The first part of the files' names, such as "train".
-    options: How the features are made and stored.
-    progress: Called with the number of images that were encoded, or found so.
+    output_dir: The folder to write to; created if it is missing.
+    prefix: The first part of the file names, such as "train".
+    options: Options of the computation and storage.
+    progress: Called with the number of images that were encoded, or whose
+      features an earlier call has written.
 
   Raises:
-    ValueError: If the folder holds features of another encoder under another
+    ValueError: If the folder contains features of another encoder with another
       prefix, or a feature is too large for its type.
     CorruptRecordError: If a record can't be used.
   """
@@ -250,7 +251,7 @@ def write(
 def _describe_words(
     data: caption_data.CaptionData, images: distinct_images.Split
 ) -> dict[str, int]:
-  """Returns the largest word id and, if the records say, the vocab_size."""
+  """Returns the largest word id and, if it is known, the vocab_size."""
   fields = dataset_facts.config_fields(data.files)
   captions = itertools.chain.from_iterable(images.word_ids.values())
   largest = max(map(max, filter(None, captions)), default=0)
@@ -261,7 +262,7 @@ def _describe_words(
 
 
 def _shards(path: str, num_images: int, num_shards: int) -> dict[str, range]:
-  """Returns the names of files and which images are to be in each."""
+  """Returns the file names and the range of images in each."""
   bounds = [num_images * i // num_shards for i in range(num_shards + 1)]
   return {
       f"{path}-{i:05d}-of-{num_shards:05d}": range(*bounds[i : i + 2])
@@ -270,7 +271,7 @@ def _shards(path: str, num_images: int, num_shards: int) -> dict[str, range]:
 
 
 def _present_shards(path: str, wanted: set[str]) -> set[str]:
-  """Returns the wanted files that are there; removes all others."""
+  """Returns the wanted files that exist, and removes all others."""
   present = set(tf.io.gfile.glob(f"{path}-?????-of-?????*"))
   for file in present - wanted:
     tf.io.gfile.remove(file)
@@ -278,7 +279,7 @@ def _present_shards(path: str, wanted: set[str]) -> set[str]:
 
 
 def _digest(images: distinct_images.Split) -> str:
-  """Identifies the images, by their ids, and their captions."""
+  """Returns a hash of the image ids and captions."""
   captions = list(images.word_ids.values())
   text = json.dumps([images.image_ids, captions, images.is_first])
   return hashlib.sha256(text.encode()).hexdigest()
@@ -294,12 +295,12 @@ def _views(
 
   Args:
     data: The image-caption pairs.
-    images: What `distinct_images.scan` found in them.
-    numbers: Which of the images, in ascending order.
-    options: How many views, and their seed.
+    images: The result of `distinct_images.scan` for `data`.
+    numbers: The zero-based numbers of the images, in ascending order.
+    options: Options with the number of views and their seed.
 
   Returns:
-    A Dataset of float32 Tensors, [num_views, height, width, 3].
+    A Dataset of float32 Tensors of shape [num_views, height, width, 3].
   """
   process = networks.preprocess_fn(data.config)
 
@@ -311,7 +312,7 @@ def _views(
       seed = tf.random.experimental.stateless_fold_in(
           tf.stack([tf.cast(options.seed, tf.int64), index]), view
       )
-      # The two orders of the colour distortions by turns.
+      # The views alternate between the two orders of colour distortions.
       views.append(
           process(encoded_image, is_training=True, thread_id=view, seed=seed)
       )
@@ -343,8 +344,8 @@ def _encode(
       stored = features.astype(options.dtype)
     if not np.isfinite(stored).all():
       raise ValueError(
-          f"The encoder gives features up to {features.max()}, which"
-          f" {options.dtype} can't hold. Is it a trained one?"
+          f"The encoder returns features up to {features.max()}, which do not"
+          f" fit into {options.dtype}. Is the encoder trained?"
       )
     progress(len(batch))
     yield from stored.reshape([len(batch), *batch[0].shape[:1], -1])

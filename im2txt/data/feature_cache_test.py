@@ -137,7 +137,7 @@ class FeatureCacheTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual(views[0].shape, (3, 3, 3))
     self.assertAllClose(views[0][:, 0], list(_FEATURES.values()))
     self.assertAllEqual(views[0], views[1])
-    # A black image can become brighter, but no white one brighter than white.
+    # A black image can become brighter, a white one cannot.
     self.assertNotAllClose(views[0][1, 1:], views[2][1, 1:])
 
   def test_metadata(self):
@@ -192,7 +192,7 @@ class FeatureCacheTest(parameterized.TestCase, tf.test.TestCase):
     features, _ = next(self._read([file]))
     self.assertAllClose(features, [[1e5, -1e5, -1e5]])
 
-  def test_killed_run_goes_on_with_the_same_bytes(self):
+  def test_killed_run_resumes_with_the_same_bytes(self):
     options = {"num_shards": 3, "num_views": 2}
     expected = [_bytes(file) for file in self._write(**options)]
     tf.io.gfile.rmtree(os.path.join(self._dir, "features"))
@@ -228,7 +228,9 @@ class FeatureCacheTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual("float32", feature_inputs.read_layout(files).dtype)
 
   def test_feature_too_large(self):
-    with self.assertRaisesRegex(ValueError, "70000.0, which float16 can't"):
+    with self.assertRaisesRegex(
+        ValueError, "70000.0, which do not fit into float16"
+    ):
       self._write(encoder=MeanEncoder(70000.0))
     self.assertEqual(
         os.listdir(os.path.join(self._dir, "features")), ["features.json"]
@@ -245,7 +247,7 @@ _METADATA_CONFIG = configuration.ModelConfig()
 
 
 class FakeEncoder:
-  """Weights without a network."""
+  """An encoder with weights and without a network."""
 
   def __init__(self, weight=1.0):
     self.variables_by_name = {"weight": tf.Variable(weight)}
@@ -282,7 +284,7 @@ class FeatureMetadataTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_refuses_other_weights(self):
     self._write("train", FakeEncoder())
-    with self.assertRaisesRegex(ValueError, "an encoder with other weights"):
+    with self.assertRaisesRegex(ValueError, "with other encoder weights"):
       feature_cache.check_encoder(
           self._files("train"), FakeEncoder(2.0), _METADATA_CONFIG
       )
@@ -291,13 +293,13 @@ class FeatureMetadataTest(parameterized.TestCase, tf.test.TestCase):
     self._write("train", FakeEncoder())
     config = dataclasses.replace(_METADATA_CONFIG, resize_width=400)
     with self.assertRaisesRegex(
-        ValueError, "made with resize_width=346, but the model has .*=400"
+        ValueError, "computed with resize_width=346, but the model has .*=400"
     ):
       feature_cache.check_encoder(self._files("train"), FakeEncoder(), config)
 
   def test_refuses_files_it_does_not_know(self):
     for prefix in ("train", "val"):
-      with self.assertRaisesRegex(ValueError, f"says nothing of '{prefix}'"):
+      with self.assertRaisesRegex(ValueError, f"does not list '{prefix}'"):
         feature_cache.check_encoder(
             self._files(prefix), FakeEncoder(), _METADATA_CONFIG
         )
@@ -310,12 +312,12 @@ class FeatureMetadataTest(parameterized.TestCase, tf.test.TestCase):
     feature_cache.check_encoder(
         self._files("val"), FakeEncoder(), _METADATA_CONFIG
     )
-    with self.assertRaisesRegex(ValueError, "says nothing of 'train'"):
+    with self.assertRaisesRegex(ValueError, "does not list 'train'"):
       feature_cache.check_encoder(
           self._files("train"), FakeEncoder(), _METADATA_CONFIG
       )
 
-  def test_goes_on_with_the_very_same_set_only(self):
+  def test_resumes_the_same_set_only(self):
     encoder = FakeEncoder()
     self.assertFalse(self._begin("train", encoder))
     self._write("val", encoder)
@@ -325,7 +327,7 @@ class FeatureMetadataTest(parameterized.TestCase, tf.test.TestCase):
     feature_cache.end_set(self._dir, "train")
     self.assertFalse(self._begin("train", encoder, images=4))
 
-  def test_does_not_go_on_with_another_encoder(self):
+  def test_does_not_resume_with_another_encoder(self):
     for weight in (1.0, 2.0, 1.0):
       self.assertFalse(self._begin("train", FakeEncoder(weight)))
 

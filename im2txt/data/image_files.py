@@ -1,17 +1,16 @@
-"""Image files of the usual formats, as the JPEGs that a model sees.
+"""Checks image files of common formats and converts them to JPEGs.
 
-All ways into a model go through `to_jpeg`, when records are built as well as
-when captions are made, so that a file is the same picture everywhere:
+All programs convert images with `to_jpeg`, both to build records and to
+generate captions, so that a model sees the same picture everywhere:
 
-- A JPEG stays as it is, byte by byte. As in the released program, a photograph
-  whose EXIF says that it lies on its side is seen lying, unless
-  `respect_exif_orientation` asks for it upright.
-- Of any other format the first frame is taken, turned upright as its EXIF says,
-  put on white where it is transparent, reduced to 8 bits in RGB, and encoded as
-  a JPEG of quality 95. Colour profiles and other metadata are ignored, whatever
-  their size or checksum.
+- A JPEG is used unchanged, byte by byte. As in the released program, its EXIF
+  orientation is ignored unless `respect_exif_orientation` is set.
+- For other formats, the first frame is rotated by its EXIF orientation, put on
+  a white background where it is transparent, converted to 8-bit RGB, and
+  encoded as a JPEG of quality 95. Colour profiles and other metadata are
+  ignored, whatever their size or checksum.
 
-The format is recognized by the content, not by the name.
+The format is recognized by the content, not by the file name.
 """
 
 from collections.abc import Callable
@@ -25,8 +24,8 @@ from typing import Any
 from typing import NamedTuple
 import zlib
 
-# What Pillow raises for files that it can't read; SyntaxError is of broken
-# PNGs, and the others come from the depths of rarer formats.
+# Exceptions that Pillow raises for files that it can't read: SyntaxError for
+# broken PNGs, the last ones for less common formats.
 UNREADABLE = (
     OSError,
     SyntaxError,
@@ -37,7 +36,7 @@ UNREADABLE = (
     LookupError,
 )
 
-# How the names of files in these formats end.
+# File name suffixes of these formats.
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp"),
     *(".tif", ".tiff", ".jp2", ".j2k", ".avif"),
@@ -49,7 +48,7 @@ MISSING = "missing"
 _EMPTY = "It is empty."
 _TOO_LARGE = "It has too many pixels."
 
-# What files of the formats begin with.
+# The first bytes of files in these formats.
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 _GIF, _BMP, _RIFF, _WEBP = b"GIF8", b"BM", b"RIFF", b"WEBP"
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -57,23 +56,24 @@ _JPEG_2000 = (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")
 _AVIF = (b"ftypavif", b"ftypavis")
 
 _START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
-# Chunks of a PNG that matter here besides those with pixels, in their order.
+# The chunks of a PNG that are used, besides those with pixels, in order.
 _PNG_HEAD = (b"IHDR", b"PLTE", b"tRNS", b"eXIf")
 _QUALITY = 95
-# Of images to train with that are not JPEGs; Pillow's own limit.
+# Maximum number of pixels of images in other formats than JPEG to train with.
+# This is Pillow's own limit.
 _MAX_PIXELS = 178_956_970
 _ORIENTATION, _UPRIGHT = 0x0112, 1
 
 
 class Problem(NamedTuple):
-  """A file that can't be used, and why."""
+  """A file that can't be used, and the reason."""
 
   path: str
   reason: str
 
 
 class Checked(NamedTuple):
-  """What came of checking some files."""
+  """The result of checking some files."""
 
   num_files: int
   problems: list[Problem]
@@ -85,21 +85,22 @@ def to_jpeg(
     max_pixels: int | None = None,
     respect_exif_orientation: bool = False,
 ) -> bytes:
-  """Turns an image file into the JPEG that a model sees.
+  """Converts an image file to the JPEG that a model sees.
 
   Args:
-    encoded_image: An image file in one of the formats of the module.
-    max_pixels: The most pixels that the image may have, by what the file says
-      before it is decoded; so that a small file can't claim gigabytes.
-    respect_exif_orientation: Whether to turn a JPEG upright as its EXIF says.
-      The original does not. Other formats are turned in any case.
+    encoded_image: The content of an image file in a supported format.
+    max_pixels: The maximum number of pixels. It is checked before the image is
+      decoded, so that a small file can't make it allocate gigabytes.
+    respect_exif_orientation: Whether to apply the EXIF orientation of a JPEG.
+      The original does not. In other formats it is always applied.
 
   Returns:
-    A JPEG; the file itself if it is one that is not to be turned. Then it may
-    be damaged beyond its head.
+    A JPEG. A JPEG that need not be rotated is returned unchanged; it may be
+    damaged after its header.
 
   Raises:
-    ValueError: If it is not such an image, is damaged, or has too many pixels.
+    ValueError: If the image has another format, is damaged, or has too many
+      pixels.
   """
   if not encoded_image:
     raise ValueError(_EMPTY)
@@ -117,7 +118,7 @@ def to_jpeg(
   with _explained():
     if is_jpeg and not (respect_exif_orientation and _is_turned(image)):
       return encoded_image
-    # Under the same name, so that no more than one is in memory.
+    # Assigned to the same name, so that only one image is in memory.
     image = to_rgb(image)
     content = io.BytesIO()
     image.save(content, "JPEG", quality=_QUALITY)
@@ -125,21 +126,22 @@ def to_jpeg(
 
 
 def to_rgb(image: Any) -> Any:
-  """Returns an image of Pillow as people see it.
+  """Converts a Pillow image to RGB.
 
   Args:
-    image: An image of any mode, whose file may not be decoded yet.
+    image: An image of any mode, which need not be decoded yet.
 
   Returns:
-    The image upright, in 8 bits and RGB, on white where it is transparent.
+    The image in 8-bit RGB, rotated by its EXIF orientation, on a white
+    background where it is transparent.
   """
   from PIL import Image
   from PIL import ImageOps
 
   image.load()
-  with contextlib.suppress(*UNREADABLE):  # Damaged EXIF is as good as none.
+  with contextlib.suppress(*UNREADABLE):  # Damaged EXIF data are ignored.
     image = ImageOps.exif_transpose(image)
-  if image.mode.startswith("I"):  # Grey of 16 bits: Pillow would cut it at 255.
+  if image.mode.startswith("I"):  # 16-bit grey, which Pillow clips at 255.
     image = image.convert("I").point(lambda value: value / 256).convert("L")
   if image.has_transparency_data:
     image = image.convert("RGBA")
@@ -149,10 +151,10 @@ def to_rgb(image: Any) -> Any:
 
 
 def num_pixels(encoded_image: bytes) -> int:
-  """Returns the pixels of an image file by what it says; 0 if it can't be read.
+  """Returns the number of pixels by the header; 0 if it can't be read.
 
   Args:
-    encoded_image: See `convert`.
+    encoded_image: The content of an image file.
   """
   try:
     with _explained():
@@ -168,12 +170,12 @@ def check_files(
   """Reads and checks each file.
 
   Args:
-    paths: The files.
-    find_problem: Returns what is wrong with a file's content, as `problem_of`
-      and `jpeg_problem_of` do.
+    paths: The paths of the files.
+    find_problem: Function from the content of a file to a problem or None, such
+      as `problem_of` or `jpeg_problem_of`.
 
   Returns:
-    What is wrong with which files.
+    The number of files and those with problems.
   """
   reasons = ((path, _reason(path, find_problem)) for path in paths)
   return Checked(
@@ -182,7 +184,7 @@ def check_files(
 
 
 def problem_of(encoded_image: bytes) -> str | None:
-  """Returns why an image can't be trained with; None if it can.
+  """Returns why an image can't be used for training; None if it can.
 
   Args:
     encoded_image: The content of a file.
@@ -204,10 +206,10 @@ def problem_of(encoded_image: bytes) -> str | None:
 
 
 def jpeg_problem_of(encoded_image: bytes) -> str | None:
-  """Returns why a JPEG can't be decoded whole; None if it can.
+  """Returns why a JPEG can't be decoded completely; None if it can.
 
-  All of the compressed data is decoded, but only to an eighth of the image's
-  size and without colours, which takes two thirds of the time.
+  All compressed data are decoded, but only to an eighth of the size and in
+  grey, which takes two thirds of the time.
 
   Args:
     encoded_image: The content of a file.
@@ -224,37 +226,37 @@ def jpeg_problem_of(encoded_image: bytes) -> str | None:
     return f"not a JPEG: {error}"
   except (OSError, ValueError) as error:
     return f"corrupt or truncated: {error}"
-  # TensorFlow's decoder needs this marker, Pillow's may not read so far.
+  # TensorFlow's decoder needs this marker; Pillow's may not read that far.
   if encoded_image.rfind(_END_OF_IMAGE) < encoded_image.rfind(_START_OF_SCAN):
     return "truncated: no end-of-image marker"
   return None
 
 
 class _UnknownFormatError(ValueError):
-  """The content is not of a format of this module."""
+  """The content has an unsupported format."""
 
 
 @contextlib.contextmanager
 def _explained() -> Iterator[None]:
-  """Turns what Pillow raises for a file that it can't read into a sentence."""
+  """Converts Pillow's errors for unreadable files to clear messages."""
   from PIL import Image
 
   try:
     yield
   except Image.DecompressionBombError as error:
-    # Its own limit, of what it makes room for as it reads a head.
+    # Pillow's own limit on the memory that it allocates for a header.
     raise ValueError(_TOO_LARGE) from error
   except UNREADABLE as error:
     raise ValueError(PROBLEM) from error
 
 
 def _open(encoded_image: bytes) -> Any:
-  """Reads the head of a file; raises one of `UNREADABLE` if it can't.
+  """Reads the header of a file; raises one of `UNREADABLE` if that fails.
 
-  Not by `Image.open`, which has a limit of pixels of its own, and more formats
-  than are safe.
+  `Image.open` is not used, because it has its own limit of pixels, and supports
+  more formats than are safe.
   """
-  # Only here, as the usual images need no Pillow, which takes 6 MB.
+  # Imported here, because Pillow takes 6 MB and most JPEGs do not need it.
   from PIL import AvifImagePlugin
   from PIL import BmpImagePlugin
   from PIL import GifImagePlugin
@@ -287,12 +289,12 @@ def _open(encoded_image: bytes) -> Any:
 
 
 def _first_frame(gif_file: type) -> type:
-  """Returns Pillow's class for GIFs, without what it does for later frames.
+  """Returns a subclass of Pillow's class for GIFs that prepares no later frame.
 
-  As it reads the head, that makes room for what covers the first frame then: of
-  43 bytes, 160 MB.
+  When Pillow reads the header, it allocates the area that is disposed of before
+  the second frame, which for a GIF of 43 bytes may be 160 MB.
   """
-  # What it sets as the file tells it; 0 is to leave the frame as it is.
+  # Ignores the disposal method in the file; 0 means to dispose of nothing.
   leave = property(lambda self: 0, lambda self, method: None)
   return type("FirstFrame", (gif_file,), {"disposal_method": leave})
 
@@ -305,9 +307,9 @@ def _is_turned(image: Any) -> bool:
 
 
 def _without_metadata(png: bytes) -> bytes:
-  """Returns a PNG without its texts, profiles and the like.
+  """Returns a PNG without texts, colour profiles and other metadata.
 
-  Pillow refuses a PNG with a megabyte of them, or with a wrong checksum.
+  Pillow rejects a PNG with a megabyte of metadata, or with a wrong checksum.
   """
   chunks: dict[bytes, list[memoryview]] = {b"IDAT": [], b"IEND": []}
   for kind, chunk in _png_chunks(png):
@@ -324,7 +326,7 @@ def _without_metadata(png: bytes) -> bytes:
 
 
 def _png_chunks(png: bytes) -> Iterator[tuple[bytes, memoryview]]:
-  """Yields the kind and all bytes of each whole chunk up to the end."""
+  """Yields the kind and all bytes of each complete chunk."""
   start = len(_PNG)
   view = memoryview(png)
   while start + 12 <= len(png):

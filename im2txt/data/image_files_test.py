@@ -1,4 +1,4 @@
-"""Tests of image files of all formats, on files that Pillow writes."""
+"""Tests of image_files, on files that Pillow writes."""
 
 import io
 from pathlib import Path
@@ -44,7 +44,7 @@ def _noise(file_format, **options):
 
 
 def _jpeg(mode="RGB", **options):
-  """A JPEG of noise, of which nothing can be left out unnoticed."""
+  """Returns a JPEG of noise, in which any missing byte is noticed."""
   noise = random.Random(0).randbytes(160 * 120)
   image = Image.frombytes("L", (160, 120), noise).convert(mode)
   return _encoded(image, "JPEG", **options)
@@ -55,12 +55,12 @@ def _plain(mode, colour):
 
 
 def _decoded(encoded_image):
-  """The pixels that a model sees."""
+  """Returns the pixels that a model sees."""
   return tf.io.decode_jpeg(encoded_image, channels=3).numpy()
 
 
 def _with_chunk(png, kind, content, *, checksum=None):
-  """A PNG with one more chunk after its head."""
+  """Returns a PNG with an additional chunk after its header."""
   if checksum is None:
     checksum = zlib.crc32(kind + content)
   chunk = struct.pack(">I", len(content)) + kind + content
@@ -122,7 +122,7 @@ class ConvertTest(parameterized.TestCase):
     self.assertEqual(image_files.num_pixels(content), 0)
 
   @parameterized.parameters("GIF", "WEBP", "TIFF", "AVIF", "PNG")
-  def test_of_several_frames_the_first(self, file_format):
+  def test_first_of_several_frames(self, file_format):
     frames = [Image.new("RGB", (16, 8), color) for color in ("red", "blue")]
     data = _encoded(
         frames[0], file_format, save_all=True, append_images=frames[1:]
@@ -153,7 +153,7 @@ class ConvertTest(parameterized.TestCase):
     )
 
   @parameterized.parameters(b"x", b"II*\0", b"Exif\0\0II*\0\xff\xff\xff\xff")
-  def test_damaged_exif_is_as_good_as_none(self, exif):
+  def test_damaged_exif_is_ignored(self, exif):
     for form in ("PNG", "JPEG"):
       data = _encoded(_plain("RGB", "red"), form, exif=exif)
       self.assertIsNone(image_files.problem_of(data))
@@ -181,7 +181,7 @@ class ConvertTest(parameterized.TestCase):
           pixels = _decoded(image_files.to_jpeg(data, **options))
           np.testing.assert_allclose(pixels[4, 8], _RED, atol=3)
 
-  def test_exif_of_a_png_with_a_wrong_checksum_does_not_count(self):
+  def test_exif_of_a_png_with_a_wrong_checksum_is_ignored(self):
     png = _encoded(_plain("RGB", "red"), "PNG")
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -214,7 +214,7 @@ class ConvertTest(parameterized.TestCase):
     head = b"IHDR" + struct.pack(">II", 40_000, 40_000) + data[24:29]
     checksum = struct.pack(">I", zlib.crc32(head))
     bomb = b"".join([data[:12], head, checksum, data[33:]])
-    # Also such as Pillow's own limit would keep it from opening.
+    # Also more than the limit of Pillow's own `open`.
     with self.assertRaisesRegex(ValueError, "It has 40000 x 40000 pixels"):
       image_files.to_jpeg(bomb, max_pixels=10**8)
     self.assertRegex(image_files.problem_of(bomb), "too large: 40000 x 40000")
