@@ -128,7 +128,7 @@ def state_size(config: configuration.ModelConfig) -> int:
   return 2 * config.num_lstm_units
 
 
-def preprocess_fn(config: configuration.ModelConfig) -> inputs.ProcessImage:
+def preprocess_fn(config: configuration.ModelConfig) -> inputs.PreprocessFn:
   """Returns `image_processing.process_image` for the model's input images."""
   return functools.partial(
       image_processing.process_image,

@@ -202,7 +202,7 @@ class CaptionData:
   def image_arguments(self) -> dict[str, Any]:
     """Returns the arguments of `ops.inputs` for reading pairs."""
     return {
-        "process": networks.preprocess_fn(self.config),
+        "preprocess": networks.preprocess_fn(self.config),
         "image_feature": self.config.image_feature_name,
         "caption_feature": self.config.caption_feature_name,
     }

@@ -111,24 +111,25 @@ class CaptionDecoder(tf.Module):
       sampling_probability: tf.Tensor | None = None,
       at_padding: bool = False,
   ) -> tf.Tensor:
-    """Returns the logits of the word after each word of a batch of captions.
+    """Returns the logits of the next word after each word of captions.
 
     Args:
       features: A float32 Tensor of shape [batch_size, feature_size].
       input_seqs: An integer Tensor of shape [batch_size, padded_length].
       input_mask: An int32 Tensor of the same shape; 1 at words, 0 at padding.
-      dropout_seed: An integer Tensor of shape [2], if there is to be dropout.
-      sampling_probability: How likely a word is replaced by one drawn from the
-        decoder's own prediction; a float32 scalar. If None, as if 0, without
-        the time it takes. It needs a `dropout_seed`.
+      dropout_seed: An integer Tensor of shape [2]; the seed for dropout. None
+        for no dropout.
+      sampling_probability: A scalar float32 Tensor; the probability of
+        replacing an input word by a word drawn from the decoder's prediction.
+        Requires `dropout_seed`. None has the same result as 0, but is faster.
       at_padding: Whether to compute logits at padding too, so that all shapes
         are known when XLA compiles the computation.
 
     Returns:
-      A float32 Tensor of shape [sum(input_mask), vocab_size], row-major over
-      the mask. Padding is a fifth of a batch and this product half of a step's
-      work, so padding is left out before the product. With `at_padding`, of
-      shape [batch_size * padded_length, vocab_size].
+      A float32 Tensor of shape [sum(input_mask), vocab_size], in row-major
+      order of the mask. Since padding is a fifth of a batch, and this product
+      half of a step's work, padding is left out before the product. With
+      `at_padding`, the shape is [batch_size * padded_length, vocab_size].
     """
     if sampling_probability is not None:
       input_seqs = self._sample_inputs(
@@ -159,7 +160,7 @@ class CaptionDecoder(tf.Module):
     return self._logits(tf.boolean_mask(outputs, input_mask > 0))
 
   def initial_state(self, features: tf.Tensor) -> tf.Tensor:
-    """Returns the LSTM's state after it has seen the images.
+    """Returns the state of the LSTM after the images.
 
     Args:
       features: A float32 Tensor of shape [batch_size, feature_size].
@@ -173,21 +174,23 @@ class CaptionDecoder(tf.Module):
   def decode_step(
       self, input_ids: tf.Tensor, state: tf.Tensor
   ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Feeds a word to the LSTM and predicts the next one.
+    """Feeds one word per caption to the LSTM and predicts the next one.
 
     Args:
-      input_ids: An integer Tensor of shape [batch_size].
+      input_ids: An integer Tensor of shape [batch_size]; the words.
       state: A float32 Tensor of shape [batch_size, 2 * num_units].
 
     Returns:
-      The probabilities of the next word, a float32 Tensor of shape
-      [batch_size, vocab_size], and the new state, of the shape of `state`.
+      probabilities: A float32 Tensor of shape [batch_size, vocab_size]; the
+        probabilities of the next word.
+      state: A float32 Tensor of shape [batch_size, 2 * num_units]; the new
+        state.
     """
     state = self.next_state(input_ids, state)
     return tf.nn.softmax(self._next_logits(state)), state
 
   def next_state(self, input_ids: tf.Tensor, state: tf.Tensor) -> tf.Tensor:
-    """Feeds a word to the LSTM; see `decode_step`."""
+    """Returns the state after one word per caption; see `decode_step`."""
     return self._step(
         tf.nn.embedding_lookup(self.word_embedding, input_ids), state
     )
@@ -195,18 +198,19 @@ class CaptionDecoder(tf.Module):
   def next_log_probs(
       self, state: tf.Tensor, rows: tf.Tensor, word_ids: tf.Tensor
   ) -> tf.Tensor:
-    """Returns the log-probabilities of certain next words.
+    """Returns the log-probabilities of given next words.
 
     Args:
       state: A float32 Tensor of shape [batch_size, 2 * num_units].
-      rows: Which state each word follows; an int32 Tensor of shape [num_words].
-      word_ids: An int32 Tensor of shape [num_words].
+      rows: An int32 Tensor of shape [num_words]; the row of `state` that each
+        word follows.
+      word_ids: An int32 Tensor of shape [num_words]; the next words.
 
     Returns:
       A float32 Tensor of shape [num_words].
     """
     logits = self._next_logits(state)
-    # Not `log_softmax`, which would be another Tensor of the logits' size.
+    # `log_softmax` would allocate another Tensor of the size of the logits.
     normalizers = tf.reduce_logsumexp(logits, axis=1)
     word_logits = tf.gather_nd(logits, tf.stack([rows, word_ids], axis=1))
     return word_logits - tf.gather(normalizers, rows)
@@ -220,10 +224,10 @@ class CaptionDecoder(tf.Module):
       dropout_seed,
       at_padding,
   ) -> tf.Tensor:
-    """Returns sampled inputs, under the dropout of `word_logits`."""
+    """Replaces inputs by drawn words, with the dropout of `word_logits`."""
 
     def dropout_of_steps(seed, size):
-      # By time, which the image begins.
+      # One step for each word, and one for the image before them.
       shape = [*tf.unstack(tf.shape(input_seqs) + [0, 1]), size]
       return tf.transpose(self._dropout(tf.ones(shape), seed), [1, 0, 2])
 

@@ -12,7 +12,7 @@ def _sigmoid(x):
 
 
 class NumpyDecoder:
-  """The decoder in float64, one image, one word at a time."""
+  """Runs the decoder in float64, one image and one word at a time."""
 
   def __init__(self, decoder):
     self.weights = {
@@ -154,7 +154,7 @@ class CaptionDecoderTest(parameterized.TestCase, tf.test.TestCase):
       ("graph", lambda function: tf.function(function, autograph=False)),
   )
   def test_sampled_words_are_those_predicted_under_dropout(self, wrap):
-    # So sure of each word that drawing gives the likeliest one.
+    # Each prediction is so certain that drawing gives the most likely word.
     self.decoder.logits_weights.assign(1e4 * self.decoder.logits_weights)
     seed = tf.constant([3, 4])
     sampled = wrap(self.decoder.word_logits)(

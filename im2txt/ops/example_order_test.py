@@ -1,4 +1,4 @@
-"""Tests of the order of training's examples, which here are lines of text."""
+"""Tests of example_order; the examples are mostly lines of text."""
 
 import os
 
@@ -11,7 +11,7 @@ from im2txt.ops import feature_inputs
 from im2txt.ops import tfrecords
 from im2txt.testing import tiny
 
-# Each example is its caption's length and a letter of its own.
+# Each example consists of the length of its caption and a letter of its own.
 _CONTENTS = ("3a 1b 2c 1d", "2e 3f 1g 2h")
 _ALL = " ".join(_CONTENTS).split()
 
@@ -52,7 +52,7 @@ class TrainingOrderTest(parameterized.TestCase, tf.test.TestCase):
     return [e.decode() for e in dataset.take(number).as_numpy_iterator()]
 
   @parameterized.parameters(1, 2)
-  def test_each_once_an_epoch(self, bucket_batches):
+  def test_each_example_once_per_epoch(self, bucket_batches):
     examples = self._examples(24, bucket_batches=bucket_batches)
     for start in (0, 8, 16):
       self.assertCountEqual(_ALL, examples[start : start + 8])
@@ -61,7 +61,7 @@ class TrainingOrderTest(parameterized.TestCase, tf.test.TestCase):
   def test_batches_of_like_length(self):
     examples = self._examples(8, bucket_batches=2)
     lengths = {tuple(e[0] for e in examples[i : i + 4]) for i in (0, 4)}
-    # Of the lengths 1 1 1 2 2 2 3 3.
+    # The lengths are 1 1 1 2 2 2 3 3.
     self.assertEqual({tuple("1112"), tuple("2233")}, lengths)
 
   def test_seed_decides(self):
@@ -69,7 +69,7 @@ class TrainingOrderTest(parameterized.TestCase, tf.test.TestCase):
     self.assertNotEqual(self._examples(16), self._examples(16, seed=2))
 
   @parameterized.product(start=(3, 4, 20), bucket_batches=(1, 2))
-  def test_goes_on_from_any_example(self, start, bucket_batches):
+  def test_resumes_from_any_example(self, start, bucket_batches):
     whole = self._examples(24, bucket_batches=bucket_batches)
     rest = self._examples(
         24 - start, start_example=start, bucket_batches=bucket_batches
@@ -117,7 +117,7 @@ class TrainingOrderTest(parameterized.TestCase, tf.test.TestCase):
 
 
 def _own(shard, files, start):
-  """Examples that tell their file and number in the order in which it reads."""
+  """Returns the examples of a process: first file and number in its order."""
   files, order = example_order.split_files(
       files,
       example_order.TrainingOrder(
@@ -139,13 +139,13 @@ class ShardTest(parameterized.TestCase, tf.test.TestCase):
     expected = [f'"a":{number}' for number in own]
     self.assertEqual(expected, _own(shard, ["a"], 8))
 
-  def test_rows_of_each_batch_if_so_wished(self):
+  def test_rows_of_each_batch_by_record(self):
     shard = example_order.Shard(index=1, count=2, by_record=True)
     self.assertEqual('"a":4', _own(shard, ["a", "b"], 0)[0])
 
   def test_files_of_its_own(self):
     shard = example_order.Shard(index=1, count=2)
-    # In two batches it made eight of sixteen rows.
+    # Of the sixteen rows of two batches, eight are its own.
     self.assertEqual('"b":8', _own(shard, ["a", "b", "c"], 16)[0])
 
   def test_one_process_has_all(self):
@@ -163,7 +163,7 @@ class ShardTest(parameterized.TestCase, tf.test.TestCase):
     with self.assertRaisesRegex(ValueError, "a multiple of 6. Got: 8"):
       shard.local_batch_size(8)
 
-  def test_batch_that_is_begun(self):
+  def test_start_within_a_batch(self):
     with self.assertRaisesRegex(ValueError, "a multiple of 8.* Got: 4"):
       _own(example_order.Shard(count=2), ["a"], 4)
 
@@ -185,7 +185,7 @@ class ShardTest(parameterized.TestCase, tf.test.TestCase):
       return dataset.as_numpy_iterator()
 
     whole = batches()
-    # A process with two devices, and one with another two.
+    # Two processes with two devices each.
     first, second = (batches(index=i, count=2, num_devices=2) for i in (0, 1))
     for _ in range(4):
       expected = next(whole)
@@ -213,7 +213,7 @@ class ShardTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual((2, 108), next(iter(dataset)).images.shape)
 
 
-# Captions of example i have this many words; twelve examples an epoch.
+# Caption lengths of the examples; an epoch has twelve.
 _LENGTHS = np.array([5, 2, 9, 4, 7, 3, 8, 6, 2, 9, 5, 4])
 
 
@@ -237,16 +237,16 @@ def _numbers(count=24, num_batches=3, seed=1, start=0):
 
 class LengthBucketsTest(tf.test.TestCase):
 
-  def test_one_batch_a_window_changes_nothing(self):
+  def test_one_batch_per_window_changes_nothing(self):
     self.assertEqual([3, 4, 5], _numbers(3, num_batches=1, start=3))
 
-  def test_a_window_by_hand(self):
+  def test_hand_worked_window(self):
     # Lengths 5 2 9 4 7 3 make the batches (2, 3), (4, 5) and (7, 9).
     numbers = _numbers(6)
     batches = {tuple(numbers[i : i + 2]) for i in (0, 2, 4)}
     self.assertEqual({(1, 5), (3, 0), (4, 2)}, batches)
 
-  def test_each_example_once_an_epoch(self):
+  def test_each_example_once_per_epoch(self):
     numbers = _numbers()
     self.assertCountEqual(range(12), numbers[:12])
     self.assertCountEqual(range(12, 24), numbers[12:])

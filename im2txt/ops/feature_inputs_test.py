@@ -11,7 +11,7 @@ from im2txt.ops import example_order
 from im2txt.ops import feature_inputs
 from im2txt.ops import tfrecords
 
-# Two views of three values, all of which float16 holds exactly.
+# Two views of three values that float16 represents exactly.
 _FEATURES = np.array([[1, -2.5, 0], [3, 4, 65504]])
 _CAPTIONS = [[1, 7, 8, 2], [1, 2], [1, 9, 2]]
 
@@ -152,7 +152,7 @@ class FeatureRecordsTest(tf.test.TestCase, parameterized.TestCase):
 
 
 def _image(number, num_captions, num_views=3):
-  """Features tell the image and the view, captions the image and themselves."""
+  """Serializes an image; features and captions contain its number."""
   features = np.array([[number, view] for view in range(num_views)], np.float16)
   captions = [[1, number, *[9] * c, 2] for c in range(num_captions)]
   return feature_inputs.serialize_feature_example(number, features, captions)

@@ -1,4 +1,4 @@
-"""Tests of the folded encoder, against the encoder with variables."""
+"""Tests of the folded encoder against the encoder with variables."""
 
 import numpy as np
 import tensorflow as tf

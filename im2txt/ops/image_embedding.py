@@ -1,15 +1,15 @@
-"""Inception v3, built by TF-Slim, as a `tf.Module` of today's TensorFlow.
+"""Inception v3 from TF-Slim as a `tf.Module` on current TensorFlow.
 
-The one module that imports tf_slim. TF-Slim describes the network and names
-its variables, so that the 2016 ImageNet checkpoint and every im2txt checkpoint
-fit; this module adds what TF-Slim needs on a current TensorFlow: variables
-that persist between traces, and a batch normalization.
+This is the only module that imports tf_slim. TF-Slim defines the network and
+the names of its variables, so that the 2016 ImageNet checkpoint and all im2txt
+checkpoints can be loaded. This module adds what TF-Slim needs on a current
+TensorFlow: variables that persist between traces, and batch normalization.
 
-The network of Szegedy et al. (arXiv 1512.00567) up to `Mixed_7c`, average
-pooled: 2048 features of an image of 299 x 299 pixels.
+The features are the average-pooled activations of layer `Mixed_7c` of the
+network of Szegedy et al. (arXiv 1512.00567): 2048 per image.
 
-`ImageEncoder` has the network's variables and can be trained; for inference
-alone there is `folded_encoder.FoldedEncoder`, made of their values.
+`ImageEncoder` has the variables of the network and can be trained. For
+inference, `folded_encoder.FoldedEncoder` is built from their values.
 """
 
 from collections.abc import Callable
@@ -27,21 +27,21 @@ from im2txt.ops import seeds
 
 SCOPE = "InceptionV3"
 _FINAL_ENDPOINT = "Mixed_7c"
-# Both as the ImageNet checkpoint was trained; the decay is a parameter.
+# Both as in the training of the ImageNet checkpoint. The decay is a parameter.
 BATCH_NORM_EPSILON = 0.001
 _WEIGHTS_STDDEV = 0.1
-# Below 75 pixels nothing is left for the last layers to look at.
+# In smaller images, the activations of the last layers would have no pixels.
 _SMALLEST_IMAGE = 75
 
 
 class ImageEncoder(tf.Module):
-  """Images to features by Inception v3.
+  """An encoder of images as features by Inception v3.
 
   Attributes:
-    variables_by_name: The variables of the network by their checkpoint names,
-      376 of them: `InceptionV3/.../weights` and
+    variables_by_name: The 376 variables of the network by their checkpoint
+      names, `InceptionV3/.../weights` and
       `InceptionV3/.../BatchNorm/{beta,moving_mean,moving_variance}`.
-    feature_size: The number of features of an image; 2048 at full width.
+    feature_size: Number of features per image; 2048 at full width.
   """
 
   def __init__(
@@ -92,7 +92,7 @@ class ImageEncoder(tf.Module):
     self.feature_size: int = self._inference.output_shapes[-1]
 
   def __call__(self, images: tf.Tensor) -> tf.Tensor:
-    """Returns features for inference: moving averages, no dropout.
+    """Returns features for inference, with moving averages, without dropout.
 
     Args:
       images: A float32 Tensor of shape [batch_size, height, width, 3] in
@@ -167,6 +167,7 @@ class ImageEncoder(tf.Module):
     return variable
 
   def _initial_value(self, name, shape) -> tf.Tensor:
+    """Returns the initial value of the variable with a checkpoint name."""
     match name.rpartition("/")[2]:
       case "weights":
         return tf.random.stateless_truncated_normal(
@@ -181,7 +182,15 @@ class ImageEncoder(tf.Module):
 
 
 def check_size(height: int, width: int) -> None:
-  """Raises a ValueError if images are too small for the network."""
+  """Checks that images are large enough for the network.
+
+  Args:
+    height: Height of the images in pixels.
+    width: Width of the images in pixels.
+
+  Raises:
+    ValueError: If they are too small.
+  """
   if min(height, width) < _SMALLEST_IMAGE:
     raise ValueError(
         f"Inception v3 takes images of at least {_SMALLEST_IMAGE} x"

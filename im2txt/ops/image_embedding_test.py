@@ -1,4 +1,4 @@
-"""Tests of the encoder and of its batch normalisation."""
+"""Tests of the encoder and its batch normalization."""
 
 from absl.testing import parameterized
 import numpy as np
@@ -110,7 +110,7 @@ class ImageEncoderTest(tf.test.TestCase):
     features = train(tf.constant([1, 2])).numpy()
     self.assertNotAllClose(earlier, mean)
     self.assertAllEqual(features, train(tf.constant([1, 2])))
-    # With another seed others are dropped, and the kept ones are the same.
+    # Another seed drops other features and does not change those it keeps.
     others = train(tf.constant([1, 3])).numpy()
     kept = (features != 0) & (others != 0)
     self.assertAllClose(features[kept], others[kept])

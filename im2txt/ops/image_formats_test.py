@@ -1,4 +1,4 @@
-"""Tests of image_processing's decoding of formats that records don't have."""
+"""Tests of decoding image formats that records do not contain."""
 
 import io
 

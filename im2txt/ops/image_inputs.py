@@ -58,7 +58,7 @@ class Order(NamedTuple):
 def training_image_batches(
     order: Order,
     *,
-    process: inputs.ProcessImage,
+    preprocess: inputs.PreprocessFn,
     num_preprocess_threads: int = 4,
     image_feature: str = inputs.IMAGE_FEATURE,
     caption_feature: str = inputs.CAPTION_FEATURE,
@@ -67,8 +67,8 @@ def training_image_batches(
 
   Args:
     order: Order of the images in files of image-caption pairs.
-    process: Function that decodes and distorts an image; see
-      `inputs.ProcessImage`.
+    preprocess: Function that decodes and distorts an image; see
+      `inputs.PreprocessFn`.
     num_preprocess_threads: Number of preprocessing threads of the original; see
       `inputs.training_batches`.
     image_feature: Name of the context feature that contains the encoded image.
@@ -85,7 +85,7 @@ def training_image_batches(
         image_feature=image_feature,
         caption_feature=caption_feature,
     )
-    image = process(
+    image = preprocess(
         encoded_image,
         is_training=True,
         thread_id=index % num_preprocess_threads,

@@ -1,4 +1,4 @@
-"""Tests of batches of distinct images, of pairs and of cached features."""
+"""Tests of batches of distinct images, from pairs and cached features."""
 
 import os
 
@@ -11,8 +11,8 @@ from im2txt.ops import image_inputs
 from im2txt.testing import tiny
 
 
-def _process(encoded_image, *, is_training, thread_id, seed):
-  """Makes an image of what it is asked for with."""
+def _fake_preprocess(encoded_image, *, is_training, thread_id, seed):
+  """Returns an "image" that consists of the arguments."""
   del is_training
   values = [tf.strings.length(encoded_image), thread_id, seed[0], seed[1]]
   return tf.stack([tf.cast(value, tf.float32) for value in values])
@@ -29,7 +29,7 @@ class ImageBatchesTest(parameterized.TestCase, tf.test.TestCase):
     return image_inputs.Order(files, is_first, **fields)
 
   def _pairs(self, **kwargs):
-    """Two files: images 0 0 1 1 2 2 and 0 0 3 3."""
+    """Returns batches of two files: images 0 0 1 1 2 2 and 0 0 3 3."""
     second = tiny.write_pairs(self.dir, "pairs-1", 8, 2)
     serialized = list(tf.data.TFRecordDataset(second).as_numpy_iterator())
     with tf.io.TFRecordWriter(second) as writer:
@@ -39,12 +39,12 @@ class ImageBatchesTest(parameterized.TestCase, tf.test.TestCase):
     is_first = [True, False] * 3 + [False] * 2 + [True, False]
     return image_inputs.training_image_batches(
         self._order(files, is_first, **kwargs),
-        process=_process,
+        preprocess=_fake_preprocess,
         num_preprocess_threads=2,
     )
 
   def _features(self, num_views=1, **kwargs):
-    """Image i has the features i and, of other views, i + 100 and so on."""
+    """Returns batches of features: i + 100 * v for view v of image i."""
     path = os.path.join(self.dir, "features")
     with tf.io.TFRecordWriter(path) as writer:
       for i in range(4):
@@ -61,14 +61,14 @@ class ImageBatchesTest(parameterized.TestCase, tf.test.TestCase):
     return [np.concatenate(column) for column in zip(*batches, strict=True)]
 
   @parameterized.parameters("_pairs", "_features")
-  def test_each_image_once_an_epoch(self, make):
+  def test_each_image_once_per_epoch(self, make):
     _, ids = self._take(getattr(self, make)(), 20)
     epochs = ids.reshape([10, 4])
     self.assertAllEqual(np.tile(np.arange(4), [10, 1]), np.sort(epochs))
     self.assertGreater(len(set(map(tuple, epochs))), 3)
 
   @parameterized.parameters("_pairs", "_features")
-  def test_goes_on_where_it_stopped(self, make):
+  def test_resumes_with_the_same_batches(self, make):
     whole = self._take(getattr(self, make)(), 9)
     rest = self._take(getattr(self, make)(start_step=5), 4)
     for expected, actual in zip(whole, rest, strict=True):

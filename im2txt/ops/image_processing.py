@@ -1,19 +1,20 @@
-"""Turns an encoded image into the encoder's input.
+"""Preprocesses encoded images for the encoder.
 
     JPEG or PNG -> resize to 346 x 346 -> crop to 299 x 299 -> [-1, 1]
 
-In training the crop is a random one, half the images are mirrored, and the
-colours are distorted; otherwise the crop is the central one. Images are
-stretched to the square, not padded: the aspect ratio is not kept.
+In training, the crop is random, half the images are mirrored, and the colours
+are distorted. Otherwise, the crop is the central one. Images are stretched to
+the square, not padded: the aspect ratio is not kept.
 
-Every random draw is a function of the seed alone, so that a run that resumes
-sees the very images that the uninterrupted run would have seen.
+All random numbers depend on the seed alone, so that a resumed run distorts
+images exactly as an uninterrupted run does.
 """
 
 import tensorflow as tf
 
-# The ranges of the released model's distortions of brightness (added to
-# values in [0, 1]), hue (turns of the colour circle), saturation and contrast.
+# Ranges of the distortions of the released model: of brightness (added to
+# values in [0, 1]), hue (as a fraction of the colour circle), saturation and
+# contrast.
 _MAX_BRIGHTNESS_DELTA = 32 / 255
 _MAX_HUE_DELTA = 0.032
 _LOWEST_FACTOR, _HIGHEST_FACTOR = 0.5, 1.5
@@ -22,21 +23,21 @@ _LOWEST_FACTOR, _HIGHEST_FACTOR = 0.5, 1.5
 def decode_image(
     encoded_image: tf.Tensor | bytes, image_format: str = "jpeg"
 ) -> tf.Tensor:
-  """Decodes an image to its pixels; grey-scale and CMYK come out as RGB.
+  """Decodes an image; converts greyscale and CMYK to RGB.
 
-  JPEGs are decoded with the integer transform that the released models were
-  trained with. It is up to three levels off the exact one that, for example,
-  Pillow uses.
+  JPEGs are decoded with the fast integer transform, as in the training of the
+  released models. It deviates by up to three levels from the exact transform
+  that, for example, Pillow uses.
 
   Args:
-    encoded_image: A scalar string Tensor, a whole image file.
-    image_format: "jpeg" or "png".
+    encoded_image: A scalar string Tensor; the contents of an image file.
+    image_format: Format of the file, "jpeg" or "png".
 
   Returns:
     A uint8 Tensor of shape [height, width, 3].
 
   Raises:
-    ValueError: If `image_format` is another one.
+    ValueError: If `image_format` is not one of these.
   """
   if image_format == "jpeg":
     return tf.io.decode_jpeg(
@@ -50,11 +51,12 @@ def decode_image(
 def decode_any_image(
     encoded_image: tf.Tensor | bytes, image_format: str = "jpeg"
 ) -> tf.Tensor:
-  """As `decode_image`, but takes BMPs and, of their first picture, GIFs too.
+  """Decodes an image, also a BMP or the first frame of a GIF.
 
   Args:
-    encoded_image: A scalar string Tensor, a whole image file.
-    image_format: "jpeg" or "png"; how to decode files of these two formats.
+    encoded_image: A scalar string Tensor; the contents of an image file.
+    image_format: Format of the file if it is neither BMP nor GIF; "jpeg" or
+      "png".
 
   Returns:
     A uint8 Tensor of shape [height, width, 3].
@@ -74,16 +76,16 @@ def distort_colors(
 ) -> tf.Tensor:
   """Distorts brightness, saturation, hue and contrast at random.
 
-  The distortions don't commute; even threads adjust the contrast last, odd
-  ones before saturation and hue, so half the images go each way.
+  The distortions do not commute, and two orders are used. Even threads adjust
+  the contrast last, odd threads before saturation and hue.
 
   Args:
-    image: A float32 Tensor of shape [height, width, 3], values in [0, 1].
-    thread_id: A scalar integer; its parity chooses the order.
-    seed: An integer Tensor of shape [2]; fixes every draw.
+    image: A float32 Tensor of shape [height, width, 3] in [0, 1].
+    thread_id: A scalar integer Tensor; its parity decides the order.
+    seed: An integer Tensor of shape [2]; the seed for all random numbers.
 
   Returns:
-    A float32 Tensor of the shape of `image`, values in [0, 1].
+    A float32 Tensor of the shape of `image` in [0, 1].
   """
   brightness_seed, contrast_seed, saturation_seed, hue_seed = tf.unstack(
       tf.random.split(seed, 4)
@@ -126,24 +128,24 @@ def process_image(
   """Decodes, resizes, crops and, in training, distorts one image.
 
   Args:
-    encoded_image: A scalar string Tensor, a whole image file.
+    encoded_image: A scalar string Tensor; the contents of an image file.
     is_training: Whether to crop, mirror and distort at random.
-    height: Height of the result.
-    width: Width of the result.
-    resize_height: Height before the crop; 0, with `resize_width` 0, crops the
-      image at the size it has.
-    resize_width: Width before the crop.
-    thread_id: A scalar integer; see `distort_colors`.
-    image_format: "jpeg" or "png".
-    seed: An integer Tensor of shape [2] that fixes every random draw. Required
-      in training and otherwise ignored.
+    height: Height of the result in pixels.
+    width: Width of the result in pixels.
+    resize_height: Height before the crop in pixels. If both this and
+      `resize_width` are 0, the image is cropped without resizing.
+    resize_width: Width before the crop in pixels.
+    thread_id: A scalar integer Tensor; see `distort_colors`.
+    image_format: Format of the file, "jpeg" or "png".
+    seed: An integer Tensor of shape [2]; the seed for all random numbers.
+      Required in training and otherwise ignored.
 
   Returns:
-    A float32 Tensor of shape [height, width, 3], values in [-1, 1].
+    A float32 Tensor of shape [height, width, 3] in [-1, 1].
 
   Raises:
-    ValueError: If `image_format` is unknown, `seed` is missing, or only one
-      of the sizes to resize to is 0.
+    ValueError: If `image_format` is unknown, `seed` is missing in training, or
+      only one of `resize_height` and `resize_width` is 0.
   """
   if is_training and seed is None:
     raise ValueError("Training distorts images at random and needs a seed.")
@@ -177,17 +179,17 @@ def central_view(
     resize_height: int,
     resize_width: int,
 ) -> tf.Tensor:
-  """Returns what is seen of a decoded image when not in training.
+  """Resizes a decoded image and crops its centre, as outside of training.
 
   Args:
     image: A uint8 Tensor of shape [any height, any width, 3].
-    height: See `process_image`, also for the other arguments.
-    width: Width of the result.
-    resize_height: Height before the crop.
-    resize_width: Width before the crop.
+    height: Height of the result in pixels.
+    width: Width of the result in pixels.
+    resize_height: Height before the crop in pixels; 0 for no resizing.
+    resize_width: Width before the crop in pixels; 0 for no resizing.
 
   Returns:
-    A float32 Tensor of shape [height, width, 3], values in [-1, 1].
+    A float32 Tensor of shape [height, width, 3] in [-1, 1].
   """
   image = _resize(image, resize_height, resize_width)
   image = tf.image.resize_with_crop_or_pad(image, height, width)
@@ -195,11 +197,11 @@ def central_view(
 
 
 def _resize(image: tf.Tensor, height: int, width: int) -> tf.Tensor:
-  """Resizes a uint8 image; values stay in [0, 255] but become float32.
+  """Resizes a uint8 image to float32 values in [0, 255].
 
-  With a height of 0 the image stays as it is. Output pixel i lies at
-  i * size / new_size of the input, the sampling of TensorFlow 1, which is half
-  a pixel off that of `tf.image.resize`.
+  With a height of 0, returns the image unchanged. Output pixel i is sampled at
+  i * size / new_size of the input, as in TensorFlow 1. This differs by half a
+  pixel from `tf.image.resize`.
   """
   if not height:
     return image
@@ -213,10 +215,10 @@ def _resize(image: tf.Tensor, height: int, width: int) -> tf.Tensor:
 
 
 def _to_input(image: tf.Tensor, height: int, width: int) -> tf.Tensor:
-  """Scales a float32 image of [0, 1] to [-1, 1]; its shape becomes known."""
+  """Scales a float32 image from [0, 1] to [-1, 1] and sets its static shape."""
   return tf.ensure_shape((image - 0.5) * 2.0, [height, width, 3])
 
 
 def _to_unit(image: tf.Tensor) -> tf.Tensor:
-  """Scales an image of [0, 255] to float32 values in [0, 1]."""
+  """Scales an image from [0, 255] to float32 values in [0, 1]."""
   return tf.cast(image, tf.float32) * (1 / 255)

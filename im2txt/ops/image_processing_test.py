@@ -1,7 +1,7 @@
-"""Tests for image_processing.
+"""Tests of image_processing.
 
-The expected images come from a NumPy form in float64, written from the
-definitions.
+The expected images come from a float64 implementation of the definitions in
+NumPy.
 """
 
 import io
@@ -27,7 +27,7 @@ def _in_dataset(function, *args):
   return list(tf.data.Dataset.from_tensor_slices(args).map(function))
 
 
-# Each calls a function once for every row of its arguments.
+# Ways to call a function once per row of its arguments.
 _EVERY_WAY = (
     ("eager", _eager),
     ("function", _in_function),
@@ -39,7 +39,7 @@ _SEEDS = [[1, 2], [1, 2], [3, 4], [3, 4], [5, 6], [5, 7], [0, 8], [-9, 0]]
 
 
 def _encoded(pixels, file_format="PNG", mode=None):
-  """An image file of uint8 pixels of shape [height, width, 3]."""
+  """Encodes uint8 pixels of shape [height, width, 3]."""
   image = Image.fromarray(pixels)
   file = io.BytesIO()
   image.convert(mode or "RGB").save(file, file_format)
@@ -66,7 +66,7 @@ def _noise(height, width):
 
 
 def _smooth(height, width):
-  """Gradients, which JPEG keeps almost as they are."""
+  """Returns an image of gradients, which JPEG hardly changes."""
   y, x = np.meshgrid(np.arange(height), np.arange(width), indexing="ij")
   return np.stack([2 * y, 2 * x, 255 - y - x], axis=-1).astype(np.uint8)
 
@@ -80,7 +80,7 @@ def _uniform(seed, low, high):
 
 
 def _expected_distortion(image, *, thread_id, seeds):
-  """The distortions of `image`, by the draws of the seeds."""
+  """Distorts `image` by the random numbers of four seeds."""
   brightness = _uniform(seeds[0], -32 / 255, 32 / 255)
   contrast = _uniform(seeds[1], 0.5, 1.5)
   saturation = _uniform(seeds[2], 0.5, 1.5)
@@ -227,7 +227,8 @@ class ProcessImageTest(tf.test.TestCase, parameterized.TestCase):
     self.assertAllClose(image, expected, rtol=0, atol=1e-5)
 
   def test_upscaling_samples_as_tensorflow_1_did(self):
-    # Two columns, black and white, at 0 and 2 of four; the last is repeated.
+    # The two columns, black and white, are columns 0 and 2 of four. The last
+    # one is repeated.
     pixels = np.array([[[0] * 3, [255] * 3]], np.uint8)
     image = _process_png(
         _encoded(pixels), is_training=False, crop=(1, 4), resize=(1, 4)

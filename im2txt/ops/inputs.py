@@ -24,7 +24,7 @@ from im2txt.ops import tfrecords
 # `image_processing.process_image` with the image sizes and format filled in.
 # Takes an encoded image and the keyword arguments is_training, thread_id and
 # seed.
-ProcessImage = Callable[..., tf.Tensor]
+PreprocessFn = Callable[..., tf.Tensor]
 
 # Names that `build_mscoco_data` gives the encoded image and the word ids.
 IMAGE_FEATURE = "image/data"
@@ -262,7 +262,7 @@ def training_batches(
     files: Sequence[str],
     order: example_order.TrainingOrder,
     *,
-    process: ProcessImage,
+    preprocess: PreprocessFn,
     num_preprocess_threads: int = 4,
     image_feature: str = IMAGE_FEATURE,
     caption_feature: str = CAPTION_FEATURE,
@@ -273,7 +273,7 @@ def training_batches(
     files: Names of TFRecord files.
     order: Order of the records of a run. Its seed is the seed for the
       distortions too.
-    process: Function that decodes and distorts an image; see `ProcessImage`.
+    preprocess: Function that decodes and distorts an image; see `PreprocessFn`.
     num_preprocess_threads: Number of preprocessing threads of the original. An
       image's number in the run, modulo this, is its thread id, on which the
       order of its colour distortions depends. All cores are used anyway.
@@ -295,7 +295,7 @@ def training_batches(
         caption_feature=caption_feature,
     )
     index = order.global_index(local_index)
-    image = process(
+    image = preprocess(
         encoded_image,
         is_training=True,
         thread_id=index % num_preprocess_threads,
@@ -317,7 +317,7 @@ def evaluation_batches(
     files: Sequence[str],
     *,
     batch_size: int,
-    process: ProcessImage,
+    preprocess: PreprocessFn,
     image_feature: str = IMAGE_FEATURE,
     caption_feature: str = CAPTION_FEATURE,
 ) -> tf.data.Dataset:
@@ -326,7 +326,7 @@ def evaluation_batches(
   Args:
     files: Names of TFRecord files.
     batch_size: Number of examples per batch; the last may have fewer.
-    process: Function that decodes and resizes an image; see `ProcessImage`.
+    preprocess: Function that decodes and resizes an image; see `PreprocessFn`.
     image_feature: Name of the context feature that contains the encoded image.
     caption_feature: Name of the feature list that contains the word ids.
 
@@ -337,7 +337,7 @@ def evaluation_batches(
   dataset = dataset.map(
       functools.partial(
           _parse_and_resize,
-          process=process,
+          preprocess=preprocess,
           image_feature=image_feature,
           caption_feature=caption_feature,
       ),
@@ -350,7 +350,7 @@ def evaluation_batches(
 def find_corrupt_record(
     files: Sequence[str],
     *,
-    process: ProcessImage,
+    preprocess: PreprocessFn,
     image_feature: str = IMAGE_FEATURE,
     caption_feature: str = CAPTION_FEATURE,
     suspects: tf.data.Dataset | None = None,
@@ -361,7 +361,7 @@ def find_corrupt_record(
 
   Args:
     files: Names of TFRecord files.
-    process: Function that decodes and resizes an image; see `ProcessImage`.
+    preprocess: Function that decodes and resizes an image; see `PreprocessFn`.
     image_feature: Name of the context feature that contains the encoded image.
     caption_feature: Name of the feature list that contains the word ids.
     suspects: A finite Dataset of `tfrecords.Record` to check before all others,
@@ -373,7 +373,7 @@ def find_corrupt_record(
   """
   check = functools.partial(
       _parse_and_resize,
-      process=process,
+      preprocess=preprocess,
       image_feature=image_feature,
       caption_feature=caption_feature,
   )
@@ -384,7 +384,7 @@ def find_corrupt_record(
 def _parse_and_resize(
     serialized: tf.Tensor,
     *,
-    process: ProcessImage,
+    preprocess: PreprocessFn,
     image_feature: str,
     caption_feature: str,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -392,7 +392,7 @@ def _parse_and_resize(
   encoded_image, caption = parse_sequence_example(
       serialized, image_feature=image_feature, caption_feature=caption_feature
   )
-  image = process(encoded_image, is_training=False)
+  image = preprocess(encoded_image, is_training=False)
   return image, caption, tf.size(caption)
 
 

@@ -1,4 +1,4 @@
-"""Tests for inputs."""
+"""Tests of inputs."""
 
 import functools
 import itertools
@@ -14,7 +14,7 @@ from im2txt.ops import image_processing
 from im2txt.ops import inputs
 from im2txt.testing import tiny
 
-_PROCESS = functools.partial(
+_PREPROCESS = functools.partial(
     image_processing.process_image,
     height=5,
     width=5,
@@ -30,7 +30,7 @@ def _serialized(
     image_feature="image/data",
     caption_feature="image/caption_ids",
 ):
-  """A SequenceExample; without an image or a caption if they are None."""
+  """Serializes a SequenceExample, without image or caption if it is None."""
   example = tf.train.SequenceExample()
   if image is not None:
     feature = example.context.feature[image_feature]
@@ -46,8 +46,10 @@ def _jpeg(brightness):
   return tf.io.encode_jpeg(np.full([8, 9, 3], brightness, np.uint8)).numpy()
 
 
-def _fake_process(encoded_image, *, is_training, thread_id=-1, seed=(-1, -1)):
-  """An "image" that tells what it was made from, and how."""
+def _fake_preprocess(
+    encoded_image, *, is_training, thread_id=-1, seed=(-1, -1)
+):
+  """Returns an "image" that consists of the arguments."""
   return tf.stack(
       [
           tf.strings.to_number(encoded_image),
@@ -62,7 +64,7 @@ def _fake_process(encoded_image, *, is_training, thread_id=-1, seed=(-1, -1)):
 class InputsTestCase(tf.test.TestCase, parameterized.TestCase):
 
   def write(self, *contents):
-    """Files "records-0", "records-1", ... with the given serialized records."""
+    """Writes the records of files "records-0", "records-1" and so on."""
     folder = Path(self.create_tempdir())
     files = []
     for number, serialized_records in enumerate(contents):
@@ -73,7 +75,7 @@ class InputsTestCase(tf.test.TestCase, parameterized.TestCase):
     return files
 
   def write_numbers(self, *sizes):
-    """Files with images "0", "1", ... and captions of different lengths."""
+    """Writes files with images "0", "1", ... and captions of three lengths."""
     numbers = itertools.count()
     return self.write(
         *[
@@ -201,17 +203,19 @@ class MakeBatchTest(InputsTestCase):
 
 class TrainingBatchesTest(InputsTestCase):
 
-  def batches(self, files, number, process=_fake_process, threads=4, **kwargs):
+  def batches(
+      self, files, number, preprocess=_fake_preprocess, threads=4, **kwargs
+  ):
     fields = {"batch_size": 2, "seed": 3, "shuffle_buffer_size": 4, **kwargs}
     dataset = inputs.training_batches(
         files,
         example_order.TrainingOrder(**fields),
-        process=process,
+        preprocess=preprocess,
         num_preprocess_threads=threads,
     )
     return list(itertools.islice(dataset.as_numpy_iterator(), number))
 
-  def test_batches_go_on_across_epochs(self):
+  def test_batches_span_epochs(self):
     batches = self.batches(self.write_numbers(2, 3), 5)
     numbers = np.concatenate([batch.images[:, 0] for batch in batches])
     self.assertCountEqual(numbers[:5], range(5))
@@ -232,7 +236,7 @@ class TrainingBatchesTest(InputsTestCase):
     numbers = np.concatenate([batch.images[:, 0] for batch in batches])
     self.assertCountEqual(numbers[:12], range(12))
     self.assertCountEqual(numbers[12:], range(12))
-    # Two examples each of three lengths: no batch needs padding.
+    # There are two examples of each of three lengths: no batch needs padding.
     self.assertTrue(all(batch.input_mask.all() for batch in batches))
     for batch in batches:
       self.assertAllEqual(
@@ -268,7 +272,7 @@ class TrainingBatchesTest(InputsTestCase):
 
   def test_the_same_images_with_any_number_of_threads(self):
     files = self.write([_serialized(_jpeg(30 * n), [1, 2]) for n in range(5)])
-    kwargs = {"process": _PROCESS, "batch_size": 6}
+    kwargs = {"preprocess": _PREPROCESS, "batch_size": 6}
     few = self.batches(files, 2, threads=2, **kwargs)
     many = self.batches(files, 2, threads=8, **kwargs)
     self.assertEqual(few[0].images.shape, (6, 5, 5, 3))
@@ -277,7 +281,7 @@ class TrainingBatchesTest(InputsTestCase):
   def test_shapes_are_known(self):
     files = self.write([_serialized(_jpeg(0), [1, 2])])
     order = example_order.TrainingOrder(batch_size=2, seed=1)
-    dataset = inputs.training_batches(files, order, process=_PROCESS)
+    dataset = inputs.training_batches(files, order, preprocess=_PREPROCESS)
     spec = dataset.element_spec
     self.assertEqual(spec.images, tf.TensorSpec([2, 5, 5, 3], tf.float32))
     self.assertEqual(spec.input_seqs, tf.TensorSpec([2, None], tf.int64))
@@ -289,7 +293,7 @@ class EvaluationBatchesTest(InputsTestCase):
 
   def test_every_record_once_in_order(self):
     dataset = inputs.evaluation_batches(
-        self.write_numbers(3, 2), batch_size=2, process=_fake_process
+        self.write_numbers(3, 2), batch_size=2, preprocess=_fake_preprocess
     )
     batches = list(dataset.as_numpy_iterator())
     self.assertSequenceEqual(
@@ -306,17 +310,21 @@ class EvaluationBatchesTest(InputsTestCase):
 class FindCorruptRecordTest(InputsTestCase):
 
   def assert_found(self, files, number, reason):
-    """Checks that reading fails, and that the culprit is found."""
+    """Checks that reading fails and that the corrupt record is found."""
     with self.assertRaises(
         (tf.errors.DataLossError, tf.errors.InvalidArgumentError)
     ):
-      for _ in inputs.evaluation_batches(files, batch_size=2, process=_PROCESS):
+      for _ in inputs.evaluation_batches(
+          files, batch_size=2, preprocess=_PREPROCESS
+      ):
         pass
     suspects = inputs.training_records(
         files, example_order.TrainingOrder(batch_size=1, seed=1)
     ).take(len(files) * 3)
     for some in (None, suspects):
-      error = inputs.find_corrupt_record(files, process=_PROCESS, suspects=some)
+      error = inputs.find_corrupt_record(
+          files, preprocess=_PREPROCESS, suspects=some
+      )
       self.assertRegex(
           str(error), f"Record {number} of .*/records-1 .*: {reason}"
       )
@@ -326,7 +334,7 @@ class FindCorruptRecordTest(InputsTestCase):
 
   def test_sound_files(self):
     files = self.write(self.good(), self.good())
-    self.assertIsNone(inputs.find_corrupt_record(files, process=_PROCESS))
+    self.assertIsNone(inputs.find_corrupt_record(files, preprocess=_PREPROCESS))
 
   def test_a_flipped_bit(self):
     files = self.write(self.good(), self.good())
@@ -356,7 +364,7 @@ class FindCorruptRecordTest(InputsTestCase):
 
 
 def _write(path, lengths, feature):
-  """A file of records, each with a caption of a length."""
+  """Writes a file of records with captions of the given lengths."""
   with tf.io.TFRecordWriter(path) as writer:
     for length in lengths:
       example = tf.train.SequenceExample()
@@ -403,7 +411,7 @@ class TrainingRecordsTest(tf.test.TestCase):
     _write(path, [4, 2, 5, 3], "words")
     taken = self._take(4, [path], "words", bucket_batches=2)
     numbers = [int(record.number) for record in taken]
-    # Of lengths 4, 2, 5 and 3 the batches are (2, 3) and (4, 5).
+    # The lengths 4, 2, 5 and 3 make the batches (2, 3) and (4, 5).
     self.assertIn(numbers, ([1, 3, 0, 2], [0, 2, 1, 3]))
 
   def test_a_process_reads_its_own_files_from_its_own_start(self):
@@ -411,7 +419,7 @@ class TrainingRecordsTest(tf.test.TestCase):
     shard = example_order.Shard(index=1, count=2)
     whole = self._take(6, files, shard=shard)
     self.assertEqual({files[1].encode()}, {record.file for record in whole})
-    # Of the first four rows of the run it made two.
+    # Of the first four rows of the run, two are its own.
     rest = self._take(4, files, shard=shard, start_example=4)
     self.assertEqual(whole[2:], rest)
 

@@ -1,18 +1,18 @@
 """The decoder's LSTM, in the layout of the released checkpoints.
 
-The cell of Zaremba et al. (arXiv 1409.2329), without peepholes. With `x` the
-input and `h` the output of the step before,
+The cell of Zaremba et al. (arXiv 1409.2329), without peepholes. With the input
+`x` and the output `h` of the previous step,
 
     i, j, f, o = split([x, h] . kernel + bias)
     c = sigmoid(f + 1) * c + sigmoid(i) * tanh(j)
     h = sigmoid(o) * tanh(c)
 
-The rows of `kernel` are those of `x` and then those of `h`; 1 is added to the
-forget gate at run time, so `bias` starts at zero. A state is `c` and then `h`
-side by side, as clients of the released inference graph feed it.
+The first rows of `kernel` belong to `x` and the others to `h`. Since 1 is added
+to the forget gate at run time, `bias` starts at zero. A state is the
+concatenation of `c` and `h`, as in the released inference graph.
 
-Only the matrix products are computed in the type of `kernel`, which may be
-narrower than float32; everything else is float32.
+Only the matrix products are computed in the dtype of `kernel`, which may be
+narrower than float32. Everything else is computed in float32.
 """
 
 import tensorflow as tf
@@ -32,8 +32,8 @@ def lstm_step(
     bias: A float32 Tensor of shape [4 * num_units].
 
   Returns:
-    The new state, whose second half is the output of the step; a float32
-    Tensor of the shape of `state`.
+    The new state, a float32 Tensor of the shape of `state`. Its second half is
+    the output of the step.
   """
   c, h = tf.split(state, 2, axis=1)
   gates = matmul(tf.concat([inputs, h], axis=1), kernel)
@@ -45,8 +45,8 @@ def lstm_outputs(
 ) -> tf.Tensor:
   """Returns the outputs of all steps of a batch, from a zero state.
 
-  One matrix product projects the inputs of all steps; the loop over time holds
-  only the product that needs the step before.
+  One matrix product projects the inputs of all steps. The loop over time
+  contains only the product that depends on the previous step.
 
   Args:
     inputs: A float32 Tensor of shape [batch_size, num_steps, input_size].
@@ -70,14 +70,15 @@ def lstm_outputs(
 def _recur(projected: tf.Tensor, recurrent_kernel: tf.Tensor):
   """Returns the outputs of all steps of a batch, from a zero state.
 
-  TensorFlow's own gradient of the loop would keep each intermediate value in a
-  list of its own, some 1,000 operations more for a caption of 20 words, and add
-  up a product for the kernel at each step. Here the forward loop stores the
-  gates and the cells only; whatever does not depend on the step after is
-  computed for all steps at once, and so is the product for the kernel.
+  TensorFlow's own gradient of the loop would store each intermediate value in a
+  list of its own, which takes about 1,000 more operations for a caption of 20
+  words, and would compute a product for the kernel at each step. Here the
+  forward loop stores only the gates and the cells. Everything that does not
+  depend on the next step is computed for all steps at once, including the
+  product for the kernel.
 
   Args:
-    projected: A float32 Tensor of shape [num_steps, batch_size, 4 * num_units],
+    projected: A float32 Tensor of shape [num_steps, batch_size, 4 * num_units];
       the contribution of the inputs and the bias to the gates.
     recurrent_kernel: A float Tensor of shape [num_units, 4 * num_units].
 
@@ -119,12 +120,13 @@ def _forward_loop(
   """Returns the inputs of the gates, and the cells, of all steps.
 
   Args:
-    projected: See `_recur`.
-    recurrent_kernel: See `_recur`.
+    projected: A float32 Tensor of shape [num_steps, batch_size, 4 * num_units];
+      see `_recur`.
+    recurrent_kernel: A float Tensor of shape [num_units, 4 * num_units].
 
   Returns:
-    Float32 Tensors of shapes [num_steps, batch_size, 4 * num_units] and
-    [num_steps, batch_size, num_units].
+    gates: A float32 Tensor of shape [num_steps, batch_size, 4 * num_units].
+    cells: A float32 Tensor of shape [num_steps, batch_size, num_units].
   """
   num_units = recurrent_kernel.shape[0]
   num_steps, batch_size = tf.unstack(tf.shape(projected)[:2])
@@ -172,13 +174,16 @@ def _backward_loop(
 
   Args:
     outputs_gradient: A float32 Tensor of shape [num_steps, batch_size,
-      num_units], like the next two.
-    cells_by_outputs: The derivatives of the outputs by the cells.
-    forget_gates: The activations of the forget gates.
-    gates_by_cells_and_outputs: The derivatives of the cells, by the inputs of
-      the first three gates, and of the outputs, by those of the last; a float32
-      Tensor of shape [num_steps, batch_size, 4 * num_units].
-    recurrent_kernel: See `_recur`.
+      num_units]; the gradient of the outputs.
+    cells_by_outputs: A float32 Tensor of the same shape; the derivatives of the
+      outputs with respect to the cells.
+    forget_gates: A float32 Tensor of the same shape; the activations of the
+      forget gates.
+    gates_by_cells_and_outputs: A float32 Tensor of shape [num_steps,
+      batch_size, 4 * num_units]; the derivatives of the cells with respect to
+      the inputs of the first three gates, and those of the outputs with respect
+      to the input of the last gate.
+    recurrent_kernel: A float Tensor of shape [num_units, 4 * num_units].
 
   Returns:
     A float32 Tensor of shape [num_steps, batch_size, 4 * num_units].
@@ -186,7 +191,7 @@ def _backward_loop(
   num_units = recurrent_kernel.shape[0]
   num_steps, batch_size = tf.unstack(tf.shape(outputs_gradient)[:2])
   dtype = outputs_gradient.dtype
-  # In one Tensor, so that a step reads them by one operation.
+  # Concatenated, so that each step reads all of them with one operation.
   factors = tf.concat(
       [
           outputs_gradient,
@@ -222,25 +227,25 @@ def _backward_loop(
 
 
 def matmul(values: tf.Tensor, kernel: tf.Tensor, **options) -> tf.Tensor:
-  """Returns a product computed in the type of `kernel`, in that of `values`."""
+  """Multiplies in the dtype of `kernel`; the result has that of `values`."""
   product = tf.matmul(tf.cast(values, kernel.dtype), kernel, **options)
   return tf.cast(product, values.dtype)
 
 
 def _steps(num_steps, size: int, dtype: tf.DType) -> tf.TensorArray:
-  """Returns an empty array of Tensors of shape [batch_size, size]."""
+  """Returns an empty array for one [batch_size, size] Tensor per step."""
   return tf.TensorArray(dtype, num_steps, element_shape=[None, size])
 
 
 def _activate(gates: tf.Tensor, c: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-  """Returns the new `c` and `h` for the gates' inputs and the old `c`."""
+  """Returns the new `c` and `h` from the gates' inputs and the old `c`."""
   i, j, f, o = _gate_activations(*tf.split(gates, 4, axis=1))
   c = f * c + i * j
   return c, o * tf.tanh(c)
 
 
 def _gate_activations(i, j, f, o) -> tuple[tf.Tensor, ...]:
-  """Returns the activations of the gates for their inputs."""
+  """Returns the activations of the gates from their inputs."""
   return (
       tf.sigmoid(i),
       tf.tanh(j),

@@ -8,7 +8,7 @@ from im2txt.ops import lstm
 
 
 def _numpy_outputs(inputs, kernel, bias):
-  """All outputs, in float64, one sequence and one step at a time."""
+  """Returns all outputs in float64, one sequence and one step at a time."""
   sigmoid = lambda x: 1 / (1 + np.exp(-x))
   num_units = kernel.shape[1] // 4
   outputs = np.zeros((*inputs.shape[:2], num_units))
@@ -36,7 +36,7 @@ class LstmTest(parameterized.TestCase, tf.test.TestCase):
     }
 
   def test_one_step_by_hand(self):
-    # A single unit; input 1, c = 2, h = 1. The gates' inputs are the column
+    # One unit; input 1, c = 2, h = 1. The inputs of the gates are the column
     # sums of the kernel plus the bias: i = 0, j = 1, f = -1, o = 0.
     state = lstm.lstm_step(
         tf.constant([[1.0]]),

@@ -1,12 +1,12 @@
-"""SGD, momentum and Adam with slots under TensorFlow 1's names.
+"""SGD, momentum and Adam with slot variables under TensorFlow 1's names.
 
-TensorFlow's own kernels do the updates, in one pass over a variable each. The
+TensorFlow's fused kernels do the updates, in one pass over each variable. The
 slots (`<variable>/Momentum`, `<variable>/Adam`, ...) and Adam's `beta1_power`
-and `beta2_power` are what TensorFlow 1's optimizers called them, so that they
-fit checkpoints of either kind.
+and `beta2_power` have the names that TensorFlow 1's optimizers gave them, so
+that the checkpoints of both are interchangeable.
 
-`WeightAverages` keeps exponential moving averages of weights, under TensorFlow
-1's names as well.
+`WeightAverages` keeps exponential moving averages of weights, also under
+TensorFlow 1's names.
 """
 
 from collections.abc import Collection
@@ -17,21 +17,21 @@ from typing import Any
 
 import tensorflow as tf
 
-# What the name of an average adds to that of its variable in a checkpoint.
+# Suffix of an average's checkpoint name, after the name of its variable.
 SUFFIX = "/ExponentialMovingAverage"
 
 # Kingma and Ba (arXiv 1412.6980), section 2.
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8
 
-# The elements of the largest tensors that `l2_loss` joins.
+# Number of elements of the largest tensors that `l2_loss` concatenates.
 _LARGEST_JOINED = 2**16
 
 
 class WeightAverages(tf.Module):
-  """Averages of variables over the steps of training.
+  """Exponential moving averages of variables over training steps.
 
-  Under a `tf.distribute` strategy they are made in the strategy's scope and
-  updated in replica context.
+  With a `tf.distribute` strategy, the averages are created in the strategy's
+  scope and updated in replica context.
 
   Attributes:
     variables_by_name: The averages by checkpoint name,
@@ -39,12 +39,12 @@ class WeightAverages(tf.Module):
   """
 
   def __init__(self, variables: Mapping[str, tf.Variable], *, decay: float):
-    """Makes the averages, with the variables' values of now.
+    """Creates the averages, with the current values of the variables.
 
     Args:
-      variables: The variables to average, by checkpoint name.
-      decay: How much of itself an average keeps in a step; less in the first
-        ones; see `decay_of_step`. 0 makes no averages.
+      variables: Variables to average, by checkpoint name.
+      decay: Fraction of itself that an average keeps per step; less in the
+        first steps, see `decay_of_step`. 0 creates no averages.
     """
     super().__init__()
     self._decay = decay
@@ -58,21 +58,26 @@ class WeightAverages(tf.Module):
     }
 
   def decay_of_step(self, step: tf.Tensor) -> tf.Tensor:
-    """Returns the decay of a step: (1 + i) / (10 + i) at most.
+    """Returns the decay of step i, which is at most (1 + i) / (10 + i).
 
-    So they soon forget the initial values, as TensorFlow's `num_updates` does.
+    With this limit, as with TensorFlow's `num_updates`, the averages forget the
+    initial values soon.
 
     Args:
-      step: The number of steps done before; an integer scalar.
+      step: A scalar integer Tensor; the number of steps made before.
 
     Returns:
-      A float32 scalar.
+      A scalar float32 Tensor.
     """
     step = tf.cast(step, tf.float32)
     return tf.minimum(self._decay, (1.0 + step) / (10.0 + step))
 
   def update(self, step: tf.Tensor) -> None:
-    """Moves the averages towards the variables; `step` as above."""
+    """Moves the averages towards the variables.
+
+    Args:
+      step: A scalar integer Tensor; the number of steps made before.
+    """
     rate = 1.0 - self.decay_of_step(step)
     for name, variable in self._averaged.items():
       average = self.variables_by_name[name + SUFFIX]
@@ -83,10 +88,13 @@ class WeightAverages(tf.Module):
       )
 
   def restart(self, names: Collection[str]) -> None:
-    """Gives averages that a checkpoint lacked the values of their variables.
+    """Sets averages to the values of their variables.
+
+    A checkpoint may not have averages of all variables.
 
     Args:
-      names: Checkpoint names, of which those of averages count.
+      names: Checkpoint names of the missing variables. Names that are not those
+        of averages are ignored.
     """
     for name, variable in self._averaged.items():
       if name + SUFFIX in names:
@@ -96,11 +104,12 @@ class WeightAverages(tf.Module):
 class Optimizer(tf.Module):
   """Applies gradients to variables.
 
-  Under a `tf.distribute` strategy it is made in the strategy's scope and
-  applied in replica context, with gradients already summed over the replicas.
+  With a `tf.distribute` strategy, the optimizer is created in the strategy's
+  scope and applied in replica context, to gradients that are already summed
+  over the replicas.
 
   Attributes:
-    slots: The optimizer's own variables by checkpoint name; for SGD, none.
+    slots: The optimizer's own variables by checkpoint name; empty for SGD.
   """
 
   def __init__(
@@ -110,14 +119,15 @@ class Optimizer(tf.Module):
       rate_factors: Mapping[str, float] = types.MappingProxyType({}),
       weight_decays: Mapping[str, float] = types.MappingProxyType({}),
   ):
-    """Takes the variables to train.
+    """Initializes the optimizer.
 
     Args:
-      variables: The variables by checkpoint name.
-      rate_factors: Factors of the learning rate, by the names of the variables
-        that have one.
-      weight_decays: The shares of themselves that variables lose before each
-        update, times the learning rate, by the names of those that do.
+      variables: Variables to train, by checkpoint name.
+      rate_factors: Factors of the learning rate, by the checkpoint names of the
+        variables that have one.
+      weight_decays: Weight decays, by the checkpoint names of the variables
+        that have one. Before each update, a variable is multiplied by 1 minus
+        its decay times its learning rate.
     """
     super().__init__()
     self._variables = dict(variables)
@@ -135,9 +145,9 @@ class Optimizer(tf.Module):
 
     Args:
       gradients: One gradient per variable, in the order of the variables.
-      learning_rate: A float32 scalar.
-      gradient_factor: A float32 scalar that all gradients are multiplied by,
-        such as that of clipping.
+      learning_rate: A scalar float32 Tensor.
+      gradient_factor: A scalar float32 Tensor that multiplies all gradients,
+        such as the factor of gradient clipping.
     """
     for (name, variable), gradient in zip(
         self._variables.items(), gradients, strict=True
@@ -171,9 +181,9 @@ class Sgd(Optimizer):
 
   def _update(self, name, variable, gradient, learning_rate, factor) -> None:
     del name
-    # No operation for each gradient: phase 2 has 199 of them.
+    # Scaling the rate saves one operation per gradient; phase 2 has 199.
     learning_rate *= factor
-    if isinstance(gradient, tf.IndexedSlices):  # Touches these rows only.
+    if isinstance(gradient, tf.IndexedSlices):  # Updates these rows only.
       tf.raw_ops.ResourceScatterSub(
           resource=variable.handle,
           indices=gradient.indices,
@@ -195,11 +205,11 @@ class Momentum(Optimizer):
       momentum: float,
       **options: Any,
   ):
-    """Makes the velocities.
+    """Creates the velocities.
 
     Args:
-      variables: The variables by checkpoint name.
-      momentum: The share of the velocity that a step keeps.
+      variables: Variables to train, by checkpoint name.
+      momentum: Fraction of the velocity that is kept per step.
       **options: Options of `Optimizer`.
     """
     super().__init__(variables, **options)
@@ -220,7 +230,12 @@ class Adam(Optimizer):
   """Adam (Kingma and Ba, arXiv 1412.6980)."""
 
   def __init__(self, variables: Mapping[str, tf.Variable], **options: Any):
-    """See `Optimizer`."""
+    """Creates the moments.
+
+    Args:
+      variables: Variables to train, by checkpoint name.
+      **options: Options of `Optimizer`.
+    """
     super().__init__(variables, **options)
     self._make_slots("Adam")
     self._make_slots("Adam_1")
@@ -258,19 +273,19 @@ def make_optimizer(
     momentum: float = 0.9,
     **options: Any,
 ) -> Optimizer:
-  """Makes the optimizer of a name.
+  """Creates the optimizer with a given name.
 
   Args:
     name: "SGD", "momentum" or "adam", in upper or lower case.
-    variables: The variables to train, by checkpoint name.
-    momentum: See `Momentum`; the others have none.
+    variables: Variables to train, by checkpoint name.
+    momentum: Fraction of the velocity that is kept per step; only for momentum.
     **options: Options of `Optimizer`.
 
   Returns:
     The optimizer.
 
   Raises:
-    ValueError: If there is no optimizer of that name.
+    ValueError: If there is no optimizer with this name.
   """
   match name.lower():
     case "sgd":
@@ -283,16 +298,16 @@ def make_optimizer(
 
 
 def global_norm(gradients: Sequence[tf.Tensor | tf.IndexedSlices]) -> tf.Tensor:
-  """Returns the L2 norm of all gradients as one vector.
+  """Returns the L2 norm of the vector of all gradients.
 
-  The rows of a sparse gradient count one by one, however often a row is in it,
-  as in the original.
+  As in the original, a row that occurs several times in a sparse gradient
+  counts each time by itself, not with the sum of its values.
 
   Args:
     gradients: Float32 gradients of any shapes.
 
   Returns:
-    A float32 scalar.
+    A scalar float32 Tensor.
   """
   values = [
       g.values if isinstance(g, tf.IndexedSlices) else g for g in gradients
@@ -303,14 +318,15 @@ def global_norm(gradients: Sequence[tf.Tensor | tf.IndexedSlices]) -> tf.Tensor:
 def l2_loss(tensors: Sequence[tf.Tensor]) -> tf.Tensor:
   """Returns half the sum of the squares of all elements.
 
-  Small tensors are joined, since a GPU takes as long to start an operation on
-  one of them as on all; to join large ones would take longer than it saves.
+  Small tensors are concatenated, because on a GPU an operation on one of them
+  takes as long to start as an operation on all. Concatenating large tensors
+  would take longer than it saves.
 
   Args:
     tensors: Float32 Tensors of any shapes.
 
   Returns:
-    A float32 scalar.
+    A scalar float32 Tensor.
   """
   small, losses = [], []
   for tensor in map(tf.convert_to_tensor, tensors):
@@ -325,15 +341,15 @@ def l2_loss(tensors: Sequence[tf.Tensor]) -> tf.Tensor:
 
 
 def clip_factor(norm: tf.Tensor, clip_norm: float) -> tf.Tensor:
-  """Returns the factor of gradients that limits their global norm.
+  """Returns the factor that clips gradients to a maximum global norm.
 
   Args:
-    norm: Their global norm, a float32 scalar.
-    clip_norm: The limit.
+    norm: A scalar float32 Tensor; the global norm of the gradients.
+    clip_norm: Maximum of the global norm.
 
   Returns:
-    A float32 scalar, at most 1; NaN if the norm is not finite, so that a run
-    that diverged can't go unnoticed.
+    A scalar float32 Tensor, at most 1. It is NaN if the norm is not finite, so
+    that divergence cannot go unnoticed.
   """
   factor = tf.minimum(clip_norm / norm, 1.0)
   return tf.where(tf.math.is_finite(norm), factor, float("nan"))

@@ -1,4 +1,4 @@
-"""Tests of the optimizers, against hand-worked updates."""
+"""Tests of the optimizers against hand-worked updates."""
 
 import math
 
@@ -17,12 +17,13 @@ class OptimizersTest(parameterized.TestCase, tf.test.TestCase):
         "map": tf.Variable([[1.0], [2.0], [3.0]]),
         "bias": tf.Variable([1.0]),
     }
-    # Row 0 twice, as when a word stands twice in a batch.
+    # Row 0 occurs twice, like a word that occurs twice in a batch.
     rows = tf.IndexedSlices([[1.0], [2.0], [4.0]], [0, 0, 2], [3, 1])
     self.gradients = [rows, tf.constant([0.5])]
 
   def _apply_twice(self, optimizer, wrap):
-    # In a function, as in training; a step's reads follow the last's writes.
+    # In a function, as in training, where each step must read the values that
+    # the previous one wrote.
     step = wrap(lambda: optimizer.apply(self.gradients, tf.constant(0.1)))
     step()
     step()
@@ -34,7 +35,7 @@ class OptimizersTest(parameterized.TestCase, tf.test.TestCase):
           ("SGD", [[0.4], [2.0], [2.2]], [0.9]),
           # Velocities g and then 1.5 * g: w - 0.1 * 2.5 * g.
           ("momentum", [[0.25], [2.0], [2.0]], [0.875]),
-          # With constant gradients each step is the rate, but for epsilon.
+          # With constant gradients, each step is the rate, except for epsilon.
           ("Adam", [[0.8], [2.0], [2.8]], [0.8]),
       ),
   )
@@ -148,7 +149,7 @@ class ClippingTest(parameterized.TestCase, tf.test.TestCase):
   def test_global_norm(self):
     gradients = [
         tf.constant([[1.0, 2.0], [2.0, 0.0]]),
-        # A row that is there twice counts twice: 2^2 + 6^2.
+        # A row that occurs twice counts twice: 2^2 + 6^2.
         tf.IndexedSlices(
             tf.constant([[2.0], [6.0]]),
             tf.constant([1, 1]),

@@ -1,4 +1,4 @@
-"""Tests of records in all the forms that users have, read to the same batch."""
+"""Tests of reading records in all forms that users have."""
 
 import functools
 import io
@@ -15,7 +15,7 @@ from im2txt.ops import inputs
 
 _CAPTION_IDS = [1, 0, 3, 2]
 _PYTHON_2_WORDS = [b"<S>", b"a", b"caf\xc3\xa9", b"</S>"]
-# What str() of Python 3 makes of these, which old forks of the builder wrote.
+# What str() makes of these in Python 3, as old forks of the builder wrote them.
 _PYTHON_3_WORDS = [b"b'<S>'", b"b'a'", b"b'caf\\xc3\\xa9'", b"b'</S>'"]
 
 
@@ -28,7 +28,7 @@ def _encoded(mode, colour, image_format):
 class RecordFormsTest(parameterized.TestCase, tf.test.TestCase):
 
   def _batch(self, image, words=(), image_format="jpeg", training=False):
-    """The batch of a file with one record."""
+    """Returns the batch of a file with one record."""
     example = tf.train.SequenceExample()
     example.context.feature["image/image_id"].int64_list.value.append(9)
     example.context.feature["image/data"].bytes_list.value.append(image)
@@ -41,7 +41,7 @@ class RecordFormsTest(parameterized.TestCase, tf.test.TestCase):
     path = os.path.join(self.create_tempdir().full_path, "records")
     with tf.io.TFRecordWriter(path) as writer:
       writer.write(example.SerializeToString())
-    process = functools.partial(
+    preprocess = functools.partial(
         image_processing.process_image,
         height=4,
         width=4,
@@ -51,9 +51,11 @@ class RecordFormsTest(parameterized.TestCase, tf.test.TestCase):
     )
     if training:
       order = example_order.TrainingOrder(batch_size=1, seed=1)
-      batches = inputs.training_batches([path], order, process=process)
+      batches = inputs.training_batches([path], order, preprocess=preprocess)
     else:
-      batches = inputs.evaluation_batches([path], batch_size=1, process=process)
+      batches = inputs.evaluation_batches(
+          [path], batch_size=1, preprocess=preprocess
+      )
     return next(batches.as_numpy_iterator())
 
   @parameterized.product(

@@ -5,26 +5,27 @@ most likely one (greedy decoding). `beam_search` searches for the most likely
 captions.
 
 `CaptionLikelihood` scores many captions for each of many images. Captions share
-beginnings: 5,000 captions of Flickr8k have 64,126 words to predict, but only
-45,320 different beginnings to predict them from. So captions are put in a tree
-with a node for each beginning that continues,
+prefixes: 5,000 captions of Flickr8k have 64,126 words to predict, but only
+45,320 different prefixes to predict them from. So captions are put in a prefix
+tree, with a node for each prefix that has a next word,
 
                    /-> a -> dog -> runs
     image -> <S> ->
                    \-> two -> ...
 
-and LSTM and softmax are computed once per node and image. Level by level, the
-states of the nodes follow from those of their parents:
+and the LSTM and the softmax are computed once per node and image. Level by
+level, the states of the nodes are computed from those of their parents:
 
     states [n, state_size] --words--> states --> logits --> log-probabilities
                                                             of the next words
 
 Three quarters of the work are the logits of all words of the vocabulary, which
-the normalization needs; at most some thousand rows of them exist at a time.
+the normalization needs. To limit memory, at most `_ROWS_AT_ONCE` rows of logits
+are computed at a time.
 
-With the released model's sizes, these captions take 750 GFLOP per image: 8 to 9
-seconds of one core of an AMD EPYC with AVX-512, at 90 GFLOP per second. 1,000
-images with 5,000 captions take well over two hours of such a core, and 1.2 GB
+With the sizes of the released model, these captions take 750 GFLOP per image: 8
+to 9 seconds on one core of an AMD EPYC with AVX-512, at 90 GFLOP/s. 1,000
+images with 5,000 captions take well over two hours on such a core, and 1.2 GB
 of memory.
 """
 
@@ -36,36 +37,38 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
-# Rows of logits at a time: 100 MB with a vocabulary of 12,000 words.
+# Rows of logits per product, which take 100 MB with 12,000 words.
 _ROWS_AT_ONCE = 2048
 
 
-# As `CaptionDecoder.decode_step`.
+# `CaptionDecoder.decode_step`, or a function with the same signature.
 DecodeStep = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 
 class Decoder(Protocol):
-  """What predicts words; a `caption_decoder.CaptionDecoder`."""
+  """The methods of `caption_decoder.CaptionDecoder` that are used here."""
 
   def next_state(self, input_ids: tf.Tensor, state: tf.Tensor) -> tf.Tensor:
-    """Returns the states after one more word each."""
+    """Returns the states after one more word per caption."""
 
   def next_log_probs(
       self, state: tf.Tensor, rows: tf.Tensor, word_ids: tf.Tensor
   ) -> tf.Tensor:
-    """Returns the log-probabilities of certain next words."""
+    """Returns the log-probabilities of given next words."""
 
 
 class Level(NamedTuple):
-  """The distinct beginnings of a length, of captions that are longer.
+  """The nodes at one depth of the prefix tree: distinct prefixes of one length.
 
   Attributes:
-    word_ids: The last word of each; an int32 array of shape [num_nodes].
-    parents: The node of the level before that it extends; an int32 array of
-      shape [num_nodes].
-    next_nodes: The node of each longer caption; an int32 array.
-    next_word_ids: And the word that comes next; an int32 array.
-    captions: And which caption it is; an int32 array.
+    word_ids: An int32 array of shape [num_nodes]; the last word of each prefix.
+    parents: An int32 array of shape [num_nodes]; the node of the previous level
+      that each prefix extends.
+    next_nodes: An int32 array of shape [num_words]; the node that each next
+      word follows.
+    next_word_ids: An int32 array of shape [num_words]; the next words.
+    captions: An int32 array of shape [num_words]; the number of the caption of
+      each next word.
   """
 
   word_ids: np.ndarray
@@ -76,42 +79,42 @@ class Level(NamedTuple):
 
 
 def make_tree(captions: Sequence[Sequence[int]]) -> list[Level]:
-  """Puts captions in a tree.
+  """Builds the prefix tree of captions.
 
   Args:
-    captions: Their word ids, with start and end word.
+    captions: Word ids of each caption, start and end word included.
 
   Returns:
-    The levels, the start word's first.
+    The levels of the tree, from that of the start word on.
   """
   levels = []
-  nodes = [0] * len(captions)  # Of each caption, on the level before.
+  nodes = [0] * len(captions)  # The node of each caption on the last level.
   for depth in range(max(map(len, captions), default=1) - 1):
-    going_on = [c for c, ids in enumerate(captions) if len(ids) > depth + 1]
+    longer = [c for c, ids in enumerate(captions) if len(ids) > depth + 1]
     numbers: dict[tuple[int, int], int] = {}
-    for caption in going_on:
+    for caption in longer:
       key = nodes[caption], captions[caption][depth]
       nodes[caption] = numbers.setdefault(key, len(numbers))
     columns = (
         [word_id for _, word_id in numbers],
         [parent for parent, _ in numbers],
-        [nodes[caption] for caption in going_on],
-        [captions[caption][depth + 1] for caption in going_on],
-        going_on,
+        [nodes[caption] for caption in longer],
+        [captions[caption][depth + 1] for caption in longer],
+        longer,
     )
     levels.append(Level(*(np.array(column, np.int32) for column in columns)))
   return levels
 
 
 class CaptionLikelihood:
-  """Computes log-likelihoods of given captions."""
+  """The log-likelihoods of given captions as a function of the image."""
 
   def __init__(self, decoder: Decoder, captions: Sequence[Sequence[int]]):
-    """Puts the captions in a tree.
+    """Builds the prefix tree of the captions.
 
     Args:
-      decoder: Predicts the words.
-      captions: Their word ids, with start and end word.
+      decoder: Decoder that predicts the words.
+      captions: Word ids of each caption, start and end word included.
     """
     self._levels = make_tree(captions)
     self._num_captions = len(captions)
@@ -132,18 +135,19 @@ class CaptionLikelihood:
 
   @property
   def num_nodes(self) -> int:
-    """How many steps of the decoder an image takes."""
+    """The number of decoder steps per image."""
     return sum(len(level.word_ids) for level in self._levels)
 
   def of_image(self, state: tf.Tensor) -> np.ndarray:
-    """Returns the captions' log-likelihoods, given an image.
+    """Returns the log-likelihoods of the captions, given an image.
 
     Args:
-      state: A float32 Tensor of shape [state_size], after the image.
+      state: A float32 Tensor of shape [state_size]; the decoder's state after
+        the image.
 
     Returns:
-      A float64 array of shape [num_captions]: natural logarithms, end words
-      included.
+      A float64 array of shape [num_captions]; natural logarithms of the
+      probabilities, end words included.
     """
     total = np.zeros(self._num_captions)
     states = state[tf.newaxis]
@@ -167,8 +171,9 @@ class DrawnCaptions(NamedTuple):
 
   Attributes:
     word_ids: An int32 Tensor of shape [num_captions, longest_length]; 0 after
-      the end word, which is there unless the caption was cut off.
-    lengths: An int32 Tensor of shape [num_captions], end words included.
+      the end word, which is missing in captions that were cut off.
+    lengths: An int32 Tensor of shape [num_captions]; the number of words of
+      each caption, end word included.
   """
 
   word_ids: tf.Tensor
@@ -185,19 +190,18 @@ def draw_captions(
     seed: tf.Tensor | None = None,
     pad_to_max_length: bool = False,
 ) -> DrawnCaptions:
-  """Draws a caption from each state; stops when all have ended.
+  """Draws a caption from each state, until all are finished.
 
   Args:
-    decode_step: Takes the last words and the states, and gives probabilities of
-      the next words and the new states.
-    states: A float32 Tensor of shape [num_captions, state_size], after the
-      images and before the start words.
-    start_id: The word that begins captions.
-    end_id: The word that ends them.
-    max_length: The number of words at which captions are cut off, the end word
-      included.
-    seed: An integer Tensor of shape [2] that decides the words; if None, they
-      are the likeliest ones.
+    decode_step: Function of the last words and the states that returns the
+      probabilities of the next words and the new states.
+    states: A float32 Tensor of shape [num_captions, state_size]; the decoder's
+      states after the images and before the start words.
+    start_id: Id of the start word.
+    end_id: Id of the end word.
+    max_length: Maximum number of words of a caption, end word included.
+    seed: An integer Tensor of shape [2]; the seed for the words. If None, each
+      word is the most likely one.
     pad_to_max_length: Whether the result is padded to `max_length`, so that all
       shapes are known when XLA compiles the computation.
 
@@ -206,17 +210,17 @@ def draw_captions(
   """
   num_captions = tf.shape(states)[0]
 
-  def go_on(step, last_words, states, is_open, lengths, words):
+  def draw_words(step, last_words, states, is_live, lengths, words):
     probabilities, states = decode_step(last_words, states)
-    goes_on = tf.cast(is_open, tf.int32)
-    drawn = _next_words(probabilities, step, seed) * goes_on
+    num_new = tf.cast(is_live, tf.int32)
+    drawn = _next_words(probabilities, step, seed) * num_new
     words = words.write(step, drawn)
-    is_open &= drawn != end_id
-    return step + 1, drawn, states, is_open, lengths + goes_on, words
+    is_live &= drawn != end_id
+    return step + 1, drawn, states, is_live, lengths + num_new, words
 
   num_steps, *_, lengths, words = tf.while_loop(
-      lambda step, last_words, states, is_open, *_: tf.reduce_any(is_open),
-      go_on,
+      lambda step, last_words, states, is_live, *_: tf.reduce_any(is_live),
+      draw_words,
       (
           tf.constant(0),
           tf.fill([num_captions], start_id),

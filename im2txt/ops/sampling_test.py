@@ -1,4 +1,4 @@
-"""Tests of drawing captions, from distributions that are given."""
+"""Tests of sampling with decoders of known distributions."""
 
 from unittest import mock
 
@@ -10,10 +10,10 @@ from im2txt.ops import sampling
 
 _START, _END = 1, 2
 
-# The next word's distribution after each word, by image.
+# Distribution of the next word after each word, by image.
 _TABLES = np.array(
     [
-        # <S> 3 3 ... for ever.
+        # <S> 3 3 ..., without an end.
         [[0, 0, 0, 1, 0], [0, 0, 0, 1, 0], [1, 0, 0, 0, 0]]
         + [[0.2, 0, 0.3, 0.5, 0]] * 2,
         # <S> 4 3 </S>
@@ -25,7 +25,7 @@ _TABLES = np.array(
 
 
 def _decode_step(word_ids, state):
-  """Of images whose state is their number and how many words were fed."""
+  """Decodes a word; a state is an image's number and the number of words."""
   image = tf.cast(state[:, 0], tf.int32)
   probabilities = tf.gather_nd(_TABLES, tf.stack([image, word_ids], axis=1))
   return probabilities, state + [[0.0, 1.0]]
@@ -112,7 +112,10 @@ _CAPTIONS = ([1, 4, 5, 2], [1, 4, 6, 2], [1, 7, 2], [1, 4, 2])
 
 
 class FakeDecoder:
-  """The state is the sum of the words; the next word costs state + its id."""
+  """A decoder whose state is the sum of the words.
+
+  The log-probability of a next word is the negative sum of state and word id.
+  """
 
   def next_state(self, input_ids, state):
     return state + tf.cast(input_ids, tf.float32)[:, tf.newaxis]
@@ -129,7 +132,7 @@ class CaptionLikelihoodTest(tf.test.TestCase):
         [column.tolist() for column in level]
         for level in sampling.make_tree(_CAPTIONS)
     ]
-    # Words and parents; of each caption the node, next word and number.
+    # Words and parents of the nodes; nodes, next words and numbers of captions.
     self.assertEqual(
         [
             [[1], [0], [0, 0, 0, 0], [4, 4, 7, 4], [0, 1, 2, 3]],

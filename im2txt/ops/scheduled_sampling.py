@@ -55,7 +55,7 @@ def teacher_probability(
     minimum: Lower bound of the probability.
 
   Returns:
-    A float32 scalar in [minimum, 1].
+    A scalar float32 Tensor in [minimum, 1].
 
   Raises:
     ValueError: If the schedule is unknown.
@@ -64,7 +64,7 @@ def teacher_probability(
   schedules: dict[str, Callable[[], tf.Tensor]] = {
       "linear": lambda: offset - slope * step,
       "exponential": lambda: tf.exp(step * math.log(base)),
-      # k / (k + exp(i / k)), whose exp would overflow.
+      # Equal to k / (k + exp(step / k)), where exp could overflow.
       "inverse_sigmoid": lambda: tf.sigmoid(math.log(k) - step / k),
   }
   if schedule not in schedules:

@@ -1,4 +1,4 @@
-"""Tests of scheduled sampling, with a decoder that only counts."""
+"""Tests of scheduled sampling with a decoder that only adds up words."""
 
 from absl.testing import parameterized
 import numpy as np
@@ -14,13 +14,13 @@ _WRAPS = (
 
 
 def _next_state(time, word_ids, state):
-  """The state is the sum of the words fed so far."""
+  """Returns the states; a state is the sum of the words so far."""
   del time
   return state + tf.cast(word_ids, tf.float32)[:, tf.newaxis]
 
 
 def _next_logits(time, state, rows):
-  """The next word is, for sure, that sum."""
+  """Returns logits by which the next word is, with certainty, that sum."""
   del time
   words = tf.cast(tf.gather(state, rows)[:, 0], tf.int32)
   return tf.one_hot(words, _VOCAB_SIZE, on_value=1e4)
@@ -98,7 +98,7 @@ class TeacherProbabilityTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_millions_of_steps(self):
     steps = [1_000_000, 2_000_000_000]
-    # exp(-0.5000001) and, far on, nothing.
+    # exp(-0.5000001) and, much later, 0.
     actual = self._probabilities("exponential", steps, base=0.9999995)
     self.assertAllClose([0.60653, 0.0], actual, atol=1e-5)
     # 1e5 / (1e5 + exp(10)).
@@ -124,7 +124,7 @@ class SampleInputsTest(parameterized.TestCase, tf.test.TestCase):
   def test_always_but_at_starts_and_padding(self, wrap):
     seqs = [[1, 7, 8, 9], [2, 5, 0, 0]]
     mask = [[1, 1, 1, 1], [1, 1, 0, 0]]
-    # The sums of what was fed: 1; 1 + 1; 1 + 1 + 2. And 2.
+    # The sums of the inputs: 1; 1 + 1; 1 + 1 + 2. And 2.
     actual = wrap(lambda: _sample(seqs, mask, 1.0))()
     self.assertAllEqual([[1, 1, 2, 4], [2, 2, 0, 0]], actual)
 
@@ -139,8 +139,8 @@ class SampleInputsTest(parameterized.TestCase, tf.test.TestCase):
     actual = _sample(seqs, ones, 0.25, _even_logits).numpy()
     self.assertAllEqual(seqs[:, 0], actual[:, 0])
     counts = np.bincount(actual[:, 1:].ravel(), minlength=_VOCAB_SIZE)
-    # A quarter is drawn, each word a tenth of the times: 250 of 10,000 words
-    # with a standard deviation of 15.6.
+    # A quarter of the words is drawn, with equal probabilities of ten words:
+    # each is 250 of 10,000 words, with a standard deviation of 15.6.
     others = np.delete(counts, 3)
     self.assertAllInRange(others, 250 - 60, 250 + 60)
     self.assertEqual(10_000, counts.sum())
@@ -152,7 +152,7 @@ class SampleInputsTest(parameterized.TestCase, tf.test.TestCase):
     )
     self.assertAllEqual(draw(1, 2), draw(1, 2))
     self.assertNotAllEqual(draw(1, 2), draw(1, 3))
-    # Neither do all times draw alike.
+    # The draws differ between positions too.
     columns = draw(1, 2).numpy().T
     self.assertGreater(len({tuple(column) for column in columns[1:]}), 8)
 

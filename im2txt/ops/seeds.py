@@ -9,5 +9,13 @@ import zlib
 
 
 def named_seed(seed: int, name: str) -> tuple[int, int]:
-  """Returns the seed of `name` for a `tf.random.stateless_*` op."""
+  """Returns a seed for a `tf.random.stateless_*` op.
+
+  Args:
+    seed: Seed of the run.
+    name: Purpose of the random numbers, such as the name of a variable.
+
+  Returns:
+    The seed.
+  """
   return seed, zlib.crc32(name.encode())

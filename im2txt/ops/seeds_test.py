@@ -1,4 +1,4 @@
-"""Tests of the seeds."""
+"""Tests of seeds."""
 
 import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""Tests for records."""
+"""Tests of tfrecords."""
 
 import itertools
 from pathlib import Path
@@ -112,7 +112,7 @@ class ReadEpochsTest(RecordsTestCase):
     elements = self.elements(20 * 13, buffer_size=1)
     self.assertSetEqual(set(elements[::13]), {"a", "e", "k"})
 
-  def test_the_seed_decides_alone(self):
+  def test_order_depends_on_the_seed_only(self):
     expected = self.elements(30, seed=0)
     tf.random.set_seed(7)
     self.assertEqual(self.elements(30, seed=0), expected)
@@ -125,7 +125,7 @@ class ReadEpochsTest(RecordsTestCase):
     self.assertEqual(self.elements(60, options=options), self.elements(60))
 
   @parameterized.parameters(1, 4, 12, 13, 14, 26, 32)
-  def test_starts_anywhere(self, start):
+  def test_resumes_anywhere(self, start):
     whole = self.elements(60)
     self.assertEqual(self.elements(60 - start, start=start), whole[start:])
 
@@ -144,13 +144,13 @@ class FindCorruptRecordTest(RecordsTestCase):
         self.write("bad", [b"1", b"2", b"3"]),
     ]
 
-  def test_sound_files(self):
+  def test_no_corrupt_record(self):
     self.assertIsNone(
         tfrecords.find_corrupt_record(self.files, tf.strings.to_number)
     )
 
   @parameterized.named_parameters(
-      # A record of one byte takes 17: length, checksum, byte, checksum.
+      # A record of one byte takes 17 bytes: length, checksum, byte, checksum.
       ("a_changed_length", 17, 1),
       ("a_changed_byte", 17 + 12, 1),
       ("a_changed_checksum", 50, 2),
