@@ -48,7 +48,7 @@ class CacheImageFeaturesFaultsTest(parameterized.TestCase):
     super().setUp()
     self.output_dir = pathlib.Path(self.create_tempdir().full_path) / "whole"
     ended = self._run()
-    self.assertEqual(0, ended.status, ended.said)
+    self.assertEqual(0, ended.status, ended.output)
     self.whole = self._contents()
     self.assertLen(self.whole, _SHARDS + 1)
     self.output_dir = self.output_dir.with_name("again")
@@ -121,7 +121,7 @@ class CacheImageFeaturesFaultsTest(parameterized.TestCase):
   def test_disk_full(self, file_size, name):
     ended = self._run(file_size=file_size)
     self.assertEqual(1, ended.status)
-    message = ended.said.splitlines()[-1]
+    message = ended.output.splitlines()[-1]
     self.assertStartsWith(
         message, f"cache_image_features: {self.output_dir / name}"
     )
@@ -142,8 +142,8 @@ class CacheImageFeaturesFaultsTest(parameterized.TestCase):
     self.output_dir = pathlib.Path(path, "features")
     ended = self._run()
     self.assertEqual(1, ended.status)
-    self.assertIn(path, ended.said.splitlines()[-1])
-    self.assertNotIn("Traceback", ended.said)
+    self.assertIn(path, ended.output.splitlines()[-1])
+    self.assertNotIn("Traceback", ended.output)
 
   def test_damaged_features_json(self):
     self.output_dir.mkdir()
@@ -151,13 +151,13 @@ class CacheImageFeaturesFaultsTest(parameterized.TestCase):
     ended = self._run()
     self.assertEqual(1, ended.status)
     self.assertStartsWith(
-        ended.said.splitlines()[-1],
+        ended.output.splitlines()[-1],
         f"cache_image_features: {self.output_dir / 'features.json'} is damaged",
     )
 
   def test_no_room_for_temporary_files(self):
     ended = self._run(has_temporary_folder=False)
-    self.assertEqual(0, ended.status, ended.said)
+    self.assertEqual(0, ended.status, ended.output)
     self.assertEqual(self.whole, self._contents())
 
 

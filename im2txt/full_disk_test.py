@@ -217,10 +217,10 @@ class FullDiskTest(parameterized.TestCase):
       return text.replace(_OUT, folder).replace(_IN, self.dir)
 
     ended = faults.run(*map(filled_in, command), file_size=file_size)
-    self.assertEqual(ended.status, 1, ended.said)
+    self.assertEqual(ended.status, 1, ended.output)
     name = command[0].rpartition(".")[2]
     # What is printed on stdout may come after it.
-    (message,) = re.findall(rf"^{name}: (.*)$", ended.said, re.MULTILINE)
+    (message,) = re.findall(rf"^{name}: (.*)$", ended.output, re.MULTILINE)
     self.assertRegex(
         message,
         rf"^(The checkpoint )?{re.escape(filled_in(path))}[^/]* can't be"
@@ -230,7 +230,7 @@ class FullDiskTest(parameterized.TestCase):
         message.replace(self.dir, "").replace(folder, ""),
         r"tempstate|\.tmp|/\.",
     )
-    self.assertNotIn("Traceback", ended.said)
+    self.assertNotIn("Traceback", ended.output)
     # Also nothing half-written, except what quickstart is to continue.
     half = [n for _, _, names in os.walk(folder) for n in names if "tmp" in n]
     self.assertEmpty(half)

@@ -34,7 +34,7 @@ class RunInferenceFaultsTest(parameterized.TestCase):
     faults.call(_make_input, cls.dir)
     whole = pathlib.Path(cls.dir, "captions.jsonl")
     ended = faults.run("run_inference", *cls._arguments(whole))
-    assert ended.status == 0, ended.said
+    assert ended.status == 0, ended.output
     cls.whole = whole.read_bytes()
 
   @classmethod
@@ -107,7 +107,7 @@ class RunInferenceFaultsTest(parameterized.TestCase):
     self.assertEqual(1, ended.status)
     self.assertEqual(
         f"run_inference: {self.journal} can't be written: File too large.",
-        ended.said.splitlines()[-1],
+        ended.output.splitlines()[-1],
     )
     self.assertFalse(self.output.exists())
     self.assertGreater(self.journal.read_bytes().count(b"\n"), 1)
@@ -126,21 +126,21 @@ class RunInferenceFaultsTest(parameterized.TestCase):
     self.assertEqual(1, ended.status)
     self.assertEqual(
         "run_inference: No space left on device: standard output",
-        ended.said.splitlines()[-1],
+        ended.output.splitlines()[-1],
     )
-    self.assertNotIn("Exception", ended.said)
+    self.assertNotIn("Exception", ended.output)
 
   def test_a_file_in_place_of_the_folder(self):
     path = self.create_tempfile().full_path
     self.output = pathlib.Path(path, "captions.jsonl")
     ended = self._run()
     self.assertEqual(1, ended.status)
-    self.assertIn(path, ended.said.splitlines()[-1])
-    self.assertNotIn("Traceback", ended.said)
+    self.assertIn(path, ended.output.splitlines()[-1])
+    self.assertNotIn("Traceback", ended.output)
 
   def test_no_room_for_temporary_files(self):
     ended = self._run(has_temporary_folder=False)
-    self.assertEqual(0, ended.status, ended.said)
+    self.assertEqual(0, ended.status, ended.output)
     self._assert_done()
 
 

@@ -65,7 +65,7 @@ class TrainFaultsTest(parameterized.TestCase):
     cls.whole = os.path.join(cls.dir, "whole")
     _configure(cls.whole)
     ended = faults.run("train", *cls._arguments(cls.whole))
-    assert ended.status == 0, ended.said
+    assert ended.status == 0, ended.output
 
   @classmethod
   def _arguments(cls, train_dir, steps=_STEPS):
@@ -124,7 +124,7 @@ class TrainFaultsTest(parameterized.TestCase):
     ended = self._run(_STEPS, file_size=9000)
     self.assertEqual(1, ended.status)
     self.assertRegex(
-        ended.said.splitlines()[-1],
+        ended.output.splitlines()[-1],
         rf"^train: The checkpoint {self._path('model.ckpt-4')} can't be"
         " written: File too large. The earlier ones are whole; make room, and"
         " start again.$",
@@ -138,8 +138,8 @@ class TrainFaultsTest(parameterized.TestCase):
   def test_disk_too_full_for_the_configuration(self):
     ended = self._run(3, file_size=100)
     self.assertEqual(1, ended.status)
-    self.assertIn(f"{self._path('config.json')}", ended.said.splitlines()[-1])
-    self.assertIn("File too large", ended.said.splitlines()[-1])
+    self.assertIn(f"{self._path('config.json')}", ended.output.splitlines()[-1])
+    self.assertIn("File too large", ended.output.splitlines()[-1])
     saved_config.load(self.train_dir)
 
   def test_a_file_in_place_of_the_folder(self):
@@ -147,8 +147,8 @@ class TrainFaultsTest(parameterized.TestCase):
     for train_dir in (path, os.path.join(path, "train")):
       ended = faults.run("train", *self._arguments(train_dir))
       self.assertEqual(1, ended.status)
-      self.assertRegex(ended.said.splitlines()[-1], f"^train: .*{path}")
-      self.assertNotIn("Traceback", ended.said)
+      self.assertRegex(ended.output.splitlines()[-1], f"^train: .*{path}")
+      self.assertNotIn("Traceback", ended.output)
 
   @parameterized.parameters(".index", _DATA)
   def test_resumes_from_an_earlier_checkpoint(self, suffix):
@@ -156,8 +156,8 @@ class TrainFaultsTest(parameterized.TestCase):
     os.truncate(self._path(f"model.ckpt-4{suffix}"), 0)
     ended = self._run(_STEPS)
     self.assertEqual(0, ended.status)
-    self.assertIn("WARNING:tensorflow:Skipping a damaged", ended.said)
-    self.assertIn(f"{self._path('model.ckpt-3')}\n", ended.said)
+    self.assertIn("WARNING:tensorflow:Skipping a damaged", ended.output)
+    self.assertIn(f"{self._path('model.ckpt-3')}\n", ended.output)
     self._assert_equals_the_undisturbed_run()
 
   def test_never_restarts_from_step_0_by_itself(self):
@@ -167,12 +167,12 @@ class TrainFaultsTest(parameterized.TestCase):
     before = sorted(os.listdir(self.train_dir))
     ended = self._run(2)
     self.assertEqual(1, ended.status)
-    self.assertIn("are damaged, such as", ended.said.splitlines()[-1])
+    self.assertIn("are damaged, such as", ended.output.splitlines()[-1])
     for step in (0, 1):
       os.remove(self._path(f"model.ckpt-{step}.index"))
     ended = self._run(2)
     self.assertEqual(1, ended.status)
-    self.assertIn("model.ckpt-1.index missing", ended.said.splitlines()[-1])
+    self.assertIn("model.ckpt-1.index missing", ended.output.splitlines()[-1])
     self.assertContainsSubset(os.listdir(self.train_dir), before)
 
   def test_clock_that_jumps(self):
@@ -190,7 +190,7 @@ class TrainFaultsTest(parameterized.TestCase):
 
   def test_no_room_for_temporary_files(self):
     ended = self._run(_STEPS, has_temporary_folder=False)
-    self.assertEqual(0, ended.status, ended.said)
+    self.assertEqual(0, ended.status, ended.output)
     self._assert_equals_the_undisturbed_run()
 
 

@@ -118,7 +118,7 @@ class BuildFaultsTest(parameterized.TestCase):
     ended = self._run(file_size=file_size)
     self.assertEqual(1, ended.status)
     self.assertRegex(
-        ended.said.splitlines()[-1],
+        ended.output.splitlines()[-1],
         f"^build_mscoco_data: {self.output_dir / name}.* can't be written: File"
         " too large",
     )
@@ -139,7 +139,7 @@ class BuildFaultsTest(parameterized.TestCase):
 
   def test_no_room_for_temporary_files(self):
     ended = self._run(has_temporary_folder=False)
-    self.assertEqual(0, ended.status, ended.said)
+    self.assertEqual(0, ended.status, ended.output)
 
 
 if __name__ == "__main__":

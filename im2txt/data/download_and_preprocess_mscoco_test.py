@@ -34,7 +34,7 @@ class DownloadAndPreprocessMscocoTest(parameterized.TestCase):
     super().setUp()
     self.folder = Path(self.create_tempdir().full_path)
     self.raw = self.folder / "mscoco" / "raw-data"
-    self.server = mscoco_server.Server()
+    self.server = mscoco_server.MscocoServer()
     threading.Thread(target=self.server.serve_forever).start()
     self.addCleanup(self.server.server_close)
     self.addCleanup(self.server.shutdown)

@@ -1,1 +1,1 @@
-"""What several tests share: a tiny model and tiny data."""
+"""Helpers of several tests: tiny models, synthetic data, fakes and faults."""

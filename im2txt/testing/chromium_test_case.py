@@ -1,7 +1,7 @@
-"""Tests of pages in headless Chromium.
+"""Test case for web pages in headless Chromium.
 
-Skipped where there is no Chromium (Debian: apt-get install chromium
-chromium-driver); nothing is ever downloaded.
+Tests are skipped if Chromium is not installed (on Debian: apt-get install
+chromium chromium-driver). Nothing is downloaded.
 """
 
 from collections.abc import Callable
@@ -22,8 +22,8 @@ DESKTOP, PHONE = (1280, 900), (390, 844)
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _OPTIONS = (
     "--headless=new",
-    # Its sandbox works neither as root nor within another sandbox; what it
-    # opens here is a page of our own.
+    # The sandbox works neither as root nor within another sandbox. The tests
+    # open only our own pages.
     "--no-sandbox",
     "--disable-dev-shm-usage",
     "--disable-gpu",
@@ -37,11 +37,11 @@ _SECONDS_TO_WAIT = 60
 
 
 class ChromiumTestCase(absltest.TestCase):
-  """A browser for all tests of a class; each must leave its console empty.
+  """A test case with a browser, whose console each test must leave empty.
 
   Attributes:
-    dir: A folder for the class.
-    browser: The browser.
+    dir: A folder for the tests of the class.
+    browser: The browser, shared by the tests of the class.
   """
 
   dir: pathlib.Path
@@ -55,8 +55,8 @@ class ChromiumTestCase(absltest.TestCase):
     driver = shutil.which("chromedriver")
     if not browser or not driver:
       raise absltest.SkipTest(
-          "No chromium and chromedriver here, so nothing was opened in a"
-          " browser. Debian: apt-get install chromium chromium-driver"
+          "Chromium or chromedriver is missing. On Debian: apt-get install"
+          " chromium chromium-driver"
       )
     cls.dir = pathlib.Path(absltest.TEST_TMPDIR.value) / cls.__name__
     shutil.rmtree(cls.dir, ignore_errors=True)
@@ -72,14 +72,14 @@ class ChromiumTestCase(absltest.TestCase):
     cls.addClassCleanup(cls.browser.quit)
 
   def tearDown(self):
-    """Fails if the browser complained of anything."""
+    """Fails if there are messages in the browser's console."""
     self.assertEmpty(self.browser.get_log("browser"))
-    # So that it asks for no icon any more when the test's server has stopped.
+    # So that it requests no icon after the test's server has stopped.
     self.browser.get("about:blank")
     super().tearDown()
 
   def emulate(self, color_scheme: str, size: tuple[int, int] = DESKTOP) -> None:
-    """Has Chromium be a device with this preference and this screen."""
+    """Emulates a device with a colour preference and a screen size."""
     feature = {"name": "prefers-color-scheme", "value": color_scheme}
     self.browser.execute_cdp_cmd(
         "Emulation.setEmulatedMedia", {"features": [feature]}
@@ -96,12 +96,12 @@ class ChromiumTestCase(absltest.TestCase):
     )
 
   def open(self, url: str) -> None:
-    """Opens a page anew, also if only the fragment differs."""
+    """Opens a page, with a reload even if only the fragment differs."""
     self.browser.get("about:blank")
     self.browser.get(url)
 
   def run_script(self, script: str, *args: Any) -> Any:
-    """Runs JavaScript in the page and returns what it returns."""
+    """Runs JavaScript in the page and returns its result."""
     return self.browser.execute_script(script, *args)
 
   def find(self, selector: str) -> webelement.WebElement:
@@ -121,21 +121,23 @@ class ChromiumTestCase(absltest.TestCase):
     select.Select(self.find(selector)).select_by_value(value)
 
   def press(self, *pressed: str) -> None:
-    """Presses keys, wherever the focus is."""
+    """Presses keys, in the focused element."""
     webdriver.ActionChains(self.browser).send_keys(*pressed).perform()
 
   def wait_for_complaints(self, *texts: str) -> None:
-    """Waits until the console holds all of these; empties it."""
-    said: list[str] = []
+    """Waits until the console has messages with all texts; empties it."""
+    messages: list[str] = []
 
-    def are_there() -> bool:
-      said.extend(line["message"] for line in self.browser.get_log("browser"))
-      return all(text in " ".join(said) for text in texts)
+    def are_complete() -> bool:
+      messages.extend(
+          line["message"] for line in self.browser.get_log("browser")
+      )
+      return all(text in " ".join(messages) for text in texts)
 
-    self.wait_for(True, are_there)
+    self.wait_for(True, are_complete)
 
   def wait_for(self, expected: Any, function: Callable[[], Any]) -> None:
-    """Waits until a function returns what is expected."""
+    """Waits until a function returns the expected value."""
     try:
       wait.WebDriverWait(self.browser, _SECONDS_TO_WAIT).until(
           lambda _: function() == expected

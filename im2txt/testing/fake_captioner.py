@@ -1,4 +1,4 @@
-"""Stands in for a captioner: for tests of what is done with captions."""
+"""A fake captioner, whose captions describe the size of an image."""
 
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -15,20 +15,20 @@ from im2txt.inference import captions
 
 
 def image(width: int = 8, height: int = 6, kind: str = "png") -> bytes:
-  """Returns an image file of a size, which the caption will tell."""
+  """Returns an image file of the given size and format."""
   file = io.BytesIO()
   Image.new("RGB", (width, height), "teal").save(file, format=kind)
   return file.getvalue()
 
 
 class FakeCaptioner:
-  """Says of an image how large it is.
+  """A captioner with captions such as "a 5 by 4 .".
 
   Attributes:
-    model: As much of a model as is asked for.
-    go: While it is not set, captioning takes its time.
-    batches: The number of images and the search's options of each call.
-    failure: What to raise instead of captioning; None for nothing.
+    model: An object with the attributes of a model that servers use.
+    go: Event that captioning waits for; set at first.
+    batches: The number of images and the search options of each call.
+    failure: An exception to raise instead of captioning; None to caption.
   """
 
   def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Stands in for Java: for tests of what happens when it is missing or fails."""
+"""A fake Java, for tests of a missing or failing one."""
 
 import os
 from pathlib import Path
@@ -8,11 +8,11 @@ from absl.testing import absltest
 
 
 def install(test: absltest.TestCase, script: str | None) -> None:
-  """Makes `java` a shell script until the test ends.
+  """Replaces `java` by a shell script until the test ends.
 
   Args:
     test: The test.
-    script: What it does; None if there shall be no Java.
+    script: The commands of the script; None to remove Java.
   """
   folder = test.create_tempdir("fake_java").full_path
   path = folder

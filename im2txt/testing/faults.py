@@ -1,12 +1,13 @@
-"""Programs in trouble: killed at any moment, or with nowhere to write.
+"""Fault injection: runs programs that are killed, or that can't write files.
 
-A test forks them, since importing TensorFlow anew takes seconds:
+Programs run in forks of the test's process, since importing TensorFlow takes
+seconds:
 
     ended = faults.run("train", f"--train_dir={folder}", ...)
 
-A process that has imported TensorFlow has no threads of it until it runs an
-operation, so until then it may fork. Such a test therefore runs operations in
-forked processes only, by `call`.
+A process that has imported TensorFlow can fork only before it runs its first
+operation, which starts threads. So such tests run operations in forked
+processes only, by `call`.
 """
 
 from collections.abc import Callable
@@ -27,26 +28,27 @@ _FORK = multiprocessing.get_context("fork")
 
 
 class Ended(NamedTuple):
-  """How a program ended.
+  """The result of a program that has ended.
 
   Attributes:
-    status: Its exit status.
-    said: What it wrote to stdout and stderr.
+    status: The exit status.
+    output: The output to stdout and stderr.
   """
 
   status: int | None
-  said: str
+  output: str
 
 
 def call(function: Callable[..., object], *args: Any) -> None:
-  """Calls a function in a process of its own.
+  """Calls a function in a forked process.
 
   Args:
     function: The function.
-    *args: Its arguments.
+    *args: The arguments of the function.
 
   Raises:
-    AssertionError: If it raises something; its traceback is on stderr.
+    AssertionError: If the function raises an exception, which is printed to
+      stderr.
   """
   process = _FORK.Process(target=function, args=args)
   process.start()
@@ -56,11 +58,11 @@ def call(function: Callable[..., object], *args: Any) -> None:
 
 
 def start(name: str, *arguments: str) -> processes.BaseProcess:
-  """Starts the program `im2txt/<name>.py`, whose output is lost.
+  """Starts the program `im2txt/<name>.py`, and discards its output.
 
   Args:
     name: The name, such as "train" or "data.build_mscoco_data".
-    *arguments: Its flags.
+    *arguments: The flags of the program.
 
   Returns:
     The process.
@@ -74,19 +76,19 @@ def run(name: str, *arguments: str, **conditions: Any) -> Ended:
 
   Args:
     name: The name, such as "train" or "data.build_mscoco_data".
-    *arguments: Its flags.
-    **conditions: See `_impose`.
+    *arguments: The flags of the program.
+    **conditions: Faults to inject; see `_impose`.
 
   Returns:
-    How it ended.
+    The exit status and the output.
   """
   reader, writer = os.pipe()  # Not a file, whose size may be limited.
   process = _start(name, arguments, writer, **conditions)
   os.close(writer)
   with open(reader, encoding="utf-8") as output:
-    said = output.read()
+    text = output.read()
   process.join()
-  return Ended(process.exitcode, said)
+  return Ended(process.exitcode, text)
 
 
 def kill_often(
@@ -100,11 +102,12 @@ def kill_often(
   """Kills a program at random moments, and restarts it each time.
 
   Args:
-    start_program: Starts or resumes it.
-    on_kill: Called after each kill.
-    on_end: Called when a run came to its end; prepares a run from the start.
-    kills: How often to kill it.
-    seed: Of the moments.
+    start_program: Function that starts or resumes the program.
+    on_kill: Function called after each kill.
+    on_end: Function called after each run that ends by itself; prepares a new
+      run.
+    kills: Number of kills.
+    seed: Seed of the moments.
 
   Raises:
     AssertionError: If the program fails by itself.
@@ -152,7 +155,7 @@ def _run_program(
   os.dup2(output, 1)
   os.dup2(output, 2)
   _impose(**conditions)
-  # The parent's took its file for another kind than this may be.
+  # The parent's sys.stdout may belong to another kind of file.
   with open(1, "w", encoding="utf-8", closefd=False) as sys.stdout:
     sys.argv = [name.rpartition(".")[2], *arguments]
     importlib.import_module(f"im2txt.{name}").run()
@@ -164,23 +167,21 @@ def _impose(
     stdout: str | None = None,
     has_temporary_folder: bool = True,
 ) -> None:
-  """Makes trouble for this process.
+  """Injects faults into this process.
 
   Args:
-    file_size: No file can grow beyond so many bytes; to the program, this is a
-      disk that is full.
-    stdout: Where its stdout goes instead, such as "/dev/full".
-    has_temporary_folder: Whether Python finds a folder for temporary files. It
-      looks further than TMPDIR, so that alone takes none away.
+    file_size: Maximum size of files in bytes, which acts like a full disk.
+    stdout: A file to replace stdout, such as "/dev/full".
+    has_temporary_folder: Whether Python finds a folder for temporary files.
   """
   if file_size is not None:
-    # Python would write the bytecode of modules that are cut short.
+    # Otherwise Python would write truncated bytecode of modules.
     sys.dont_write_bytecode = True
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-    # Or the signal would end the program.
+    # Otherwise the signal would kill the program.
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
   if stdout:
     os.dup2(os.open(stdout, os.O_WRONLY), 1)
-  if not has_temporary_folder:
+  if not has_temporary_folder:  # TMPDIR alone is not enough.
     os.environ["TMPDIR"] = tempfile.tempdir = "/no/folder"

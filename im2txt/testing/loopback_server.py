@@ -1,4 +1,4 @@
-"""Serves an ASGI application to a test, on this machine only."""
+"""Serves an ASGI application on the loopback address, for tests."""
 
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -13,10 +13,10 @@ from im2txt.serving import server
 
 @contextlib.contextmanager
 def serve(application: Callable) -> Iterator[str]:
-  """Serves in a thread while the context lasts.
+  """Serves in a thread for the duration of the context.
 
   Args:
-    application: The application.
+    application: The ASGI application.
 
   Yields:
     The server's URL.

@@ -1,4 +1,4 @@
-"""Cached features that no encoder made, and models that take them."""
+"""Synthetic cached features, and models that accept them."""
 
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from im2txt.testing import tiny
 
 @contextlib.contextmanager
 def accepted() -> Iterator[None]:
-  """Models have a stand-in for an encoder, said to have made any features."""
+  """Gives models a fake encoder, to which any features belong."""
   with (
       mock.patch.object(networks, "make_encoder", tiny.FeatureEncoder),
       mock.patch.object(feature_cache, "check_encoder"),
@@ -34,11 +34,11 @@ def write(
   Args:
     folder: An existing folder.
     count: The number of images.
-    config: The configuration of the model that is to take them.
-    word_ids: A caption for all images; made-up ones if empty.
+    config: The configuration of the model for the features.
+    word_ids: The caption of all images; random captions if empty.
 
   Returns:
-    The file, as training and evaluation take it.
+    The features, as input of training and evaluation.
   """
   return caption_data.CaptionData(
       files=[tiny.write_features(folder, "features", count, word_ids)],

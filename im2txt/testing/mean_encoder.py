@@ -1,4 +1,4 @@
-"""An encoder that sees the mean colours of an image, and needs no making."""
+"""A fake encoder, whose features are the mean colours of an image."""
 
 from collections.abc import Mapping
 
@@ -6,18 +6,18 @@ import tensorflow as tf
 
 
 class MeanEncoder:
-  """Stands in for the encoder where features are made, not used.
+  """A fake encoder for tests of caching features.
 
   Attributes:
-    variables_by_name: Its one variable, the scale of the features.
+    variables_by_name: The single variable, the scale of the features.
   """
 
   def __init__(self, scale: float = 100.0, copies: int = 1):
-    """Makes the variable.
+    """Creates the variable.
 
     Args:
-      scale: The features are between -scale and scale.
-      copies: How often an image's red, green and blue are repeated.
+      scale: Maximum absolute value of the features.
+      copies: Number of repetitions of the means of red, green and blue.
     """
     self.variables_by_name: Mapping[str, tf.Variable] = {
         "scale": tf.Variable(scale)

@@ -1,4 +1,4 @@
-"""A server with zips in the form of MSCOCO's, of a few tiny images."""
+"""A server of zip files like MSCOCO's, with a few tiny images."""
 
 import http.server
 import io
@@ -13,7 +13,7 @@ ANNOTATIONS = "/annotations/annotations_trainval2014.zip"
 
 
 def zipped(files: dict[str, bytes]) -> bytes:
-  """Returns a zip of these files."""
+  """Returns a zip file, given the content of its files by name."""
   content = io.BytesIO()
   with zipfile.ZipFile(content, "w") as file:
     for name, data in files.items():
@@ -22,7 +22,7 @@ def zipped(files: dict[str, bytes]) -> bytes:
 
 
 def images(folder: str, num_images: int) -> bytes:
-  """Returns a zip of so many images in a folder."""
+  """Returns a zip file with images in a folder."""
   content = io.BytesIO()
   Image.effect_noise((64, 64), 50).save(content, "JPEG")
   return zipped(
@@ -43,12 +43,13 @@ def _captions(num_images: int) -> bytes:
   ).encode()
 
 
-class Server(http.server.ThreadingHTTPServer):
-  """Serves tiny MSCOCO zips on loopback, with ranges, and may break off.
+class MscocoServer(http.server.ThreadingHTTPServer):
+  """A server on loopback with support for ranges and for broken downloads.
 
   Attributes:
-    files: The content of each path: 4 images to train, 20 to validate.
-    breaks: By path, after how many bytes each of the next downloads breaks off.
+    files: The contents by path, with 4 training and 20 validation images.
+    breaks: For each path, the numbers of bytes after which its next downloads
+      break off.
     requests: The method, path and range of each request.
   """
 
@@ -69,7 +70,7 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
-  server: Server
+  server: MscocoServer
 
   def do_HEAD(self):
     self._answer()

@@ -1,4 +1,4 @@
-"""Image processing in NumPy, by the definitions, for comparison.
+"""Reference implementations of image processing in NumPy.
 
 Images are float64 arrays of shape [height, width, 3] in [0, 1].
 """
@@ -7,7 +7,7 @@ import numpy as np
 
 
 def resize(image, height, width):
-  """Samples bilinearly, without half-pixel centres, as TensorFlow 1 did."""
+  """Resizes bilinearly, without half-pixel centres, as TensorFlow 1 did."""
   for axis, size in enumerate((height, width)):
     old_size = image.shape[axis]
     position = np.arange(size) * (old_size / size)
@@ -21,7 +21,7 @@ def resize(image, height, width):
 
 
 def saturation(image, factor):
-  """Scales how far the channels are below the largest one, relative to it."""
+  """Scales the saturation in HSV, clipped to [0, 1]."""
   largest = image.max(axis=-1, keepdims=True)
   chroma = largest - image.min(axis=-1, keepdims=True)
   saturation = np.divide(
@@ -37,7 +37,7 @@ def saturation(image, factor):
 
 
 def hue(image, turns):
-  """Moves every colour along its hexagon; largest and smallest stay."""
+  """Shifts the hue in HSV by a number of turns."""
   largest, smallest = image.max(axis=-1), image.min(axis=-1)
   chroma = np.where(largest > smallest, largest - smallest, 1)
   red, green, blue = np.moveaxis(image, -1, 0)
@@ -56,6 +56,6 @@ def hue(image, turns):
 
 
 def contrast(image, factor):
-  """Scales how far each channel is from its mean."""
+  """Scales the difference of each channel from its mean."""
   mean = image.mean(axis=(0, 1))
   return (image - mean) * factor + mean

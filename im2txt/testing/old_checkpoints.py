@@ -1,4 +1,4 @@
-"""Checkpoints as earlier TensorFlows wrote them, through their Saver."""
+"""Writes checkpoints as earlier versions of TensorFlow did."""
 
 from collections.abc import Mapping
 import functools
@@ -13,7 +13,7 @@ from im2txt.testing import tiny
 
 _LSTM = "lstm/basic_lstm_cell/"
 
-# The LSTM's two variables in each generation of checkpoints.
+# The names of the LSTM's variables by generation of checkpoints.
 GENERATIONS = {
     "0.x": (
         "lstm/BasicLSTMCell/Linear/Matrix",
@@ -24,9 +24,9 @@ GENERATIONS = {
 }
 
 
-@functools.cache  # Making a model takes seconds.
+@functools.cache  # Creating a model takes seconds.
 def tiny_values() -> Mapping[str, np.ndarray]:
-  """Returns a new tiny model's values at step 7, by current names."""
+  """Returns the values of a new tiny model at step 7, by current names."""
   model = show_and_tell_model.ShowAndTellModel(tiny.CONFIG, "inference")
   model.global_step.assign(7)
   return {
@@ -38,26 +38,26 @@ def tiny_values() -> Mapping[str, np.ndarray]:
 def of_generation(
     values: Mapping[str, np.ndarray], generation: str
 ) -> dict[str, np.ndarray]:
-  """Returns values by today's names, by the names of a generation instead."""
+  """Renames values from current names to those of a generation."""
   kernel, bias = GENERATIONS[generation]
   older = {_LSTM + "kernel": kernel, _LSTM + "bias": bias}
   return {older.get(name, name): value for name, value in values.items()}
 
 
 def with_extras(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-  """Returns values with what training with Adam and averages left beside them.
+  """Adds the other variables of training with Adam and moving averages.
 
   Args:
-    values: A model's values by the names of any generation.
+    values: The values of a model, by the names of any generation.
 
   Returns:
-    These, an int64 `global_step` among them, with slots of Adam, which are 1 in
-    `Adam` and 2 in `Adam_1`, and moving averages, both of the decoder, and a
-    learning rate.
+    The values, with an int64 `global_step`; Adam slots of the decoder, which
+    are 1 in `Adam` and 2 in `Adam_1`; moving averages of the decoder, which are
+    0; and a learning rate.
   """
   extras: dict[str, Any] = {"OptimizeLoss/learning_rate": np.float32(2.0)}
   for name, value in values.items():
-    # Of the encoder's variables there would be hundreds, slow to write.
+    # Not of the encoder, whose hundreds of variables are slow to write.
     if name == "global_step" or name.startswith("InceptionV3/"):
       continue
     extras[f"{name}/ExponentialMovingAverage"] = np.zeros_like(value)
@@ -77,17 +77,17 @@ def write(
     name: str = "model.ckpt",
     step: int | None = None,
 ) -> str:
-  """Writes a checkpoint as code of TensorFlow 1 does.
+  """Writes a checkpoint as TensorFlow 1 did.
 
   Args:
-    folder: An existing folder, which gets a `checkpoint` file too.
-    values: What to write, by name.
-    version: Of the format: 1, a single file, as until 2016, or 2.
-    name: The first part of the name of the checkpoint.
-    step: The second part of it, if any.
+    folder: An existing folder; a `checkpoint` file is written too.
+    values: The values by name.
+    version: The file format: 1, a single file, as until 2016; or 2.
+    name: The name of the checkpoint without the step.
+    step: The step to append to the name, if any.
 
   Returns:
-    The checkpoint's path, without suffix.
+    The path of the checkpoint, without suffix.
   """
   definition = tf.compat.v1.train.SaverDef
   saver = tf.compat.v1.train.Saver(

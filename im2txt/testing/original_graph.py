@@ -1,4 +1,4 @@
-"""A tiny inference graph in the original's form, and a client for such."""
+"""A tiny inference graph like the original's, and a client of such graphs."""
 
 from collections.abc import Sequence
 import os
@@ -20,16 +20,16 @@ _OUTPUTS = ("softmax", "lstm/initial_state", "lstm/state")
 
 
 class Client:
-  """A model for `CaptionGenerator`, written for a session of TensorFlow 1."""
+  """A model for `CaptionGenerator` that uses a session of TensorFlow 1."""
 
   def feed_image(self, sess: Any, encoded_image: bytes) -> np.ndarray:
-    """Returns the state after an image."""
+    """Returns the initial state for an image."""
     return sess.run("lstm/initial_state:0", {"image_feed:0": encoded_image})
 
   def inference_step(
       self, sess: Any, input_feed: np.ndarray, state_feed: np.ndarray
   ) -> tuple[np.ndarray, np.ndarray, None]:
-    """Probabilities and states after words."""
+    """Returns the probabilities and states after words."""
     softmax, states = sess.run(
         ["softmax:0", "lstm/state:0"],
         {"input_feed:0": input_feed, "lstm/state_feed:0": state_feed},
@@ -38,12 +38,12 @@ class Client:
 
 
 class Files(NamedTuple):
-  """A model as users of the original have it.
+  """The files of a model of the original.
 
   Attributes:
     graph: The path of a graph with variables.
-    checkpoint: The path of their values.
-    frozen_graph: The path of what freeze_graph makes of both.
+    checkpoint: The path of a checkpoint of the variables.
+    frozen_graph: The path of the frozen graph.
   """
 
   graph: str
@@ -58,19 +58,19 @@ def read(path: str) -> Any:
 
 
 def session(frozen_graph: str) -> Any:
-  """Returns a session of TensorFlow 1 with a frozen graph imported."""
+  """Returns a session of TensorFlow 1 with a frozen graph."""
   with tf.Graph().as_default() as graph:
     v1.import_graph_def(read(frozen_graph), name="")
   return v1.Session(graph=graph)
 
 
 def write(folder: str, *, use_resource: bool = False) -> Files:
-  """Writes a model that sees the mean colour of an image.
+  """Writes a model whose image features are the mean colours of an image.
 
   Args:
     folder: An existing folder.
-    use_resource: Whether the variables are resources, as today, or
-      TensorFlow 1's own kind.
+    use_resource: Whether the variables are resource variables, as today, or
+      reference variables, as in TensorFlow 1.
 
   Returns:
     The files.
@@ -150,7 +150,7 @@ def caption_words(
     vocab: vocabulary.Vocabulary,
     captions: Sequence[caption_generator.Caption],
 ) -> list[tuple[str, ...]]:
-  """Returns the words of `CaptionGenerator`'s captions."""
+  """Returns the words of captions of `CaptionGenerator`."""
   return [
       tuple(
           vocab.id_to_word(i) for i in caption.sentence[1:] if i != vocab.end_id

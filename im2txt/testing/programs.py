@@ -1,4 +1,4 @@
-"""Runs programs as a shell would."""
+"""Runs programs, as from a shell or in the process of the test."""
 
 import contextlib
 import io
@@ -22,7 +22,7 @@ _NOISE = re.compile(
     re.MULTILINE,
 )
 
-# Linux' own begin at 32768.
+# Below the ports that Linux assigns by itself, which start at 32768.
 _OWN_PORTS = range(10_000, 32_000)
 
 
@@ -32,12 +32,12 @@ def command(name: str, *arguments: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-  """This process' environment, in which its modules can be imported."""
+  """Returns the environment variables, with this process's import paths."""
   return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 
 
 def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-  """Runs a program to its end, with its output captured as text."""
+  """Runs a program to its end and captures its output as text."""
   return subprocess.run(
       command(name, *arguments),
       env=environment(),
@@ -48,23 +48,23 @@ def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def noise(stderr: str) -> list[str]:
-  """Returns the lines that nobody should see who starts a program.
+  """Returns the lines of stderr that users should not see.
 
   Args:
-    stderr: What the program wrote to a stderr that is not a terminal.
+    stderr: The output of a program to a stderr that is not a terminal.
 
   Returns:
-    The log lines of TensorFlow's C++ code, and the pieces of progress bars.
+    The log lines of TensorFlow's C++ code, and parts of progress bars.
   """
   return _NOISE.findall(stderr)
 
 
 def start(test: absltest.TestCase, *args: str) -> subprocess.Popen[str]:
-  """Starts a program, with pipes for its output; it ends with the test.
+  """Starts a program with pipes for its output, and kills it after the test.
 
   Args:
     test: The test.
-    *args: The command line.
+    *args: The command and its arguments.
 
   Returns:
     The process.
@@ -82,10 +82,10 @@ def start(test: absltest.TestCase, *args: str) -> subprocess.Popen[str]:
 
 
 def free_ports(count: int) -> list[int]:
-  """So many ports of this machine that nobody listens at.
+  """Returns random free ports of this machine.
 
-  They are below those that the system gives to whoever asks for any, so nobody
-  gets them before they are used; and no connection to one starts from it.
+  They are below the range from which the system assigns ports, so no other
+  program is assigned one of them before the test uses it.
   """
   ports: list[int] = []
   for port in random.SystemRandom().sample(_OWN_PORTS, len(_OWN_PORTS)):
@@ -99,14 +99,14 @@ def free_ports(count: int) -> list[int]:
 def run_here(
     module: ModuleType, **values: Any
 ) -> subprocess.CompletedProcess[str]:
-  """Runs a program's `main` in this process, which spares its start.
+  """Runs the `main` of a program in this process, which is faster.
 
   Args:
-    module: The program.
-    **values: Of its flags, by name.
+    module: The module of the program.
+    **values: The values of flags, by name.
 
   Returns:
-    The status that `main` returns, and what it prints; not what it logs.
+    The exit status and the printed output, without logs.
   """
   if not flags.FLAGS.is_parsed():
     flags.FLAGS(sys.argv[:1])

@@ -1,7 +1,7 @@
-"""Inception v3 cut short, for tests that train an encoder but not what it is.
+"""A truncated Inception v3, for tests that train any encoder.
 
-TensorFlow takes seconds for each graph of all its 94 convolutions, and a test
-of training makes several.
+TensorFlow takes seconds for each graph of all 94 convolutions, and tests of
+training build several graphs.
 """
 
 from unittest import mock
@@ -10,12 +10,12 @@ from absl.testing import absltest
 
 from im2txt.ops import image_embedding
 
-# One of its last there.
+# One of the last layers of the truncated network.
 LAYER = "InceptionV3/Mixed_5b/Branch_0/Conv2d_0a_1x1"
 
 
 def set_up(test: absltest.TestCase) -> None:
-  """Has encoders end with the first block of branches while a test lasts."""
+  """Truncates encoders after the first block of branches during a test."""
   test.enter_context(
       mock.patch.object(image_embedding, "_FINAL_ENDPOINT", "Mixed_5b")
   )

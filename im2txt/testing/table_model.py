@@ -1,11 +1,11 @@
-"""A model of captions that is a table, to search in by pencil or twice."""
+"""A fake model with a table of probabilities, for tests of beam search."""
 
 import numpy as np
 import tensorflow as tf
 
 
 class TableModel:
-  """A made-up model of many images, for both forms of the search.
+  """A model of several images, for both implementations of beam search.
 
   Attributes:
     probabilities: A float32 array of shape [num_images, num_hidden, vocab_size,
@@ -14,18 +14,18 @@ class TableModel:
   """
 
   def __init__(self, probabilities, next_hidden):
-    """Takes the two tables; see the attributes."""
+    """Initializes the model; see the attributes."""
     self.probabilities = np.asarray(probabilities, np.float32)
     self.next_hidden = np.asarray(next_hidden, np.int32)
 
   @property
   def initial_state(self):
-    """The states of all images: an image's number and a hidden state."""
+    """The states of all images: the number of the image and a hidden state."""
     num_images = len(self.probabilities)
     return np.stack([np.arange(num_images), np.zeros(num_images)], axis=1)
 
   def step(self, input_ids, state):
-    """Returns the step of `beam_search`."""
+    """Computes a step of `beam_search`."""
     image, hidden = tf.unstack(tf.cast(state, tf.int32), axis=1)
     indices = tf.stack([image, hidden, input_ids], axis=1)
     hidden = tf.gather_nd(self.next_hidden, indices)
@@ -33,12 +33,12 @@ class TableModel:
     return tf.gather_nd(self.probabilities, indices), state
 
   def feed_image(self, sess, image):
-    """Returns the image of `CaptionGenerator`, which here is its number."""
+    """Returns the initial state of an image, given its number."""
     del sess
     return self.initial_state[image : image + 1]
 
   def inference_step(self, sess, input_feed, state_feed):
-    """Returns the step of `CaptionGenerator`."""
+    """Computes a step of `CaptionGenerator`."""
     del sess
     image, hidden = state_feed.astype(np.int32).T
     new_hidden = self.next_hidden[image, hidden, input_feed]

@@ -35,14 +35,14 @@ OVERRIDES = ",".join(
     if getattr(CONFIG, field.name) != field.default
 )
 
-# Of the last block's branches at that width: 16, 2 x 19, 2 x 19 and 16.
+# The channels of the last block's branches: 16, 2 x 19, 2 x 19 and 16.
 FEATURE_SIZE = 108
 
 
 class FeatureEncoder(tf.Module):
-  """Stands in for the encoder of models that are fed with cached features.
+  """A fake encoder for models that are trained on cached features.
 
-  Making a real one takes seconds. It goes in place of `networks.make_encoder`.
+  Creating a real one takes seconds. To replace `networks.make_encoder`.
   """
 
   def __init__(
@@ -58,7 +58,7 @@ class FeatureEncoder(tf.Module):
 
 
 def captions(count: int) -> list[list[int]]:
-  """So many captions of two to four words each, always the same ones."""
+  """Returns captions of two to four words, the same ones in each call."""
   rng = np.random.default_rng(7)
   return [
       [START_ID, *rng.integers(3, 10, rng.integers(2, 5)).tolist(), END_ID]
@@ -75,10 +75,10 @@ def write_pairs(
     folder: An existing folder.
     name: The name of the file.
     count: The number of pairs.
-    captions_per_image: How many records in a row are of one image.
+    captions_per_image: Number of consecutive records with the same image.
 
   Returns:
-    The file's path.
+    The path of the file.
   """
   rng = np.random.default_rng(8)
   examples = []
@@ -105,26 +105,26 @@ def write_pairs(
 def write_features(
     folder: str, name: str, count: int, word_ids: Sequence[int] = ()
 ) -> str:
-  """Writes a file of cached features with two captions an image.
+  """Writes a file of cached features with two captions per image.
 
   Args:
     folder: An existing folder.
     name: The name of the file.
     count: The number of images.
-    word_ids: A caption for all images; made-up ones if empty.
+    word_ids: The caption of all images; random captions if empty.
 
   Returns:
-    The file's path.
+    The path of the file.
   """
   rng = np.random.default_rng(9)
-  made_up = captions(2 * count)
+  random_captions = captions(2 * count)
   examples = [
       feature_inputs.serialize_feature_example(
           image_id,
           rng.normal(size=[1, FEATURE_SIZE]).astype(np.float32),
           [list(word_ids)] * 2
           if word_ids
-          else made_up[2 * image_id : 2 * image_id + 2],
+          else random_captions[2 * image_id : 2 * image_id + 2],
       )
       for image_id in range(count)
   ]

@@ -1,4 +1,4 @@
-"""A tiny model that tells made-up images apart, and such images."""
+"""A tiny untrained model with different captions for synthetic images."""
 
 import dataclasses
 
@@ -12,22 +12,22 @@ from im2txt.checkpointing import checkpoints
 from im2txt.checkpointing import saved_config
 from im2txt.testing import tiny
 
-# Larger initial values than usual: decided about the next word.
+# With larger initial values than usual, so that word probabilities differ.
 CONFIG = dataclasses.replace(tiny.CONFIG, initializer_scale=0.5)
 
-# An untrained encoder sees next to no difference between images.
+# An untrained encoder has almost the same features for all images.
 _DIFFERENCE_SCALE = 1e7
 
 
 def make_model(seed: int = 0) -> show_and_tell_model.ShowAndTellModel:
-  """Returns an untrained inference model that finds captions.
+  """Returns an untrained inference model, whose captions depend on the image.
 
   Args:
-    seed: Of the initial values. With 0, some of the captions are complete.
+    seed: Seed of the initial values. With 0, some of the captions are finished.
 
   Returns:
-    The model. It sees how the features of an image differ from those of one
-    image, greatly enlarged.
+    The model. Its image embedding amplifies the differences between the
+    features of an image and those of a fixed image.
   """
   model = show_and_tell_model.ShowAndTellModel(CONFIG, "inference", seed=seed)
   process = networks.preprocess_fn(CONFIG)
@@ -40,7 +40,7 @@ def make_model(seed: int = 0) -> show_and_tell_model.ShowAndTellModel:
 
 
 def save(model: show_and_tell_model.ShowAndTellModel, folder: str) -> str:
-  """Saves a model with its configuration; returns the checkpoint's path."""
+  """Saves a model and its configuration; returns the checkpoint's path."""
   variables = model.checkpoint_variables()
   saved_config.save(folder, CONFIG, configuration.TrainingConfig())
   return checkpoints.Saver(variables, folder, max_to_keep=1).save(1)
