@@ -1,4 +1,4 @@
-"""Tests of build_caption_data, run as a shell would."""
+"""Tests of build_caption_data, run as a subprocess."""
 
 import io
 import json
@@ -21,8 +21,8 @@ def _encoded(grey: int, image_format: str = "JPEG") -> bytes:
 
 
 def _records(path: Path) -> list[tuple[int, bytes, str, list[int]]]:
-  """Image id, image, caption and word ids of the records of a file."""
-  found = []
+  """Returns image id, image, caption and word ids of each record."""
+  records = []
   for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
     example = tf.train.SequenceExample.FromString(record)
     context = example.context.feature
@@ -30,7 +30,7 @@ def _records(path: Path) -> list[tuple[int, bytes, str, list[int]]]:
         example.feature_lists.feature_list[f"image/{name}"].feature
         for name in ("caption", "caption_ids")
     )
-    found.append(
+    records.append(
         (
             context["image/image_id"].int64_list.value[0],
             context["image/data"].bytes_list.value[0],
@@ -38,7 +38,7 @@ def _records(path: Path) -> list[tuple[int, bytes, str, list[int]]]:
             [i.int64_list.value[0] for i in word_ids],
         )
     )
-  return sorted(found)
+  return sorted(records)
 
 
 class BuildCaptionDataTest(parameterized.TestCase, tf.test.TestCase):

@@ -1,4 +1,4 @@
-"""Tests of build_mscoco_data in trouble: killed, or on a full disk."""
+"""Tests of build_mscoco_data when it is killed or the disk is full."""
 
 import io
 import json
@@ -17,7 +17,7 @@ _NUM_IMAGES = 60
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
-  """What is in a folder under a final name."""
+  """Returns the files of a folder that have their final names."""
   return {
       path.name: path.read_bytes()
       for path in folder.iterdir()
@@ -111,7 +111,7 @@ class BuildFaultsTest(parameterized.TestCase):
         [*whole, ".notes.107.tmp"], os.listdir(self.output_dir)
     )
 
-  # Not even the list of skipped images; that, vocabulary and small shards.
+  # No room for the list of skipped images; or only for small files.
   @parameterized.parameters((40, "skipped_images.txt"), (9000, "train-0000"))
   def test_disk_full(self, file_size, name):
     whole = self._undisturbed()

@@ -1,4 +1,4 @@
-"""Tests of build_mscoco_data: most run the program as a shell would."""
+"""Tests of build_mscoco_data, most of which run it as a subprocess."""
 
 import collections
 import contextlib
@@ -228,14 +228,14 @@ class BuildMscocoDataTest(parameterized.TestCase, tf.test.TestCase):
     self.assertRegex(stderr, r"val\.json is not valid JSON.*\n$")
 
   def _wait_for_nobody(self, group: int) -> None:
-    """Waits until no process of a group is left."""
+    """Waits until all processes of a group have ended."""
     with contextlib.suppress(ProcessLookupError):
       while True:
         os.killpg(group, 0)
         time.sleep(0.01)
 
   def _start_until_it_writes(self) -> subprocess.Popen:
-    """Starts the program; a worker waits for an image in the midst of a shard.
+    """Starts the program; a worker waits for an image in the middle of a shard.
 
     The image is a pipe that gives a JPEG to the check, but nothing after that.
 

@@ -155,7 +155,7 @@ class CaptionSourcesTest(parameterized.TestCase):
     ((name, captions, _, _),) = self._read("e\u0301.jpg#0\tcafe\u0301")
     self.assertEqual((name, captions), ("e\u0301.jpg", ["caf\u00e9"]))
 
-  def test_takes_the_form_that_it_is_told(self):
+  def test_uses_the_given_format(self):
     with self.assertRaisesRegex(ValueError, "flickr captions: line 1 is not"):
       self._read("image,caption\na,b", "flickr")
     self.assertLen(self._read("image,caption\na#0\tx,b", "csv"), 1)

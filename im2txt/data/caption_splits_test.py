@@ -232,12 +232,12 @@ class CaptionedImagesTest(parameterized.TestCase):
         "val": [caption_sources.SourceImage("c", [])],
         "test": [],
     }
-    found = caption_splits.images_with_captions(
+    remaining = caption_splits.images_with_captions(
         caption_splits.find_images(splits, self.dirs, self.lines.append),
         lines.append,
     )
     self.assertEqual(
-        found, {"train": [(1, str(self.folder / "one/a"), ["x", "y"])]}
+        remaining, {"train": [(1, str(self.folder / "one/a"), ["x", "y"])]}
     )
     self.assertEqual(
         lines,

@@ -39,7 +39,7 @@ class DatasetBuilderTest(parameterized.TestCase, tf.test.TestCase):
     self.lines.append(re.sub(r"^\d{4}-\S* \d\d:\d\d:\d\d\.\d+", "NOW", line))
 
   def _captions_file(self, name: str, captions: dict[str, list[str]]) -> str:
-    """Writes a captions JSON of these captions of these files."""
+    """Writes a captions JSON with the given captions of each file."""
     content = {
         "images": [
             {"id": i, "file_name": file_name}

@@ -72,9 +72,13 @@ class DistinctImagesTest(parameterized.TestCase, tf.test.TestCase):
     )
     self.assertEqual(8, sum(counts))
     captions = tiny.captions(6)
-    said = list(map(_sentence, captions))
+    sentences = list(map(_sentence, captions))
     self.assertEqual(
-        {0: [*said[:2], *said[:2]], 1: said[2:4], 2: said[4:]},
+        {
+            0: [*sentences[:2], *sentences[:2]],
+            1: sentences[2:4],
+            2: sentences[4:],
+        },
         split.references,
     )
     self.assertEqual(captions[2:4], split.word_ids[1])

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 #
-# Downloads MSCOCO 2014 and makes TFRecords and a vocabulary of it; see --help.
+# Downloads MSCOCO 2014 and builds TFRecords and a vocabulary; see --help.
 #
-# Also for the bash 3.2 and the tools of macOS.
+# Must also run with bash 3.2 and the tools of macOS.
 set -euo pipefail
 
 readonly name=download_and_preprocess_mscoco
 readonly base_url=${MSCOCO_BASE_URL:-http://images.cocodataset.org}
 
-# The folders to have, and the zips that hold them.
+# The folders to unpack, and the zips that contain them.
 readonly folders=(train2014 val2014 annotations)
 readonly zips=(
   zips/train2014.zip
@@ -16,8 +16,8 @@ readonly zips=(
   annotations/annotations_trainval2014.zip
 )
 
-# An image has five captions and is in a record with each.
-readonly records_an_image=5
+# An image has five captions and is in one record per caption.
+readonly records_per_image=5
 
 usage() {
   echo "usage: $name DIR [flags of build_mscoco_data]"
@@ -27,24 +27,24 @@ help() {
   usage
   cat <<EOF
 
-Downloads the images and captions of MSCOCO 2014 to DIR/raw-data and makes
+Downloads the images and captions of MSCOCO 2014 to DIR/raw-data, and builds
 
   DIR/train-?????-of-00256, val-?????-of-00004, test-?????-of-00008
   DIR/word_counts.txt
   DIR/skipped_images.txt
 
-of them by build_mscoco_data, which gets all further arguments, for example
+with build_mscoco_data, which gets all further arguments, for example
 --num_threads=4.
 
-It says how much disk it takes, about 140 GB, and stops if there is less. Called
-again, it goes on where it ended: what is downloaded or unpacked stays. At the
-end DIR/raw-data may be deleted.
+It prints how much disk space is needed, about 140 GB, and stops if there is
+less. After an interruption, the same command resumes; downloaded and unpacked
+files are kept. Afterwards DIR/raw-data may be deleted.
 
 Needs curl or wget, and unzip or python3.
 
 Environment variables:
-  MSCOCO_BASE_URL    Where the zips are. Now: $base_url
-  BUILD_MSCOCO_DATA  The program to call instead of Bazel's build_mscoco_data.
+  MSCOCO_BASE_URL    URL of the zips. Currently: $base_url
+  BUILD_MSCOCO_DATA  Program to call instead of Bazel's build_mscoco_data.
 EOF
 }
 
@@ -57,7 +57,7 @@ has() {
   command -v "$1" >/dev/null
 }
 
-# Bytes of a file, 0 if there is none.
+# Prints the number of bytes of a file; 0 if it is missing.
 file_size() {
   if [[ -f $1 ]]; then
     wc -c <"$1" | tr -d ' '
@@ -66,7 +66,7 @@ file_size() {
   fi
 }
 
-# Bytes that files and folders take.
+# Prints the number of bytes that files and folders take.
 disk_use() {
   { du -ck "$@" 2>/dev/null || true; } |
     awk 'END { printf "%.0f\n", $1 * 1024 }'
@@ -76,7 +76,7 @@ gigabytes() {
   awk -v bytes="$1" 'BEGIN { printf "%.3g GB", bytes / 1e9 }'
 }
 
-# Bytes behind a URL; nothing if the server doesn't say.
+# Prints the number of bytes of a URL; nothing if it is unknown.
 url_size() {
   local headers
   if has curl; then
@@ -88,7 +88,7 @@ url_size() {
     awk 'tolower($1) == "content-length:" { size = $2 } END { print size }'
 }
 
-# Downloads what a file doesn't have yet of a URL.
+# Downloads the part of a URL that is missing in a file.
 fetch() {
   if has curl; then
     curl --fail --location --continue-at - --output "$2" "$1"
@@ -97,7 +97,7 @@ fetch() {
   fi
 }
 
-# Downloads a URL of a known size, through as many interruptions as it takes.
+# Downloads a URL of a known size, with any number of interruptions.
 download() {
   local url=$1 zip=$2 size=$3
   local part=$zip.part before fruitless=0
@@ -105,7 +105,7 @@ download() {
     if (($(file_size "$zip") == size)); then
       return
     fi
-    mv "$zip" "$part" # Of another program, which was interrupted.
+    mv "$zip" "$part" # Another program was interrupted.
   fi
   while (($(file_size "$part") != size)); do
     before=$(file_size "$part")
@@ -113,13 +113,13 @@ download() {
       rm "$part"
     fi
     echo "Downloading $url"
-    # From a server that can't go on with a file (33), it comes from the start.
+    # If the server can't resume (status 33), the download starts over.
     fetch "$url" "$part" || { [[ $? != 33 ]] || rm -f "$part"; }
     if (($(file_size "$part") > before)); then
       fruitless=0
     elif ((++fruitless == 3)); then
-      fail "$url breaks off at $(file_size "$part") of $size bytes. Call this" \
-        "again later to go on."
+      fail "$url breaks off at $(file_size "$part") of $size bytes. Run this" \
+        "again later to resume."
     else
       sleep "$fruitless"
     fi
@@ -127,25 +127,25 @@ download() {
   mv "$part" "$zip"
 }
 
-# Unpacks a zip and checks its contents by their checksums.
+# Unpacks a zip and verifies the checksums.
 extract() {
-  if [[ $(uname) == Darwin ]]; then # Its unzip is for up to 4 GB.
+  if [[ $(uname) == Darwin ]]; then # Its unzip is limited to 4 GB.
     tar -x -f "$1" -C "$2"
   elif has unzip; then
     unzip -q "$1" -d "$2" </dev/null
   else
-    # The last line of a traceback says all.
+    # The last line of a traceback is sufficient.
     python3 -m zipfile -e "$1" "$2" 2>&1 | awk 'END { if (NR) print }' >&2
   fi
 }
 
-# Whether there are only files and folders in a folder. A link could lead out of
-# it to whatever else this machine has.
+# Returns whether a folder contains only files and folders. A link could point to
+# any other file on the machine.
 is_plain() {
   [[ -z $(find "$1" ! -type f ! -type d) ]]
 }
 
-# Puts a folder of a zip beside it, whole or not at all.
+# Unpacks a folder of a zip beside the zip, atomically.
 unpack() {
   local zip=$1 folder=$2
   local scratch=$folder.unpacking
@@ -155,25 +155,25 @@ unpack() {
   if ! extract "$zip" "$scratch" || [[ ! -d $scratch/${folder##*/} ]]; then
     rm -rf "$scratch"
     fail "$zip can't be unpacked: it is damaged, unless the disk is full." \
-      "Delete it and call this again."
+      "Delete it and run this again."
   fi
   if ! is_plain "$scratch"; then
     rm -rf "$scratch"
-    fail "$zip is not MSCOCO's: it holds links. Delete it."
+    fail "$zip is not from MSCOCO: it contains links. Delete it."
   fi
   mv "$scratch/${folder##*/}" "$folder"
   rm -rf "$scratch"
 }
 
-# Prints a path with the home folder in place of a ~ or ~user at its start, which
-# the user's shell leaves there in quotes.
+# Prints a path with a ~ or ~user at its start replaced by the home folder. The
+# user's shell does not replace it in quotes.
 expand_home() {
   local start=${1%%/*} home=
   if [[ $start != "~"* ]]; then
     echo "$1"
     return
   fi
-  if [[ $start =~ ^.[A-Za-z0-9_.-]*$ ]]; then # Nothing that eval would run.
+  if [[ $start =~ ^.[A-Za-z0-9_.-]*$ ]]; then # Makes eval safe.
     eval "home=$start"
   fi
   [[ $home == /* ]] || fail "The home folder $start is unknown. For a folder" \
@@ -194,18 +194,18 @@ find_builder() {
       return
     fi
   done
-  fail "build_mscoco_data is missing. Call this program by" \
+  fail "build_mscoco_data is missing. Run this program with" \
     "./bazelw run //im2txt:$name -- DIR"
 }
 
-# Prints the bytes of each zip, 0 for a folder that is there.
+# Prints the number of bytes of each zip; 0 if its folder exists.
 zip_sizes() {
   local raw=$1 i size
   for i in "${!folders[@]}"; do
     size=0
     if [[ ! -d $raw/${folders[i]} ]]; then
       size=$(url_size "$base_url/${zips[i]}")
-      if [[ -z $size ]]; then # Offline, what is there must do.
+      if [[ -z $size ]]; then # Offline, an existing zip is used.
         size=$(file_size "$raw/${folders[i]}.zip")
       fi
       ((size > 0)) || fail "$base_url/${zips[i]} can't be reached."
@@ -214,14 +214,14 @@ zip_sizes() {
   done
 }
 
-# Fails unless the disk of a folder has what is still needed, given the bytes of
-# each zip.
+# Fails unless the disk of a folder has enough free space. The other arguments are
+# the numbers of bytes of the zips.
 check_disk() {
   local dir=$1
   shift
   local raw=$dir/raw-data folder zip_bytes=0 image_bytes=0
   for folder in "${folders[@]}"; do
-    if (($1 > 0)); then # JPEGs take as much in a zip as outside.
+    if (($1 > 0)); then # JPEGs are not compressed further in a zip.
       zip_bytes=$((zip_bytes + $1))
       image_bytes=$((image_bytes + $1))
     else
@@ -230,7 +230,7 @@ check_disk() {
     fi
     shift
   done
-  local record_bytes=$((records_an_image * image_bytes))
+  local record_bytes=$((records_per_image * image_bytes))
   local needed=$((zip_bytes + image_bytes + record_bytes))
   local used free
   used=$(disk_use "$raw" "$dir"/{train,val,test}-?????-of-?????)
@@ -238,9 +238,9 @@ check_disk() {
   echo "MSCOCO takes $(gigabytes "$needed") in $dir:" \
     "$(gigabytes "$zip_bytes") of zips, $(gigabytes "$image_bytes") unpacked," \
     "and $(gigabytes "$record_bytes") of TFRecords. Of that" \
-    "$(gigabytes "$used") are there; $(gigabytes "$free") are free."
+    "$(gigabytes "$used") exist already; $(gigabytes "$free") are free."
   if ((needed - used > free)); then
-    fail "$dir needs $(gigabytes $((needed - used - free))) more free disk."
+    fail "$dir needs $(gigabytes $((needed - used - free))) more free space."
   fi
 }
 

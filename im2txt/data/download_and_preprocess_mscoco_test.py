@@ -61,9 +61,9 @@ class DownloadAndPreprocessMscocoTest(parameterized.TestCase):
     for tool in _TOOLS:
       place = tools / tool
       place.unlink(missing_ok=True)
-      found = sys.executable if tool == "python3" else shutil.which(tool)
-      if found and tool not in without:
-        place.symlink_to(found)
+      executable = sys.executable if tool == "python3" else shutil.which(tool)
+      if executable and tool not in without:
+        place.symlink_to(executable)
     ran = subprocess.run(
         [shutil.which("bash") or "bash", str(script), *arguments],
         capture_output=True,
@@ -162,7 +162,7 @@ class DownloadAndPreprocessMscocoTest(parameterized.TestCase):
     self.assertRegex(
         stderr.splitlines()[-1],
         "^download_and_preprocess_mscoco: http.*/val2014.zip breaks off at 3000"
-        " of [0-9]* bytes. Call this again later to go on.$",
+        " of [0-9]* bytes. Run this again later to resume.$",
     )
     self.assertFalse((self.raw / "val2014.zip").exists())
     self.server.breaks.clear()
@@ -193,7 +193,7 @@ class DownloadAndPreprocessMscocoTest(parameterized.TestCase):
     )
 
   @unittest.skipUnless(_DOWNLOADERS, "Neither curl nor wget is here.")
-  def test_starts_anew_if_it_has_more_than_there_is(self):
+  def test_starts_over_if_the_file_is_too_large(self):
     self.raw.mkdir(parents=True)
     (self.raw / "train2014.zip.part").write_bytes(bytes(10**6))
     status, _, _ = self._run(self._dir())
@@ -233,7 +233,7 @@ class DownloadAndPreprocessMscocoTest(parameterized.TestCase):
     status, stdout, stderr = self._run(self._dir(), PATH=path)
     self.assertEqual(status, 1)
     self.assertIn("1.02e-06 GB are free", stdout)
-    self.assertRegex(stderr, r"mscoco needs [0-9.e-]+ GB more free disk\.$")
+    self.assertRegex(stderr, r"mscoco needs [0-9.e-]+ GB more free space\.$")
     self.assertEmpty(list(self.raw.iterdir()))
 
   @unittest.skipUnless(_DOWNLOADERS, "Neither curl nor wget is here.")
@@ -276,7 +276,7 @@ class DownloadAndPreprocessMscocoTest(parameterized.TestCase):
   def test_names_a_missing_builder(self):
     status, _, stderr = self._run(self._dir(), BUILD_MSCOCO_DATA="")
     self.assertEqual(status, 1)
-    self.assertIn("build_mscoco_data is missing. Call this program by", stderr)
+    self.assertIn("build_mscoco_data is missing. Run this program with", stderr)
 
   @unittest.skipUnless(_DOWNLOADERS, "Neither curl nor wget is here.")
   def test_a_tilde_is_the_home_folder(self):

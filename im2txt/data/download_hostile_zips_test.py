@@ -49,9 +49,9 @@ class HostileZipsTest(parameterized.TestCase):
     tools = self.folder / "tools"
     tools.mkdir()
     for tool in (*_TOOLS, unpacker):
-      found = sys.executable if tool == "python3" else shutil.which(tool)
-      if found:
-        (tools / tool).symlink_to(found)
+      executable = sys.executable if tool == "python3" else shutil.which(tool)
+      if executable:
+        (tools / tool).symlink_to(executable)
     return subprocess.run(
         [shutil.which("bash") or "bash", str(_SCRIPT), str(self.raw.parent)],
         capture_output=True,
@@ -65,7 +65,7 @@ class HostileZipsTest(parameterized.TestCase):
     )
 
   def _entries(self) -> dict:
-    """Zips' entries that lead out of their folder, by kind."""
+    """Returns entries of zips that lead out of their folder, by kind."""
     return {
         "parent": {"train2014/../../../../outside/new.jpg": "x"},
         "root": {f"{self.outside}/new.jpg": "x"},
@@ -89,14 +89,14 @@ class HostileZipsTest(parameterized.TestCase):
     self._write_zip("train2014", self._entries()[kind])
     ran = self._run(unpacker)
     self.assertEqual(["secret.jpg"], os.listdir(self.outside))
-    found = [*self.raw.rglob("*")]
-    self.assertEmpty([path for path in found if path.is_symlink()])
+    paths = [*self.raw.rglob("*")]
+    self.assertEmpty([path for path in paths if path.is_symlink()])
     self.assertNotIn(
-        b"secret", [p.read_bytes() for p in found if p.suffix == ".jpg"]
+        b"secret", [p.read_bytes() for p in paths if p.suffix == ".jpg"]
     )
-    if ran.returncode:  # Or what led out was put inside, or was no link there.
+    if ran.returncode:  # Otherwise the unpacker kept the file inside.
       self.assertRegex(
-          ran.stderr, r"train2014\.zip (can't be unpacked|is not MS)"
+          ran.stderr, r"train2014\.zip (can't be unpacked|is not from MS)"
       )
       self.assertFalse((self.raw / "train2014").exists())
 
@@ -106,7 +106,7 @@ class HostileZipsTest(parameterized.TestCase):
     self._write_zip("train2014", self._entries()["link_to_file"])
     ran = self._run("unzip")
     self.assertEqual(1, ran.returncode)
-    self.assertIn("it holds links. Delete it.", ran.stderr)
+    self.assertIn("it contains links. Delete it.", ran.stderr)
 
   def test_harmless_zips_are_unpacked(self):
     if not shutil.which("curl"):

@@ -21,7 +21,7 @@ _RED, _WHITE, _BLACK = (255, 0, 0), (255, 255, 255), (0, 0, 0)
 _GREY = (128, 128, 128)
 _LOSSLESS = {"WEBP": {"lossless": True}, "AVIF": {"quality": 100}}
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "JPEG2000", "AVIF")
-# What to do with the pixels that such a file holds, by its orientation.
+# The operation that each EXIF orientation stands for.
 _UPRIGHT = {
     2: lambda pixels: pixels[:, ::-1],
     3: lambda pixels: pixels[::-1, ::-1],

@@ -1,4 +1,4 @@
-"""Tests of reading JSON and its values."""
+"""Tests of json_values."""
 
 from absl.testing import absltest
 from absl.testing import parameterized

@@ -1,4 +1,4 @@
-"""Tests of reading text files."""
+"""Tests of text_files."""
 
 from absl.testing import absltest
 from absl.testing import parameterized

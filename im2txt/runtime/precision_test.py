@@ -24,7 +24,7 @@ class PrecisionTest(parameterized.TestCase):
     with self.assertRaisesRegex(ValueError, "float32 and bfloat16. Got: 'f'"):
       precision.check("f")
 
-  def test_warns_where_the_processor_lacks_it(self):
+  def test_warns_if_the_processor_does_not_support_it(self):
     with self.assertLogs("absl", "WARNING") as logs:
       precision.check("bfloat16", cpuinfo=self._cpuinfo("fpu avx512f"))
     self.assertIn("no instructions for bfloat16", logs.output[0])
