@@ -16,16 +16,16 @@ _NUM_HIDDEN = 5
 
 
 def _random_model(seed, num_images, vocab_size):
-  """Images of all the kinds that a search can meet, in turn."""
+  """Returns a model with images of all kinds that matter to a search."""
   rng = np.random.default_rng(seed)
   shape = (num_images, _NUM_HIDDEN, vocab_size, vocab_size)
   tables = rng.gamma(0.5, size=shape)
   tables[1::7] = np.ceil(tables[1::7] * 2)  # Many ties.
-  tables[2::7, ..., _END] = 0.0  # No complete caption.
-  tables[3::7, ..., _END] *= 20.0  # Soon complete.
-  tables[4::7, ..., _END] *= 0.1  # Late complete.
+  tables[2::7, ..., _END] = 0.0  # No finished caption.
+  tables[3::7, ..., _END] *= 20.0  # Finished early.
+  tables[4::7, ..., _END] *= 0.1  # Finished late.
   tables[5::7] *= 1e-12 ** (rng.random(tables[5::7].shape) < 0.6)
-  tables[6::7] = 1.0  # Nothing but ties.
+  tables[6::7] = 1.0  # Only ties.
   tables /= tables.sum(axis=-1, keepdims=True) + 1e-30
   return table_model.TableModel(
       tables, rng.integers(_NUM_HIDDEN, size=shape[:3])
@@ -33,7 +33,7 @@ def _random_model(seed, num_images, vocab_size):
 
 
 def _memoryless(*tables):
-  """A model of one word's memory; one table [vocab_size, vocab_size] each."""
+  """Returns a bigram model; one table [vocab_size, vocab_size] per image."""
   probabilities = np.array(tables)[:, np.newaxis]
   return table_model.TableModel(
       probabilities, np.zeros(probabilities.shape[:3])
@@ -134,7 +134,7 @@ class BeamSearchTest(tf.test.TestCase, parameterized.TestCase):
         jit_compile=True,
     )
     self.assert_equals_reference(static(state), model, **kwargs)
-    # Eagerly, one image, which finds the same as it does in the batch.
+    # One image, eagerly, which must have the same captions as in the batch.
     alone = table_model.TableModel(
         model.probabilities[4:5], model.next_hidden[4:5]
     )
@@ -214,10 +214,10 @@ class BeamSearchTest(tf.test.TestCase, parameterized.TestCase):
         result.log_probs, [[np.log(0.32), np.log(0.16)]], atol=1e-6
     )
 
-  def test_advances_only_captions_that_can_still_win(self):
+  def test_steps_only_hypotheses_that_can_still_win(self):
     ends_at_once = [[0.0, 0.0, 1.0, 0.0]] * 4
-    goes_on = [[0.25, 0.0, 0.5, 0.25]] * 4
-    model = _memoryless(ends_at_once, goes_on)
+    continues = [[0.25, 0.0, 0.5, 0.25]] * 4
+    model = _memoryless(ends_at_once, continues)
     rows = []
 
     def step(input_ids, state):
@@ -232,10 +232,10 @@ class BeamSearchTest(tf.test.TestCase, parameterized.TestCase):
         beam_size=2,
     )
     # Both images; then "a" of the second, which proposes "a </S>" (1/8) and
-    # "a a" (1/16), while "</S>" (1/2) and "a </S>" are two complete captions.
+    # "a a" (1/16), while "</S>" (1/2) and "a </S>" are two finished captions.
     self.assertEqual(rows, [2, 1])
 
-  def test_advances_all_captions_for_static_shapes(self):
+  def test_steps_all_slots_for_static_shapes(self):
     model = _memoryless(*[[[0.25, 0.0, 0.5, 0.25]] * 4] * 2)
     rows = []
 
@@ -297,7 +297,7 @@ class BeamSearchTest(tf.test.TestCase, parameterized.TestCase):
 
 
 def _captions(*scores):
-  """One image's captions of one word, their ranks, with these scores."""
+  """Returns one image's captions: a word each, its rank, with these scores."""
   captions = beam_search.initial_beams(
       tf.constant(1), len(scores), 2, start_id=0
   )
@@ -310,9 +310,9 @@ def _captions(*scores):
 
 class BeamTest(tf.test.TestCase):
 
-  def test_starts_with_one_caption_an_image(self):
+  def test_starts_with_one_hypothesis_per_image(self):
     captions = beam_search.initial_beams(tf.constant(2), 3, 4, start_id=5)
-    self.assertAllEqual(captions.exist, [[True, False, False]] * 2)
+    self.assertAllEqual(captions.is_valid, [[True, False, False]] * 2)
     self.assertAllEqual(captions.word_ids[:, 0, 0], [5, 5])
     self.assertAllEqual(captions.log_probs[:, 0], [0.0, 0.0])
     self.assertAllEqual(captions.lengths[:, 0], [1, 1])
@@ -331,25 +331,25 @@ class BeamTest(tf.test.TestCase):
     self.assertAllEqual(captions.scores, [[-1.5, -np.inf]])
     self.assertAllEqual(captions.lengths[0, 0], 3)
 
-  def test_an_impossible_word_ends_a_caption(self):
+  def test_an_impossible_word_empties_the_slot(self):
     captions = beam_search.initial_beams(tf.constant(1), 1, 3, start_id=5)
     captions = beam_search.append_word(
         captions, 6, tf.constant([[-np.inf]], tf.float64)
     )
-    self.assertAllEqual(captions.exist, [[False]])
+    self.assertAllEqual(captions.is_valid, [[False]])
 
-  def test_takes_by_rank(self):
+  def test_selects_by_rank(self):
     captions = beam_search.select(
         _captions(-1.0, -2.0, -3.0), tf.constant([[2, 0, 0]])
     )
     self.assertAllEqual(captions.word_ids[0, :, 0], [2, 0, 0])
     self.assertAllEqual(captions.scores, [[-3.0, -1.0, -1.0]])
 
-  def test_drops(self):
+  def test_removes(self):
     captions = beam_search.remove(
         _captions(-1.0, -2.0), tf.constant([[True, False]])
     )
-    self.assertAllEqual(captions.exist, [[False, True]])
+    self.assertAllEqual(captions.is_valid, [[False, True]])
     self.assertAllEqual(captions.scores, [[-np.inf, -2.0]])
 
   def test_the_best_of_equal_scores_are_the_earlier(self):
@@ -369,39 +369,39 @@ class BeamTest(tf.test.TestCase):
     self.assertAllEqual(captions.word_ids[:, 0, 0], [1, 0])
 
   def _proposals(self):
-    """The first caption's: the end (9), 7 and 8; the second's: 7 and 8, 3."""
+    """Returns 9 (the end), 7 and 8 for one caption, 7, 8 and 3 for the other."""
     word_ids = tf.constant([[[9, 7, 8], [7, 8, 3]]])
     return beam_search.Proposals(
         word_ids=word_ids,
         log_probs=tf.constant(
             [[[-1.0, -2.0, -4.0], [-1.0, -2.0, -np.inf]]], tf.float64
         ),
-        are_end=word_ids == 9,
+        is_end=word_ids == 9,
         rows=tf.constant([[5, 6]]),
     )
 
-  def test_ends_where_the_end_word_is_proposed(self):
-    ended = beam_search.finish(
+  def test_finishes_where_the_end_word_is_proposed(self):
+    finished = beam_search.finish(
         _captions(-1.0, -2.0),
         self._proposals(),
         9,
         penalty=tf.constant(2.0, tf.float64),
     )
-    self.assertAllEqual(ended.exist, [[True, False]])
-    self.assertAllEqual(ended.word_ids[0, 0], [0, 9])
-    self.assertAllEqual(ended.log_probs[0, 0], -2.0)
-    self.assertAllEqual(ended.scores[0, 0], -1.0)
+    self.assertAllEqual(finished.is_valid, [[True, False]])
+    self.assertAllEqual(finished.word_ids[0, 0], [0, 9])
+    self.assertAllEqual(finished.log_probs[0, 0], -2.0)
+    self.assertAllEqual(finished.scores[0, 0], -1.0)
 
-  def test_goes_on_with_the_likeliest_other_words(self):
+  def test_extends_by_the_most_likely_other_words(self):
     # Both 0 7 and 1 7 have -3; 1 8 has -4 and 0 8 has -5.
-    go_on = tf.function(beam_search.advance, autograph=False)
-    for function in (beam_search.advance, go_on):
+    in_graph = tf.function(beam_search.extend, autograph=False)
+    for function in (beam_search.extend, in_graph):
       captions, rows = function(_captions(-1.0, -2.0), self._proposals())
       self.assertAllEqual(captions.word_ids, [[[0, 7], [1, 7]]])
       self.assertAllEqual(captions.log_probs, [[-3.0, -3.0]])
       self.assertAllEqual(captions.word_log_probs, [[[0, -2.0], [0, -1.0]]])
       self.assertAllEqual(rows, [[5, 6]])
-    later, rows = beam_search.advance(_captions(-9.0, -2.0), self._proposals())
+    later, rows = beam_search.extend(_captions(-9.0, -2.0), self._proposals())
     self.assertAllEqual(later.word_ids, [[[1, 7], [1, 8]]])
     self.assertAllEqual(rows, [[6, 6]])
 
