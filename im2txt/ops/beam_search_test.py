@@ -369,7 +369,7 @@ class BeamTest(tf.test.TestCase):
     self.assertAllEqual(captions.word_ids[:, 0, 0], [1, 0])
 
   def _proposals(self):
-    """Returns 9 (the end), 7 and 8 for one caption, 7, 8 and 3 for the other."""
+    """Returns 9 (the end), 7, 8 for one caption and 7, 8, 3 for the other."""
     word_ids = tf.constant([[[9, 7, 8], [7, 8, 3]]])
     return beam_search.Proposals(
         word_ids=word_ids,

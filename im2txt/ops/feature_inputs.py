@@ -456,6 +456,7 @@ def _training_pairs(
       read_file=functools.partial(_read_pairs, layout=layout),
       seed=order.seed,
       start=start,
+      # Counting reads the files, so it is done only to resume.
       epoch_size=count_pairs(files, layout) if start else 0,
       buffer_size=order.shuffle_buffer_size,
   )

@@ -199,8 +199,8 @@ def make_batch(
     captions: An int64 Tensor of shape [batch_size, width], padded with 0.
     lengths: An integer Tensor of shape [batch_size]; the number of word ids of
       each caption, at most `width`.
-    padded_length: Length to pad to, at most `width` - 1; that of the longest
-      caption's input if None.
+    padded_length: Length to pad to, at most `width` - 1. By default, the length
+      of the longest caption without its last word.
 
   Returns:
     A `Batch`.
@@ -251,6 +251,7 @@ def training_records(
       read_file=tfrecords.read,
       seed=order.seed,
       start=start,
+      # Counting opens all files, so it is done only to resume.
       epoch_size=tfrecords.count_records(files) if start else 0,
       buffer_size=order.shuffle_buffer_size,
   )

@@ -4,6 +4,7 @@ import functools
 import itertools
 import os
 from pathlib import Path
+from unittest import mock
 
 from absl.testing import parameterized
 import numpy as np
@@ -12,6 +13,7 @@ import tensorflow as tf
 from im2txt.ops import example_order
 from im2txt.ops import image_processing
 from im2txt.ops import inputs
+from im2txt.ops import tfrecords
 from im2txt.testing import tiny
 
 _PREPROCESS = functools.partial(
@@ -405,6 +407,13 @@ class TrainingRecordsTest(tf.test.TestCase):
         [(0, 0), (0, 1), (1, 0), (1, 1), (1, 2)],
         [(files.index(r.file.decode()), int(r.number)) for r in first_epoch],
     )
+
+  @mock.patch.object(tfrecords, "count_records", side_effect=AssertionError)
+  def test_counts_records_only_to_resume(self, unused_count):
+    files = [tiny.write_pairs(self.dir, "pairs", 3)]
+    self.assertLen(self._take(4, files), 4)
+    with self.assertRaises(AssertionError):
+      self._take(4, files, start_example=2)
 
   def test_sorts_by_the_named_captions(self):
     path = os.path.join(self.dir, "lengths")
