@@ -181,7 +181,7 @@ def main(argv: list[str]) -> None:
   from im2txt.evaluation import evaluation_run
 
   evaluations = evaluation_run.evaluate(
-      evaluation_run.Run(
+      evaluation_run.EvaluationSettings(
           input_file_pattern=_INPUT_FILE_PATTERN.value,
           input_feature_pattern=_INPUT_FEATURE_PATTERN.value,
           allow_missing_shards=_ALLOW_MISSING_SHARDS.value,

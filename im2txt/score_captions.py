@@ -227,7 +227,7 @@ def _write_report(
         ),
         scores=system,
         captions={
-            i: [html_report.Caption(text, math.nan) for text in texts]
+            i: [html_report.ReportCaption(text, math.nan) for text in texts]
             for i, texts in captions.items()
         },
         images=images,

@@ -34,7 +34,7 @@ _SECONDS_TO_WAIT = 600
 _LOSS = re.compile(r"global step (\d+): loss = ([\d.]+)")
 
 
-class Cluster(contextlib.AbstractContextManager):
+class Processes(contextlib.AbstractContextManager):
   """Processes of `train`, which are killed on exit if they still run."""
 
   def __init__(self, tasks, *arguments, **environment):
@@ -131,7 +131,7 @@ class TrainClusterTest(tf.test.TestCase):
     self.assertLen(expected, _STEPS)
 
     arguments = (*self._arguments(_STEPS), "--distribution=multi_worker")
-    with Cluster({"worker": 2}, *arguments) as cluster:
+    with Processes({"worker": 2}, *arguments) as cluster:
       cluster.read_until("worker 0", "global step 7:")
       cluster.processes["worker 1"].send_signal(signal.SIGKILL)
       status, text = cluster.wait("worker 0")
@@ -144,7 +144,7 @@ class TrainClusterTest(tf.test.TestCase):
     first = self._losses(text)
 
     step = int(checkpoint_paths.find_latest(self.train_dir).rpartition("-")[2])
-    with Cluster({"worker": 2}, *arguments) as cluster:
+    with Processes({"worker": 2}, *arguments) as cluster:
       status, text = cluster.wait("worker 0")
       self.assertEqual(0, status, text)
       self.assertEqual(0, cluster.wait("worker 1")[0])
@@ -189,7 +189,7 @@ class TrainClusterTest(tf.test.TestCase):
         "--distribution=parameter_server",
     )
     tasks = {"chief": 1, "worker": 1, "ps": 1}
-    with Cluster(tasks, *arguments) as cluster:
+    with Processes(tasks, *arguments) as cluster:
       status, text = cluster.wait("chief 0")
       self.assertEqual(0, status, text)
       self.assertEqual(0, cluster.wait("worker 0")[0])

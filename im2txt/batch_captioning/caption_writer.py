@@ -213,7 +213,7 @@ def _csv_row(values: Sequence) -> str:
 
 def _picture(result: captions.FileCaptions) -> html_report.Picture:
   captions = [
-      html_report.Caption(caption.sentence, caption.probability)
+      html_report.ReportCaption(caption.sentence, caption.probability)
       for caption in result.captions
   ]
   return html_report.Picture(pathlib.Path(result.file), captions, [])

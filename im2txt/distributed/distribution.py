@@ -243,7 +243,7 @@ def connect(
   )
 
 
-def serve(cluster: clusters.Cluster, *, timeout_secs: float) -> None:
+def run_server(cluster: clusters.Cluster, *, timeout_secs: float) -> None:
   """Runs a worker or parameter server until the chief ends.
 
   Args:

@@ -127,7 +127,9 @@ class CaptionOutputs:
           scores=system,
           captions={
               image_id: [
-                  html_report.Caption(caption.sentence, caption.probability)
+                  html_report.ReportCaption(
+                      caption.sentence, caption.probability
+                  )
                   for caption in image_captions
               ]
               for image_id, image_captions in captions.items()

@@ -26,8 +26,8 @@ from im2txt.report import html_report
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Run:
-  """Configuration of an evaluation; all fields but the last are flags.
+class EvaluationSettings:
+  """Settings of an evaluation; all fields but the last are flags.
 
   Attributes:
     search_options: Beam search options for evaluating captions.
@@ -60,11 +60,11 @@ class Run:
   search_options: captioning.SearchOptions
 
 
-def evaluate(run: Run) -> list[evaluation_loop.Evaluation]:
+def evaluate(settings: EvaluationSettings) -> list[evaluation_loop.Evaluation]:
   """Runs an evaluation.
 
   Args:
-    run: The configuration of the evaluation.
+    settings: The settings of the evaluation.
 
   Returns:
     The results of each checkpoint; without `once`, an empty list. Checkpoints
@@ -75,55 +75,61 @@ def evaluate(run: Run) -> list[evaluation_loop.Evaluation]:
     ValueError: If the configuration or a file is invalid, or `once` is set and
       there is no checkpoint to evaluate.
   """
-  if run.checkpoints:
-    return _evaluate_all(run)
-  _check_report(run.report_dir)
-  path = run.checkpoint_dir
+  if settings.checkpoints:
+    return _evaluate_all(settings)
+  _check_report(settings.report_dir)
+  path = settings.checkpoint_dir
   if checkpoint_paths.exists(path) or os.path.isfile(path):
     raise ValueError(
         "--checkpoint_dir must be a folder, whose newest checkpoint is"
         f" evaluated. To evaluate {path}, give it to --checkpoints with --once."
     )
-  if not run.once:
-    _evaluate_new(run)
+  if not settings.once:
+    _evaluate_new(settings)
     return []
-  config, _ = saved_config.load(run.checkpoint_dir, run.config_overrides)
-  loop = _make_loop(run, config)
+  config, _ = saved_config.load(
+      settings.checkpoint_dir, settings.config_overrides
+  )
+  loop = _make_loop(settings, config)
   evaluation = loop.run_once()
   if evaluation is None:
     raise ValueError(
-        f"No checkpoint of step {run.min_global_step} (--min_global_step) or"
-        f" later to evaluate in {run.checkpoint_dir}."
+        f"No checkpoint of step {settings.min_global_step} (--min_global_step)"
+        f" or later to evaluate in {settings.checkpoint_dir}."
     )
   loop.stop_training()
   return [evaluation]
 
 
-def _evaluate_new(run: Run) -> None:
+def _evaluate_new(settings: EvaluationSettings) -> None:
   """Evaluates each new checkpoint of a folder."""
   timing = {
-      "interval_secs": run.eval_interval_secs,
-      "timeout_secs": run.timeout_secs,
+      "interval_secs": settings.eval_interval_secs,
+      "timeout_secs": settings.timeout_secs,
   }
   # If training is about to begin, its configuration comes with a checkpoint.
-  if evaluation_loop.wait_for_checkpoint(run.checkpoint_dir, **timing):
-    config, _ = saved_config.load(run.checkpoint_dir, run.config_overrides)
-    _make_loop(run, config).run(**timing)
+  if evaluation_loop.wait_for_checkpoint(settings.checkpoint_dir, **timing):
+    config, _ = saved_config.load(
+        settings.checkpoint_dir, settings.config_overrides
+    )
+    _make_loop(settings, config).run(**timing)
 
 
-def _evaluate_all(run: Run) -> list[evaluation_loop.Evaluation]:
+def _evaluate_all(
+    settings: EvaluationSettings,
+) -> list[evaluation_loop.Evaluation]:
   """Evaluates all checkpoints that --checkpoints matches."""
-  paths = checkpoint_paths.find_all(run.checkpoints)
+  paths = checkpoint_paths.find_all(settings.checkpoints)
   labels = {name: name.replace(os.sep, "_") for name in paths}
   for label in labels.values():
-    _check_report(run.report_dir, label)
+    _check_report(settings.report_dir, label)
   evaluations = []
   loop_config = None
   for name, path in paths.items():
     try:
-      config, _ = saved_config.load(path, run.config_overrides)
+      config, _ = saved_config.load(path, settings.config_overrides)
       if config != loop_config:  # Equal configurations share one model.
-        loop, loop_config = _make_loop(run, config), config
+        loop, loop_config = _make_loop(settings, config), config
       evaluations.append(loop.evaluate(path, name, label=labels[name]))
     except FileNotFoundError as error:
       # Training deletes old checkpoints, even while others are evaluated.
@@ -144,48 +150,50 @@ def _check_report(report_dir: str, label: str = "") -> None:
 
 
 def _make_loop(
-    run: Run, config: configuration.ModelConfig
+    settings: EvaluationSettings, config: configuration.ModelConfig
 ) -> evaluation_loop.EvaluationLoop:
   data = caption_data.CaptionData(
       files=inputs.input_files(
-          run.input_file_pattern,
-          run.input_feature_pattern,
-          allow_missing_shards=run.allow_missing_shards,
+          settings.input_file_pattern,
+          settings.input_feature_pattern,
+          allow_missing_shards=settings.allow_missing_shards,
       ),
       config=config,
-      are_features=bool(run.input_feature_pattern),
+      are_features=bool(settings.input_feature_pattern),
   )
   model = show_and_tell_model.ShowAndTellModel(config, "eval")
   captions = None
-  if run.caption_metrics:
+  if settings.caption_metrics:
     captions = caption_evaluation.make_evaluator(
         model,
         data,
-        vocab_file=run.vocab_file,
-        folder=run.eval_dir,
-        split_name=run.split,
-        training_captions_file=run.training_captions,
-        report_dir=run.report_dir,
-        metrics=run.metrics,
-        tokenizer=run.tokenizer,
-        **run.search_options,
+        vocab_file=settings.vocab_file,
+        folder=settings.eval_dir,
+        split_name=settings.split,
+        training_captions_file=settings.training_captions,
+        report_dir=settings.report_dir,
+        metrics=settings.metrics,
+        tokenizer=settings.tokenizer,
+        **settings.search_options,
     )
   best = None
-  if run.keep_best:
-    best_dir = run.best_dir or os.path.join(run.checkpoint_dir, "best")
-    best = best_checkpoint.BestCheckpoint(best_dir, run.keep_best)
+  if settings.keep_best:
+    best_dir = settings.best_dir or os.path.join(
+        settings.checkpoint_dir, "best"
+    )
+    best = best_checkpoint.BestCheckpoint(best_dir, settings.keep_best)
   ranker = None
-  if run.ranking:
-    ranker = ranking.Ranker(model, data, max_images=run.ranking_images)
+  if settings.ranking:
+    ranker = ranking.Ranker(model, data, max_images=settings.ranking_images)
   return evaluation_loop.EvaluationLoop(
       model=model,
       data=data,
-      checkpoint_dir=run.checkpoint_dir,
-      eval_dir=run.eval_dir,
-      max_examples=run.num_eval_examples,
-      min_global_step=run.min_global_step,
+      checkpoint_dir=settings.checkpoint_dir,
+      eval_dir=settings.eval_dir,
+      max_examples=settings.num_eval_examples,
+      min_global_step=settings.min_global_step,
       captions=captions,
       ranker=ranker,
       best=best,
-      stop_after=run.stop_after,
+      stop_after=settings.stop_after,
   )

@@ -63,7 +63,7 @@ class EvaluationRunTest(tf.test.TestCase):
         "search_options": {"beam_size": 2, "max_caption_length": 5},
         **fields,
     }
-    return evaluation_run.evaluate(evaluation_run.Run(**values))
+    return evaluation_run.evaluate(evaluation_run.EvaluationSettings(**values))
 
   def test_once_with_all_metrics(self):
     self._save(1, 2)

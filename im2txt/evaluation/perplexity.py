@@ -14,7 +14,7 @@ _LOG_EVERY_N_BATCHES = 100
 
 
 @dataclasses.dataclass(frozen=True)
-class Result:
+class PerplexityResult:
   """Cross-entropy of a set of captions.
 
   Attributes:
@@ -53,7 +53,7 @@ class PerplexityEvaluator:
 
   def evaluate(
       self, data: caption_data.CaptionData, *, max_examples: int
-  ) -> Result:
+  ) -> PerplexityResult:
     """Computes the perplexity of captions.
 
     Args:
@@ -62,7 +62,7 @@ class PerplexityEvaluator:
         all captions if there are fewer.
 
     Returns:
-      The `Result`.
+      The result.
 
     Raises:
       ValueError: If the input is invalid; the message names the file.
@@ -85,7 +85,7 @@ class PerplexityEvaluator:
         )
     if batch is None:
       raise ValueError(f"The input has no captions: {', '.join(data.files)}.")
-    return Result(sum_losses, num_words, batch)
+    return PerplexityResult(sum_losses, num_words, batch)
 
 
 def _call(losses, batch: inputs.Batch, data) -> tuple[float, int]:

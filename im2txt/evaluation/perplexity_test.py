@@ -55,9 +55,11 @@ class PerplexityTest(tf.test.TestCase):
     self.assertEqual(sum(len(c) - 1 for c in captions), result.num_words)
 
   def test_infinite_perplexity(self):
-    result = perplexity.Result(1e6, 1, None)
+    result = perplexity.PerplexityResult(1e6, 1, None)
     self.assertEqual(math.inf, result.perplexity)
-    self.assertAllClose(np.e, perplexity.Result(3.0, 3, None).perplexity)
+    self.assertAllClose(
+        np.e, perplexity.PerplexityResult(3.0, 3, None).perplexity
+    )
 
   def test_empty_file(self):
     data = caption_data.CaptionData(

@@ -17,7 +17,7 @@ def write(
     title: str,
     summary: str,
     scores: comparison.SystemScores,
-    captions: Mapping[int, Sequence[html_report.Caption]],
+    captions: Mapping[int, Sequence[html_report.ReportCaption]],
     images: Iterable[caption_sources.CaptionedImage],
     progress: Callable[[int], object] = lambda count: None,
 ) -> pathlib.Path:

@@ -23,8 +23,8 @@ class ScoresReportTest(absltest.TestCase):
         oracle_cider=None,
     )
     captions = {
-        5: [html_report.Caption("a dog", 0.5)],
-        7: [html_report.Caption("a cat", 0.25)],
+        5: [html_report.ReportCaption("a dog", 0.5)],
+        7: [html_report.ReportCaption("a cat", 0.25)],
     }
     images = [
         caption_sources.CaptionedImage(i, f"/images/{i}.jpg", [f"Image {i}."])

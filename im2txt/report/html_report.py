@@ -65,7 +65,7 @@ _MAX_THREADS = 16
 _PENDING_PER_THREAD = 4
 
 
-class Caption(NamedTuple):
+class ReportCaption(NamedTuple):
   """A caption and its probability.
 
   Attributes:
@@ -92,7 +92,7 @@ class Picture(NamedTuple):
   """
 
   path: pathlib.Path
-  captions: Sequence[Caption]
+  captions: Sequence[ReportCaption]
   references: Sequence[str]
   scores: Mapping[str, float] = {}
   is_right: bool | None = None

@@ -30,8 +30,11 @@ def _pictures(folder):
     yield html_report.Picture(
         path=path,
         captions=[
-            html_report.Caption(_CAPTIONS.get(i, f"caption {i} ."), i / 200),
-            *[html_report.Caption("another .", 1e-7)] * (6 if i == 9 else 1),
+            html_report.ReportCaption(
+                _CAPTIONS.get(i, f"caption {i} ."), i / 200
+            ),
+            *[html_report.ReportCaption("another .", 1e-7)]
+            * (6 if i == 9 else 1),
         ],
         references=[f"reference {i} ."] * (i % 3),
         # All scores differ, since 37 and 130 are coprime.

@@ -37,7 +37,7 @@ class HtmlReportTest(parameterized.TestCase):
     path = self._dir / name
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", size).save(path, "PNG")
-    captions = [html_report.Caption("a dog .", 0.25)]
+    captions = [html_report.ReportCaption("a dog .", 0.25)]
     return html_report.Picture(
         **{
             "path": path,
@@ -128,7 +128,7 @@ class HtmlReportTest(parameterized.TestCase):
   def test_text_is_escaped(self):
     picture = self._picture(
         "a&b #1.jpg",
-        captions=[html_report.Caption(_HOSTILE, 0.5)],
+        captions=[html_report.ReportCaption(_HOSTILE, 0.5)],
         references=[_HOSTILE],
         scores={_HOSTILE: 1.0},
     )
@@ -203,7 +203,7 @@ class HtmlReportTest(parameterized.TestCase):
         [
             self._picture(
                 "1.jpg",
-                captions=[html_report.Caption("", number)],
+                captions=[html_report.ReportCaption("", number)],
                 references=[],
                 scores={"CIDEr": number},
             )
@@ -214,7 +214,7 @@ class HtmlReportTest(parameterized.TestCase):
     self.assertEqual(entry["scores"], [["CIDEr", None]])
 
   def test_non_ascii_text(self):
-    caption = html_report.Caption("一只狗 café 🐕", 0.5)
+    caption = html_report.ReportCaption("一只狗 café 🐕", 0.5)
     page = self._page([self._picture("ä.jpg", captions=[caption])])
     (entry,) = _entries(page)
     self.assertEqual(entry["captions"], [["一只狗 café 🐕", 0.5]])
@@ -272,7 +272,7 @@ class HtmlReportTest(parameterized.TestCase):
       nonlocal num_made
       for num_made in itertools.islice(made, 10_000):
         text = f"caption {num_made} " + "x" * 2_000
-        yield gone._replace(captions=[html_report.Caption(text, 0.5)])
+        yield gone._replace(captions=[html_report.ReportCaption(text, 0.5)])
 
     def progress(count):
       nonlocal num_done, most_ahead

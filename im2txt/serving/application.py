@@ -148,7 +148,9 @@ def _add_captions(
       request: fastapi.Request, image: fastapi.UploadFile
   ) -> schemas.Predictions:
     """Captions a JPEG, PNG, WebP, GIF or BMP image."""
-    (outcome,) = await caption(request, [image], caption_service.Options())
+    (outcome,) = await caption(
+        request, [image], caption_service.RequestOptions()
+    )
     if isinstance(outcome, captioning.ImageError):
       raise fastapi.HTTPException(400, f"The image can't be used. {outcome}")
     return schemas.predictions_of(outcome)
@@ -173,7 +175,7 @@ def _add_captions(
           f"A request can have at most {service.limits.max_images} images. Got:"
           f" {len(images)}.",
       )
-    options = caption_service.Options(
+    options = caption_service.RequestOptions(
         beam_size,
         max_caption_length,
         # The first request with a new combination takes seconds longer, so
@@ -197,7 +199,7 @@ async def _caption_uploads(
     counts: metrics.Metrics,
     request: fastapi.Request,
     uploads: Sequence[fastapi.UploadFile],
-    options: caption_service.Options,
+    options: caption_service.RequestOptions,
 ) -> list[caption_service.Outcome]:
   """Captions the images of a request, and counts the outcomes."""
   with service.room(sum(upload.size or 0 for upload in uploads)):

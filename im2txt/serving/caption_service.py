@@ -45,7 +45,7 @@ class _Image(NamedTuple):
   num_pixels: int  # Pixels to decode: 0 for an image that is too large.
 
 
-class Options(NamedTuple):
+class RequestOptions(NamedTuple):
   """Search options; only images with the same options share a batch."""
 
   beam_size: int = 3
@@ -161,7 +161,7 @@ class CaptionService:
     file = io.BytesIO()
     Image.new("RGB", (8, 8)).save(file, format="jpeg")
     image = _Image(file.getvalue(), 8 * 8)
-    (future,) = self._batcher.submit([image], Options())
+    (future,) = self._batcher.submit([image], RequestOptions())
     future.result()
 
   @contextlib.contextmanager
@@ -187,7 +187,7 @@ class CaptionService:
       self._num_bytes -= num_bytes
 
   async def caption(
-      self, images: Sequence[bytes], options: Options
+      self, images: Sequence[bytes], options: RequestOptions
   ) -> list[Outcome]:
     """Captions the images of a request.
 
@@ -235,7 +235,7 @@ class CaptionService:
     return measured
 
   def _caption_batch(
-      self, images: Sequence[_Image], options: Options
+      self, images: Sequence[_Image], options: RequestOptions
   ) -> Sequence[Outcome]:
     start = time.perf_counter()
     outcomes = list(

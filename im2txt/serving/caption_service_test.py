@@ -13,7 +13,7 @@ from im2txt.serving import batcher
 from im2txt.serving import caption_service
 from im2txt.testing import fake_captioner
 
-_OPTIONS = caption_service.Options()
+_OPTIONS = caption_service.RequestOptions()
 
 
 class CaptionServiceTest(parameterized.TestCase):
@@ -117,7 +117,7 @@ class CaptionServiceTest(parameterized.TestCase):
 
   def test_options_are_the_searchs(self):
     service = self._make()
-    options = caption_service.Options(2, 7, 0.5)
+    options = caption_service.RequestOptions(2, 7, 0.5)
     (found,) = asyncio.run(service.caption([fake_captioner.image()], options))
     self.assertLen(found, 2)
     self.assertEqual(

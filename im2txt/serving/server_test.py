@@ -47,13 +47,13 @@ async def application(scope, receive, send):
   print("stopping", flush=True)
   await asyncio.to_thread(batch.join)
 
-class Server(server._Server):
+class ObservedServer(server._Server):
   def __init__(self, *args):
     global served
     served = self
     super().__init__(*args)
 
-server._Server = Server
+server._Server = ObservedServer
 server.run(
     application,
     server.bind("127.0.0.1", 0),

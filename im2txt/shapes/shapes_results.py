@@ -22,7 +22,7 @@ _PERPLEXITY_LINE = re.compile(r"Perplexity = ([\d.]+|inf|nan)")
 
 def read_captions(
     lines: Iterable[str],
-) -> dict[str, list[html_report.Caption]]:
+) -> dict[str, list[html_report.ReportCaption]]:
   """Parses the output of `run_inference --output_format=jsonl`.
 
   Args:
@@ -33,7 +33,7 @@ def read_captions(
   """
   return {
       os.path.basename(image["file"]): [
-          html_report.Caption(caption["caption"], caption["probability"])
+          html_report.ReportCaption(caption["caption"], caption["probability"])
           for caption in image["captions"]
       ]
       for image in map(json.loads, lines)
@@ -60,7 +60,7 @@ def read_perplexity(text: str) -> float:
 
 def figures(
     scenes: Sequence[shapes_world.Scene],
-    captions: Mapping[str, Sequence[html_report.Caption]],
+    captions: Mapping[str, Sequence[html_report.ReportCaption]],
     *,
     perplexity: float,
 ) -> dict[str, str]:
@@ -102,7 +102,7 @@ def figures(
 def write_report(
     report_dir: pathlib.Path,
     scenes: Sequence[shapes_world.Scene],
-    captions: Mapping[str, Sequence[html_report.Caption]],
+    captions: Mapping[str, Sequence[html_report.ReportCaption]],
     results: Mapping[str, str],
     *,
     image_dir: pathlib.Path,
@@ -143,6 +143,6 @@ def write_report(
 
 def _is_right(
     scene: shapes_world.Scene,
-    captions: Mapping[str, Sequence[html_report.Caption]],
+    captions: Mapping[str, Sequence[html_report.ReportCaption]],
 ) -> bool:
   return captions[scene.file_name][0].text in scene.captions

@@ -38,8 +38,10 @@ class ShapesResultsTest(parameterized.TestCase):
     self.assertEqual(
         captions["held_out_000001.jpg"],
         [
-            html_report.Caption("a red triangle above a blue circle .", 0.25),
-            html_report.Caption("a (odd) caption", 1e-9),
+            html_report.ReportCaption(
+                "a red triangle above a blue circle .", 0.25
+            ),
+            html_report.ReportCaption("a (odd) caption", 1e-9),
         ],
     )
     self.assertLen(captions["held_out_000002.jpg"], 1)
@@ -81,7 +83,7 @@ class ShapesResultsTest(parameterized.TestCase):
       ("", False),
   )
   def test_word_for_word(self, text, is_right):
-    captions = {"held_out_000001.jpg": [html_report.Caption(text, 0.5)]}
+    captions = {"held_out_000001.jpg": [html_report.ReportCaption(text, 0.5)]}
     figures = shapes_results.figures([_SCENES[0]], captions, perplexity=1.5)
     self.assertEqual(figures["held-out scenes"], f"{int(is_right)} of 1")
 

@@ -223,7 +223,9 @@ def train(run: Run) -> int:
   if run.distribution in distribution_lib.CLUSTER_KINDS:
     cluster = clusters.find(slurm_port=run.slurm_port)
     if run.distribution == "parameter_server" and not cluster.is_chief:
-      distribution_lib.serve(cluster, timeout_secs=run.cluster_timeout_secs)
+      distribution_lib.run_server(
+          cluster, timeout_secs=run.cluster_timeout_secs
+      )
       return 0
   with contextlib.ExitStack() as stack:
     if cluster is None or cluster.is_chief:
