@@ -19,15 +19,14 @@ configuration fits it.
 from collections.abc import Sequence
 import json
 import os
-import re
 from typing import Any
 
 import tensorflow as tf
 
+from im2txt.ops import tfrecords
+
 _RECORDS_FILE = "dataset.json"
 FEATURES_FILE = "features.json"
-
-_SHARD = re.compile(r"(.+)-\d{5}-of-\d{5}")
 
 
 def config_fields(
@@ -77,10 +76,10 @@ def _describe_sets(
   """Returns the metadata of each set of shards; empty if any are missing."""
   sets = set()
   for file in files:
-    match = _SHARD.fullmatch(os.path.basename(file))
-    if not match:
+    shard = tfrecords.shard_name(file)
+    if not shard:
       return []
-    sets.add((os.path.dirname(file), match[1]))
+    sets.add(os.path.split(shard.data_set))
   described = []
   for folder, name in sorted(sets):
     content = _read_json(

@@ -31,6 +31,7 @@ _NO_ID = tf.int64.min
 _NUM_FINGERPRINTS = tf.int64.max
 
 _RECORDS_AT_ONCE = 64
+# Any number of digits, unlike `tfrecords.shard_name`: it is only a title here.
 _SHARD = re.compile(r"(.+)-\d+-of-\d+")
 
 

@@ -29,7 +29,6 @@ import hashlib
 import itertools
 import json
 import os
-import re
 from typing import Any
 from typing import NamedTuple
 
@@ -43,10 +42,9 @@ from im2txt.data import dataset_facts
 from im2txt.data import distinct_images
 from im2txt.ops import feature_inputs
 from im2txt.ops import image_embedding
+from im2txt.ops import tfrecords
 from im2txt.runtime import atomic_files
 from im2txt.runtime import cloud_file
-
-_SHARD_SUFFIX = re.compile(r"-\d{5}-of-\d{5}$")
 
 _VIEWS_AHEAD = 64
 
@@ -124,7 +122,8 @@ def check_encoder(
   for folder in sorted({os.path.dirname(file) for file in files}):
     metadata = _read(folder) or {"sets": {}}
     for file in files:
-      prefix = _SHARD_SUFFIX.sub("", os.path.basename(file))
+      shard = tfrecords.shard_name(file)
+      prefix = os.path.basename(shard.data_set if shard else file)
       if os.path.dirname(file) == folder and prefix not in metadata["sets"]:
         raise ValueError(
             f"{_path(folder)} does not list {prefix!r} as a complete set, so"

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 import fnmatch
 import functools
 import os
-import re
 from typing import NamedTuple
 
 from absl import logging
@@ -32,7 +31,6 @@ CAPTION_FEATURE = "image/caption_ids"
 
 _BATCHES_AHEAD = 2
 
-_SHARD = re.compile(r"(.+)-\d{5}-of-(\d{5})", re.DOTALL)
 # Number of missing shards that a message names.
 _MISSING_NAMED = 3
 
@@ -110,8 +108,9 @@ def _check_shards(
   purpose.
   """
   counts: dict[str, dict[int, str]] = {}
-  for match in filter(None, map(_SHARD.fullmatch, files)):
-    counts.setdefault(match[1], {}).setdefault(int(match[2]), match[0])
+  for file in files:
+    if shard := tfrecords.shard_name(file):
+      counts.setdefault(shard.data_set, {}).setdefault(shard.num_shards, file)
   for data_set, examples in counts.items():
     if len(examples) > 1:
       first, second, *_ = (examples[count] for count in sorted(examples))

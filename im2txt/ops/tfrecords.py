@@ -27,6 +27,8 @@ _COUNTING_THREADS = 8
 _LENGTH_BYTES = 8
 _FRAME_BYTES = 16
 
+_SHARD = re.compile(r"(.+)-\d{5}-of-(\d{5})", re.DOTALL)
+
 _UNREADABLE = "its checksum is wrong, or the file is cut short"
 
 
@@ -63,6 +65,24 @@ class CorruptRecordError(ValueError):
     )
     self.file = file
     self.number = number
+
+
+class ShardName(NamedTuple):
+  """The parts of a file name such as data/train-00000-of-00256.
+
+  Attributes:
+    data_set: The name without the suffix, such as data/train.
+    num_shards: The number of shards of the data set.
+  """
+
+  data_set: str
+  num_shards: int
+
+
+def shard_name(file: str) -> ShardName | None:
+  """Parses the name of a file; None if it is not the name of a shard."""
+  match = _SHARD.fullmatch(file)
+  return ShardName(match[1], int(match[2])) if match else None
 
 
 def read(file: str | tf.Tensor) -> tf.data.Dataset:

@@ -24,6 +24,16 @@ class RecordsTestCase(tf.test.TestCase, parameterized.TestCase):
 
 class ReadTest(RecordsTestCase):
 
+  @parameterized.parameters(
+      ("data/train-00003-of-00256", ("data/train", 256)),
+      ("a-1-00000-of-00001", ("a-1", 1)),
+      ("data/train-3-of-256", None),
+      ("data/train-00003-of-00256.tmp", None),
+      ("records", None),
+  )
+  def test_shard_name(self, file, expected):
+    self.assertEqual(expected, tfrecords.shard_name(file))
+
   def test_records_know_where_they_are_from(self):
     file = self.write("some", [b"a", b"b"])
     self.assertSequenceEqual(
