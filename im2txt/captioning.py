@@ -298,7 +298,7 @@ class Captioner:
 
   def _run_search(
       self,
-      images: Sequence[np.ndarray],
+      images: list[np.ndarray],
       *,
       batch_size: int,
       **search_options: Unpack[SearchOptions],
