@@ -15,6 +15,7 @@ from im2txt import configuration
 from im2txt import run_inference
 from im2txt import show_and_tell_model
 from im2txt.checkpointing import checkpoint_paths
+from im2txt.checkpointing import checkpoints
 from im2txt.checkpointing import saved_config
 from im2txt.data import feature_cache
 from im2txt.evaluation import evaluation_loop
@@ -143,7 +144,10 @@ class GenerationsTest(parameterized.TestCase, tf.test.TestCase):
     )
     perplexity = evaluation.run_once().perplexity
     loop = training_loop.TrainingLoop(
-        model_config=config, training_config=training, train_dir=train_dir
+        model_config=config,
+        training_config=training,
+        train_dir=train_dir,
+        checkpoint=checkpoints.find_readable(train_dir),
     )
     variables = loop.trainer.checkpoint_variables()
     for name, value in self.values.items():

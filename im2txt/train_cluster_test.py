@@ -139,7 +139,7 @@ class TrainClusterTest(tf.test.TestCase):
     self.assertEqual(1, status)
     self.assertRegex(
         text.splitlines()[-1],
-        r"^train: Another process of the run is lost; .* to go on from ",
+        r"^train: Another process of the run is lost; .* to resume from ",
     )
     first = self._losses(text)
 

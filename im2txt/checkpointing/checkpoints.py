@@ -83,6 +83,16 @@ def find_readable(folder: str) -> str | None:
   return None
 
 
+def global_step(checkpoint: str) -> int:
+  """Returns the global step of a checkpoint."""
+  return int(read_value(Reader(checkpoint), checkpoint_names.GLOBAL_STEP, []))
+
+
+def path_of_step(folder: str, step: int) -> str:
+  """Returns the path, without suffix, that `Saver` gives a checkpoint."""
+  return os.path.join(folder, f"{_CHECKPOINT_NAME}-{step}")
+
+
 class Saver:
   """Writes the checkpoints of a training run and deletes the oldest ones."""
 

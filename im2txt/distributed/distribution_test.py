@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from im2txt import configuration
 from im2txt.checkpointing import checkpoint_paths
+from im2txt.checkpointing import checkpoints
 from im2txt.data import caption_data
 from im2txt.distributed import clusters
 from im2txt.distributed import distribution
@@ -48,12 +49,14 @@ class MirroredTest(tf.test.TestCase):
 
   def _run(self, kind, steps, name, **training_fields):
     """Trains up to a step; returns the losses."""
+    train_dir = os.path.join(self.dir, name)
     loop = training_loop.TrainingLoop(
         model_config=_CONFIG,
         training_config=configuration.TrainingConfig(
             optimizer="adam", initial_learning_rate=0.02, **training_fields
         ),
-        train_dir=os.path.join(self.dir, name),
+        train_dir=train_dir,
+        checkpoint=checkpoints.find_readable(train_dir),
         distribution=_distribution(kind),
     )
     with self.assertLogs("absl", "INFO") as logs:

@@ -12,6 +12,7 @@ import tensorflow as tf
 from im2txt import configuration
 from im2txt import show_and_tell_model
 from im2txt.checkpointing import checkpoint_paths
+from im2txt.checkpointing import checkpoints
 from im2txt.data import caption_data
 from im2txt.inference_utils import vocabulary
 from im2txt.ops import image_inputs
@@ -210,6 +211,7 @@ class TrainingTest(FakeEncoderTestCase):
         model_config=tiny.CONFIG,
         training_config=_TRAINING,
         train_dir=folder,
+        checkpoint=checkpoints.find_readable(folder),
         options=trainers.StepOptions(objective=objective),
     )
     data = self.data if is_self_critical else self._features()
@@ -249,7 +251,7 @@ class TrainingTest(FakeEncoderTestCase):
     self._run(2, is_self_critical=False)
     with self.assertLogs("absl", "INFO") as logs:
       values = self._run(3)
-    self.assertIn("14 variables of the optimizer start", "".join(logs.output))
+    self.assertIn("14 variables of the optimizer are", "".join(logs.output))
     self.assertNotIn("beta2_power", values)
     self.assertAllClose(0.999**2, values["self_critical/beta2_power"])
 

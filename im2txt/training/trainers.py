@@ -194,10 +194,10 @@ class Trainer(tf.Module):
     """Returns all that a resumed run needs, by checkpoint name."""
     return {
         **self.model.checkpoint_variables(),
-        **self.dispensable_variables(),
+        **self.optional_variables(),
     }
 
-  def dispensable_variables(self) -> dict[str, tf.Variable]:
+  def optional_variables(self) -> dict[str, tf.Variable]:
     """Returns the ones that other configurations' checkpoints don't have."""
     scale = self._loss_scale.variables_by_name if self._loss_scale else {}
     return {

@@ -207,7 +207,7 @@ class RecipeTest(parameterized.TestCase, tf.test.TestCase):
     self.assertNotAllClose(first, bias)
 
   def test_without_average_there_are_no_variables_for_it(self):
-    self.assertEmpty(_trainer().dispensable_variables())
+    self.assertEmpty(_trainer().optional_variables())
 
 
 class EncoderTest(parameterized.TestCase, tf.test.TestCase):

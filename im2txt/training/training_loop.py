@@ -26,19 +26,19 @@ from im2txt.training import training_summaries
 _RATE_LOG_SECS = 10.0
 
 
-# How often to look whether evaluation found that there is no gain any more.
-_STOP_LOOK_SECS = 10.0
+# How often to check whether evaluation requests a stop.
+_STOP_CHECK_SECS = 10.0
 
 
 class Timer:
-  """Tells when an interval is over, and starts the next."""
+  """A timer of repeated intervals."""
 
   def __init__(self, seconds: float, *, due_at_once: bool = False):
     self._seconds = seconds
     self._next = time.monotonic() + (0 if due_at_once else seconds)
 
   def is_due(self) -> bool:
-    """Returns whether the interval is over; then the next begins."""
+    """Returns whether the interval is over; if so, starts the next one."""
     if time.monotonic() < self._next:
       return False
     self._next = time.monotonic() + self._seconds
@@ -46,7 +46,7 @@ class Timer:
 
 
 class Pace:
-  """Measures and logs the speed of a run."""
+  """The speed of a run, for the log."""
 
   def __init__(self, step: int):
     self._since = time.monotonic()
@@ -54,7 +54,7 @@ class Pace:
     self.steps_per_second = 0.0
 
   def log(self, step: int, number_of_steps: int) -> None:
-    """Logs the speed since the last log, if that is long enough ago."""
+    """Logs the speed since the last call that logged, every ten seconds."""
     seconds = time.monotonic() - self._since
     if seconds < _RATE_LOG_SECS:
       return
@@ -71,18 +71,20 @@ class Pace:
 
 
 class DivergedError(ValueError):
-  """The loss or its gradient is no longer a finite number."""
+  """An error because the loss or its gradient is not a finite number."""
 
 
 class LostWorkerError(ValueError):
-  """Another process of the run died, or can't be reached."""
+  """An error because another process of the run ended or can't be reached."""
 
 
 class TrainingLoop:
-  """A run of training in a folder, from its newest checkpoint on.
+  """A training run in a folder, new or resumed from a checkpoint.
 
   Attributes:
-    trainer: The `trainers.Trainer`, as restored.
+    trainer: The `trainers.Trainer`, with restored variables.
+    checkpoint: The path of the newest checkpoint, without suffix; None before
+      the first one of a new run is written.
   """
 
   def __init__(
@@ -91,20 +93,23 @@ class TrainingLoop:
       model_config: configuration.ModelConfig,
       training_config: configuration.TrainingConfig,
       train_dir: str,
+      checkpoint: str | None = None,
       options: trainers.StepOptions = trainers.DEFAULT_OPTIONS,
       inception_checkpoint_file: str = "",
       distribution: distribution_lib.Distribution | None = None,
   ):
-    """Makes the model, from `train_dir` if it has a checkpoint.
+    """Builds the model and restores or initializes its variables.
 
     Args:
       model_config: The model's configuration.
       training_config: The training configuration.
-      train_dir: Where checkpoints, configuration and summaries are; made if
-        missing.
-      options: What else there is to choose of a step.
-      inception_checkpoint_file: The encoder's start, read only if `train_dir`
-        has no checkpoint; see `encoder_weights`. Random if empty.
+      train_dir: Folder for checkpoints, the configuration and summaries;
+        created if missing.
+      checkpoint: The newest checkpoint of `train_dir`, without suffix; see
+        `checkpoints.find_readable`. None for a new run.
+      options: Further options of the training step.
+      inception_checkpoint_file: Initial weights of the encoder in a new run;
+        see `encoder_weights`. Random if empty.
       distribution: The devices and processes; one device if None.
 
     Raises:
@@ -121,7 +126,7 @@ class TrainingLoop:
     if distribution.is_chief and not tf.io.gfile.isdir(train_dir):
       logging.info("Creating training directory: %s", train_dir)
       tf.io.gfile.makedirs(train_dir)
-    checkpoint = checkpoints.find_readable(train_dir)
+    self.checkpoint = checkpoint
     self.trainer = trainers.Trainer(
         model_config, training_config, options, strategy=strategy
     )
@@ -141,7 +146,6 @@ class TrainingLoop:
     self._saved_step = self.trainer.global_step if checkpoint else None
     self._is_new = checkpoint is None
     self._had_config = saved_config.exists(train_dir)
-    self._steps: training_steps.Steps | None = None
 
   def run(
       self,
@@ -150,23 +154,25 @@ class TrainingLoop:
       number_of_steps: int,
       log_every_n_steps: int = 1,
   ) -> stop_signals.StopRequest:
-    """Trains until the global step is `number_of_steps`, or it is to stop.
+    """Trains until the global step is `number_of_steps` or a stop is requested.
 
-    A signal tells so, or a file that evaluation writes; see `best_checkpoint`.
+    A signal requests a stop, or a file that evaluation writes; see
+    `best_checkpoint`.
 
     Args:
-      data: What to train on.
-      number_of_steps: The global step to reach, earlier runs' included.
-      log_every_n_steps: How often to log the loss.
+      data: The training data.
+      number_of_steps: The global step to reach, which counts the steps of
+        earlier runs.
+      log_every_n_steps: Number of steps between two log lines.
 
     Returns:
-      The request that ended the run early, if one did.
+      The request to stop, with the signal that ended the run early, if any.
 
     Raises:
       DivergedError: If the loss or its gradient is not finite. No checkpoint
-        is written then.
+        is written in this case.
       LostWorkerError: If another process of the run is lost.
-      ValueError: If the input can't be used; the message says which file.
+      ValueError: If the input is not valid; the message names the file.
     """
     with stop_signals.catch() as request:
       try:
@@ -174,8 +180,8 @@ class TrainingLoop:
       except self._distribution.lost_errors as error:
         logging.debug("%s", error)
         raise LostWorkerError(
-            "Another process of the run is lost; its own last lines may say"
-            f" why. Start all processes again to go on from {self._train_dir}."
+            "Another process of the run is lost; its last log lines may say"
+            f" why. Start all processes again to resume from {self._train_dir}."
         ) from error
     return request
 
@@ -187,14 +193,14 @@ class TrainingLoop:
       with self._make_writer() as writer:
         if writer:
           writer.write_first_image(data, step=step)
-        # Now that the input could be read: a new run leaves no wrong start.
+        # Not before the input was read: invalid input must leave no files.
         self._save()
-        with self._mistakes_forgotten():
+        with self._removed_if_invalid():
           self._train(data, number_of_steps, log_every_n_steps, writer, request)
     else:
       logging.info(
           "Nothing to train: the run has already reached global step %d, and"
-          " --number_of_steps is %d. Give a higher number to train on.",
+          " --number_of_steps is %d. To train further, increase it.",
           step,
           number_of_steps,
       )
@@ -205,10 +211,10 @@ class TrainingLoop:
     self._distribution.any_process(request)  # Waits for the chief's files.
 
   @contextlib.contextmanager
-  def _mistakes_forgotten(self) -> Iterator[None]:
-    """Removes what a new run wrote if its input can't be used.
+  def _removed_if_invalid(self) -> Iterator[None]:
+    """Removes the files of a new run if its input turns out to be invalid.
 
-    Its configuration would stand in the way of the corrected command.
+    Its saved configuration would contradict the corrected command.
     """
     try:
       yield
@@ -229,9 +235,9 @@ class TrainingLoop:
         )
     elif not self._distribution.is_synchronous:
       raise ValueError(
-          "With parameter servers the chief reads all input, which is too much"
-          " for images: give --input_feature_pattern, or distribute by"
-          " multi_worker."
+          "With parameter servers the chief reads all input, which is too slow"
+          " for images. Use --input_feature_pattern or"
+          " --distribution=multi_worker."
       )
 
   @contextlib.contextmanager
@@ -252,7 +258,7 @@ class TrainingLoop:
   def _train(
       self, data, number_of_steps, log_every_n_steps, writer, request
   ) -> None:
-    """Steps until `number_of_steps` or `request`."""
+    """Runs steps until `number_of_steps` or a request to stop."""
     is_chief = self._distribution.is_chief
     step = self.trainer.global_step
     if writer:
@@ -261,8 +267,8 @@ class TrainingLoop:
     pace = Pace(step)
     checkpoint_timer = Timer(self._config.save_checkpoint_secs)
     summary_timer = Timer(self._config.save_summaries_secs, due_at_once=True)
-    stop_timer = Timer(_STOP_LOOK_SECS, due_at_once=True)
-    self._steps = training_steps.make_steps(
+    stop_timer = Timer(_STOP_CHECK_SECS, due_at_once=True)
+    steps = training_steps.make_steps(
         self.trainer,
         dataclasses.replace(data, shard=self._distribution.shard),
         distribution=self._distribution,
@@ -271,16 +277,17 @@ class TrainingLoop:
     while step < number_of_steps:
       start = time.monotonic()
       # All processes stop and save at the same step.
-      is_told, is_save_due = self._distribution.any_process(
+      is_stop_requested, is_save_due = self._distribution.any_process(
           request,
-          is_chief and stop_timer.is_due() and self._is_told_to_stop(),
+          is_chief and stop_timer.is_due() and self._is_stop_requested(),
           is_chief and checkpoint_timer.is_due(),
       )
       if is_save_due:
+        steps.wait_for_pending_steps()
         self._save()
-      if is_told or request.signal:
+      if is_stop_requested or request.signal:
         break
-      batch, metrics = self._steps.run(number_of_steps - step)
+      batch, metrics = steps.run(number_of_steps - step)
       step += 1
       loss = self._check_finite(metrics, step)
       if step % log_every_n_steps == 0:
@@ -294,8 +301,9 @@ class TrainingLoop:
       pace.log(step, number_of_steps)
       if writer and summary_timer.is_due():
         self._summarize(writer, batch, metrics, pace, step)
+    steps.wait_for_pending_steps()
 
-  def _is_told_to_stop(self) -> bool:
+  def _is_stop_requested(self) -> bool:
     reason = best_checkpoint.stop_reason(self._train_dir)
     if reason:
       logging.info("%s", reason)
@@ -307,8 +315,8 @@ class TrainingLoop:
       raise DivergedError(
           f"Training diverged at global step {step}: the loss is {loss}, the"
           f" norm of its gradient {norm}. The last good checkpoint, of step"
-          f" {self._saved_step}, is in {self._train_dir}. Go on from there with"
-          " a lower learning rate."
+          f" {self._saved_step}, is in {self._train_dir}. Resume from it with a"
+          " lower learning rate."
       )
     return loss
 
@@ -321,7 +329,7 @@ class TrainingLoop:
     writer.write_parameters(step=step)
 
   def _start_encoder(self, inception_checkpoint_file: str) -> None:
-    """Gives the encoder, and averages of it, the values of a file."""
+    """Restores the encoder, and averages of its weights, from a file."""
     averages = self.trainer.averages
     encoder_weights.restore(
         self.trainer.model.encoder, inception_checkpoint_file
@@ -329,29 +337,27 @@ class TrainingLoop:
     averages.restart(averages.variables_by_name)
 
   def _resume(self, checkpoint: str, inception_checkpoint_file: str) -> None:
-    """Restores all variables; the optimizer may be another one than before."""
+    """Restores all variables; the optimizer may have changed."""
     logging.info("Restoring parameters from %s", checkpoint)
     if inception_checkpoint_file:
       logging.info(
-          "The encoder's are there, too: %s was for the beginning of the run.",
+          "The checkpoint contains the encoder; %s was used to start the run.",
           inception_checkpoint_file,
       )
     variables = self.trainer.checkpoint_variables()
-    optional = self.trainer.dispensable_variables()
+    optional = self.trainer.optional_variables()
     try:
       missing = checkpoints.restore(variables, checkpoint, optional=optional)
     except ValueError as error:
       hint = "A new run needs another --train_dir."
       raise ValueError(f"{error} {hint}") from error
     self.trainer.averages.restart(missing)
-    anew = set(missing).intersection(self.trainer.slots)
-    if anew:
-      logging.info("%d variables of the optimizer start anew.", len(anew))
+    new = set(missing).intersection(self.trainer.slots)
+    if new:
+      logging.info("%d variables of the optimizer are initialized.", len(new))
 
   def _save(self) -> None:
-    """Writes checkpoint and configuration, unless this step's is there."""
-    if self._steps:
-      self._steps.settle()
+    """Writes the checkpoint and configuration of this step, if missing."""
     step = self.trainer.global_step
     if step == self._saved_step:
       return
@@ -360,3 +366,4 @@ class TrainingLoop:
       saved_config.save(self._train_dir, self._model_config, self._config)
       self._saver.save(step)
     self._saved_step = step
+    self.checkpoint = checkpoints.path_of_step(self._train_dir, step)

@@ -42,10 +42,13 @@ class TrainingLoopTest(parameterized.TestCase, tf.test.TestCase):
     )
 
   def _loop(self, train_dir=None, training=_TRAINING, **kwargs):
+    """Returns the loop of a folder, resumed from its newest checkpoint."""
+    train_dir = train_dir or self.train_dir
     return training_loop.TrainingLoop(
         model_config=tiny.CONFIG,
         training_config=training,
-        train_dir=train_dir or self.train_dir,
+        train_dir=train_dir,
+        checkpoint=checkpoints.find_readable(train_dir),
         **kwargs,
     )
 
@@ -124,7 +127,7 @@ class TrainingLoopTest(parameterized.TestCase, tf.test.TestCase):
     # Now there is a checkpoint, and the file need not even exist.
     with self.assertLogs("absl", "INFO") as logs:
       loop = self._loop(inception_checkpoint_file="missing")
-    self.assertIn("missing was for the beginning of the run", str(logs.output))
+    self.assertIn("missing was used to start the run", str(logs.output))
     weights = loop.trainer.model.encoder.variables_by_name[name]
     self.assertAllEqual([7.0], weights)
 
@@ -283,6 +286,7 @@ class TrainingLoopTest(parameterized.TestCase, tf.test.TestCase):
           model_config=config,
           training_config=_TRAINING,
           train_dir=self.train_dir,
+          checkpoint=checkpoints.find_readable(self.train_dir),
       )
 
   def test_corrupt_record_names_its_file(self):
@@ -303,15 +307,18 @@ class TrainingOnImagesTest(tf.test.TestCase):
         config=tiny.CONFIG,
     )
     train_dir = os.path.join(folder, "train")
+    checkpoint = None
     for train_inception in (False, True):
       loop = training_loop.TrainingLoop(
           model_config=tiny.CONFIG,
           training_config=configuration.TrainingConfig(),
           train_dir=train_dir,
+          checkpoint=checkpoint,
           options=trainers.StepOptions(train_inception=train_inception),
       )
       steps = loop.trainer.global_step + 2
       loop.run(data, number_of_steps=steps)
+      checkpoint = loop.checkpoint
     reader = tf.train.load_checkpoint(checkpoint_paths.find(train_dir))
     self.assertEqual(4, reader.get_tensor("global_step"))
     # SGD has no slots: the variables are those of the released checkpoints.

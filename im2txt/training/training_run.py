@@ -1,18 +1,16 @@
 """Runs training as configured by the flags of `train`.
 
-configuration, files -> phases -> one `TrainingLoop` per phase
+configuration, files -> phases -> one `TrainingLoop` for each, in turn
 cluster              -> distribution
 
-The encoder must not be trained before the decoder has settled (arXiv
-1609.06647, section 5): the noise of the first gradients would spoil its
-features. So a run may have two phases: the decoder alone, then the encoder as
-well. Each resumes from the newest checkpoint, as separate runs would, with its
-global step and the optimizer's slots.
+The encoder must not be trained before the decoder (arXiv 1609.06647, section
+5): the noisy gradients of an untrained decoder would destroy its features. So a
+run may have two phases: the decoder alone, then both. Each starts from the
+newest checkpoint, with its global step and the optimizer's slots, as a separate
+run would.
 """
 
-from collections.abc import Callable
 from collections.abc import Mapping
-from collections.abc import Sequence
 import contextlib
 import dataclasses
 from pathlib import Path
@@ -24,7 +22,6 @@ import tensorflow as tf
 
 from im2txt import configuration
 from im2txt import presets
-from im2txt.checkpointing import checkpoint_names
 from im2txt.checkpointing import checkpoint_paths
 from im2txt.checkpointing import checkpoints
 from im2txt.checkpointing import saved_config
@@ -121,9 +118,9 @@ class Phase(NamedTuple):
   """A part of a run.
 
   Attributes:
-    number_of_steps: The global step that it ends with.
-    train_inception: Whether it trains the encoder too.
-    data: What it trains on.
+    number_of_steps: Global step at which the phase ends.
+    train_inception: Whether to train the encoder as well as the decoder.
+    data: The training data.
   """
 
   number_of_steps: int
@@ -131,58 +128,9 @@ class Phase(NamedTuple):
   data: caption_data.CaptionData
 
 
-def run_phases(
-    phases: Sequence[Phase],
-    make_loop: Callable[[bool], training_loop.TrainingLoop],
-    *,
-    train_dir: str,
-    log_every_n_steps: int = 1,
-) -> stop_signals.StopRequest:
-  """Trains until the last phase is over, or the run is to stop.
-
-  Args:
-    phases: The phases in their order; those that are over are left out, but
-      for the last one.
-    make_loop: Makes the `TrainingLoop` of `train_dir`, given whether it trains
-      the encoder too.
-    train_dir: The folder of the run.
-    log_every_n_steps: How often to log the loss.
-
-  Returns:
-    As `TrainingLoop.run` does.
-
-  Raises:
-    ValueError: See `TrainingLoop.run`.
-  """
-  step = _newest_step(train_dir)
-  left = [phase for phase in phases[:-1] if phase.number_of_steps > step]
-  for phase in (*left, phases[-1]):
-    if phase.train_inception:
-      logging.info("From step %d on, the encoder is trained too.", step)
-    loop = make_loop(phase.train_inception)
-    request = loop.run(
-        phase.data,
-        number_of_steps=phase.number_of_steps,
-        log_every_n_steps=log_every_n_steps,
-    )
-    step = loop.trainer.global_step
-    if request.signal or step < phase.number_of_steps:
-      break
-  return request
-
-
-def _newest_step(train_dir: str) -> int:
-  """Returns the global step of the newest checkpoint; 0 if there is none."""
-  checkpoint = checkpoints.find_readable(train_dir)
-  if checkpoint is None:
-    return 0
-  reader = checkpoints.Reader(checkpoint)
-  return int(checkpoints.read_value(reader, checkpoint_names.GLOBAL_STEP, []))
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Run:
-  """What there is to do; each field is `train`'s flag of that name."""
+  """A training run; each field is the flag of `train` with that name."""
 
   train_dir: str
   input_file_pattern: str
@@ -207,17 +155,17 @@ class Run:
 
 
 def train(run: Run) -> int:
-  """Does a run, or this process' part of it.
+  """Trains, as one of the processes of a run if there are several.
 
   Args:
     run: The run.
 
   Returns:
-    The exit status: 0, or 128 and the number of the signal that ended it.
+    The exit status: 0, or 128 plus the number of the signal that ended the run.
 
   Raises:
     OSError: If a file can't be read or written.
-    ValueError: If the run can't be done as it is described.
+    ValueError: If a field of the run, or a file that it names, is not valid.
   """
   cluster = None
   if run.distribution in distribution_lib.CLUSTER_KINDS:
@@ -236,7 +184,56 @@ def train(run: Run) -> int:
 def _train(
     run: Run, cluster: clusters.Cluster | None
 ) -> stop_signals.StopRequest:
+  """Runs the phases of a run, each from the newest checkpoint."""
+  model_config, training_config, phases = _configure(run)
+  objective = None
+  if run.objective == "self_critical":
+    phases, objective = _self_critical(run, phases[0], training_config)
   compute_dtype = precision_lib.training_dtype(run.mixed_precision)
+  distribution = distribution_lib.connect(
+      run.distribution,
+      cluster,
+      settings=_settings(run, model_config, training_config, phases),
+      shard_by_record=run.shard_by_record,
+      timeout_secs=run.cluster_timeout_secs,
+  )
+  checkpoint = checkpoints.find_readable(run.train_dir)
+  step = checkpoints.global_step(checkpoint) if checkpoint else 0
+  for phase in _remaining(phases, step):
+    if phase.train_inception:
+      logging.info("From step %d on, the encoder is trained too.", step)
+    loop = training_loop.TrainingLoop(
+        model_config=model_config,
+        training_config=training_config,
+        train_dir=run.train_dir,
+        checkpoint=checkpoint,
+        options=trainers.StepOptions(
+            train_inception=phase.train_inception,
+            objective=objective,
+            compute_dtype=compute_dtype,
+            jit_compile=_uses_xla(run),
+            must_compile=run.jit_compile == "true",
+        ),
+        inception_checkpoint_file=run.inception_checkpoint_file,
+        distribution=distribution,
+    )
+    request = loop.run(
+        phase.data,
+        number_of_steps=phase.number_of_steps,
+        log_every_n_steps=run.log_every_n_steps,
+    )
+    step, checkpoint = loop.trainer.global_step, loop.checkpoint
+    if request.signal or step < phase.number_of_steps:
+      break
+  return request
+
+
+def _configure(
+    run: Run,
+) -> tuple[
+    configuration.ModelConfig, configuration.TrainingConfig, list[Phase]
+]:
+  """Returns the configuration of a run and its phases."""
   parts = _parts(run)
   first = parts[0]
   model_config, training_config = load_configuration(
@@ -259,39 +256,13 @@ def _train(
       )
       for part in parts
   ]
-  objective = None
-  if run.objective == "self_critical":
-    phases, objective = _self_critical(run, phases[0], training_config)
-  distribution = distribution_lib.connect(
-      run.distribution,
-      cluster,
-      settings=_settings(run, model_config, training_config, phases),
-      shard_by_record=run.shard_by_record,
-      timeout_secs=run.cluster_timeout_secs,
-  )
+  return model_config, training_config, phases
 
-  def make_loop(train_inception: bool) -> training_loop.TrainingLoop:
-    return training_loop.TrainingLoop(
-        model_config=model_config,
-        training_config=training_config,
-        train_dir=run.train_dir,
-        options=trainers.StepOptions(
-            train_inception=train_inception,
-            objective=objective,
-            compute_dtype=compute_dtype,
-            jit_compile=_uses_xla(run),
-            must_compile=run.jit_compile == "true",
-        ),
-        inception_checkpoint_file=run.inception_checkpoint_file,
-        distribution=distribution,
-    )
 
-  return run_phases(
-      phases,
-      make_loop,
-      train_dir=run.train_dir,
-      log_every_n_steps=run.log_every_n_steps,
-  )
+def _remaining(phases: list[Phase], step: int) -> list[Phase]:
+  """Returns the phases that are not finished; at least the last one."""
+  unfinished = [p for p in phases[:-1] if p.number_of_steps > step]
+  return [*unfinished, phases[-1]]
 
 
 def _overrides(run: Run) -> dict[str, Any]:
@@ -371,12 +342,12 @@ def _self_critical(
     phase: Phase,
     training_config: configuration.TrainingConfig,
 ) -> tuple[list[Phase], trainers.Objective]:
-  """Returns the single phase of self-critical training, its objective."""
-  checkpoint_paths.find(run.train_dir)  # Or else an error.
+  """Returns the single phase of self-critical training and its objective."""
+  checkpoint_paths.find(run.train_dir)  # Raises an error if there is none.
   if training_config.optimizer.lower() != "adam":
     logging.warning(
-        "The optimizer is %s, which hardly moves at a rate like the default of"
-        " self-critical training, made for Adam: give"
+        "The optimizer is %s, which changes little at the default learning rate"
+        " of self-critical training, since that is for Adam. Use"
         " --config_overrides=optimizer=adam.",
         training_config.optimizer,
     )

@@ -11,16 +11,74 @@ import tensorflow as tf
 
 from im2txt import configuration
 from im2txt.checkpointing import checkpoint_paths
+from im2txt.checkpointing import checkpoints
 from im2txt.checkpointing import saved_config
-from im2txt.data import caption_data
 from im2txt.distributed import distribution
 from im2txt.runtime import folder_lock
 from im2txt.runtime import stop_signals
 from im2txt.testing import shallow_inception
 from im2txt.testing import tiny
-from im2txt.training import trainers
 from im2txt.training import training_loop
 from im2txt.training import training_run
+
+
+def _run(**fields):
+  """Returns a run with the defaults of most flags."""
+  return training_run.Run(
+      **{
+          "input_file_pattern": "",
+          "input_feature_pattern": "",
+          "inception_checkpoint_file": "inception",
+          "train_inception": False,
+          "train_inception_after_steps": None,
+          "number_of_steps": 20,
+          "log_every_n_steps": 3,
+          "objective": "likelihood",
+          "vocab_file": "",
+          "preset": None,
+          "config_overrides": "",
+          "scheduled_sampling": None,
+          "mixed_precision": "float32",
+          "jit_compile": "auto",
+          "distribution": "off",
+          "shard_by_record": False,
+          "cluster_timeout_secs": 9.0,
+          "slurm_port": 1,
+          **fields,
+      }
+  )
+
+
+class FakeLoop:
+  """A training loop that only counts steps.
+
+  Attributes:
+    made: The loops made so far; each class has its own.
+    arguments: The arguments of the loop.
+    phase: The data, the number of steps and the log interval of its run.
+    stop_signal: Signal that ends a run.
+    stops_at: Global step at which a run ends early.
+  """
+
+  made: list["FakeLoop"] = []
+  stop_signal: signal.Signals | None = None
+  stops_at: int | None = None
+
+  def __init__(self, **arguments):
+    self.arguments = arguments
+    self.checkpoint = arguments["checkpoint"]
+    self.trainer = self
+    self.global_step = 0
+    self.made.append(self)
+
+  def run(self, data, *, number_of_steps, log_every_n_steps):
+    """See `TrainingLoop.run`."""
+    self.phase = data, number_of_steps, log_every_n_steps
+    self.global_step = self.stops_at or number_of_steps
+    self.checkpoint = f"model.ckpt-{self.global_step}"
+    request = stop_signals.StopRequest()
+    request.signal = self.stop_signal
+    return request
 
 
 class TrainingRunTestCase(parameterized.TestCase, tf.test.TestCase):
@@ -34,64 +92,43 @@ class TrainingRunTestCase(parameterized.TestCase, tf.test.TestCase):
     saved_config.save(self.train_dir, tiny.CONFIG, self.training)
     self.pairs = tiny.write_pairs(self.dir, "pairs-0", 4)
     self.features = tiny.write_features(self.dir, "features-0", 4)
-    self.request = stop_signals.StopRequest()
-    self.phases = []
-    self.make_loop = None
+    self.loop_class = type("Loop", (FakeLoop,), {"made": []})
     self.enter_context(
-        mock.patch.object(training_run, "run_phases", self._run_phases)
+        mock.patch.object(training_loop, "TrainingLoop", self.loop_class)
     )
-
-  def _run_phases(self, phases, make_loop, *, train_dir, log_every_n_steps):
-    self.assertEqual(self.train_dir, train_dir)
-    self.assertEqual(3, log_every_n_steps)
-    self.phases, self.make_loop = phases, make_loop
-    return self.request
 
   def _run(self, **fields):
-    return training_run.Run(
-        **{
-            "train_dir": self.train_dir,
-            "input_file_pattern": "",
-            "input_feature_pattern": "",
-            "inception_checkpoint_file": "inception",
-            "train_inception": False,
-            "train_inception_after_steps": None,
-            "number_of_steps": 20,
-            "log_every_n_steps": 3,
-            "objective": "likelihood",
-            "vocab_file": "",
-            "preset": None,
-            "config_overrides": "",
-            "scheduled_sampling": None,
-            "mixed_precision": "float32",
-            "jit_compile": "auto",
-            "distribution": "off",
-            "shard_by_record": False,
-            "cluster_timeout_secs": 9.0,
-            "slurm_port": 1,
-            **fields,
-        }
-    )
+    return _run(train_dir=self.train_dir, **fields)
 
   def _train(self, **fields):
-    return training_run.train(self._run(**fields))
+    """Trains with fake loops, which are then in `loops`; returns the status."""
+    self.loop_class.made.clear()
+    status = training_run.train(self._run(**fields))
+    self.loops = list(self.loop_class.made)
+    return status
 
 
 class TrainingRunTest(TrainingRunTestCase):
 
   def _described(self):
-    """Each phase's last step, and whether for the encoder, from features."""
-    return [
-        (*phase[:2], phase.data.are_features, phase.data.files)
-        for phase in self.phases
-    ]
+    """Returns last step, encoder trained, features and files of each phase."""
+    described = []
+    for loop in self.loops:
+      data, number_of_steps, log_every_n_steps = loop.phase
+      self.assertEqual(3, log_every_n_steps)
+      self.assertEqual(self.train_dir, loop.arguments["train_dir"])
+      train_inception = loop.arguments["options"].train_inception
+      described.append(
+          (number_of_steps, train_inception, data.are_features, data.files)
+      )
+    return described
 
   def test_one_phase(self):
     self._train(input_feature_pattern=self.features)
     self.assertEqual([(20, False, True, [self.features])], self._described())
     self._train(input_file_pattern=self.pairs, train_inception=True)
     self.assertEqual([(20, True, False, [self.pairs])], self._described())
-    self.assertEqual(tiny.CONFIG, self.phases[0].data.config)
+    self.assertEqual(tiny.CONFIG, self.loops[0].phase[0].config)
 
   def test_two_phases(self):
     patterns = {
@@ -113,12 +150,12 @@ class TrainingRunTest(TrainingRunTestCase):
   def test_loops(self):
     self._train(
         input_file_pattern=self.pairs,
+        train_inception=True,
         mixed_precision="float16",
         jit_compile="true",
     )
-    with mock.patch.object(training_loop, "TrainingLoop") as made:
-      self.make_loop(True)
-    arguments = made.call_args.kwargs
+    (loop,) = self.loops
+    arguments = loop.arguments
     self.assertEqual(tiny.CONFIG, arguments["model_config"])
     self.assertEqual(self.training, arguments["training_config"])
     self.assertEqual("inception", arguments["inception_checkpoint_file"])
@@ -143,9 +180,7 @@ class TrainingRunTest(TrainingRunTestCase):
         scheduled_sampling=flag,
         config_overrides=overrides,
     )
-    with mock.patch.object(training_loop, "TrainingLoop") as made:
-      self.make_loop(False)
-    training = made.call_args.kwargs["training_config"]
+    training = self.loops[0].arguments["training_config"]
     self.assertEqual(expected, training.scheduled_sampling)
 
   def test_flag_that_contradicts_an_override(self):
@@ -178,7 +213,7 @@ class TrainingRunTest(TrainingRunTestCase):
 
   @parameterized.parameters((None, 0), (signal.SIGTERM, 143))
   def test_exit_status(self, number, status):
-    self.request.signal = number
+    self.loop_class.stop_signal = number
     self.assertEqual(status, self._train(input_file_pattern=self.pairs))
 
   def test_no_file(self):
@@ -200,12 +235,10 @@ class TrainingRunTest(TrainingRunTestCase):
           objective="self_critical",
           vocab_file=tiny.write_vocabulary(self.dir),
       )
-    (phase,) = self.phases
-    self.assertLen(phase.data.split.image_ids, 4)
-    with mock.patch.object(training_loop, "TrainingLoop") as made:
-      self.make_loop(False)
-    options = made.call_args.kwargs["options"]
-    self.assertEqual("self_critical", options.objective.name)
+    (loop,) = self.loops
+    self.assertLen(loop.phase[0].split.image_ids, 4)
+    objective = loop.arguments["options"].objective
+    self.assertEqual("self_critical", objective.name)
 
   @parameterized.parameters(("SGD", 1), ("momentum", 1), ("Adam", 0))
   def test_self_critical_wants_adam(self, optimizer, num_warnings):
@@ -293,7 +326,7 @@ class ClusterTest(TrainingRunTestCase):
 
   @parameterized.parameters("worker", "ps")
   def test_servers_serve(self, task_type):
-    with mock.patch.object(distribution, "serve") as serve:
+    with mock.patch.object(distribution, "run_server") as serve:
       status = self._train_as(task_type, "parameter_server")
     self.assertEqual(f"{task_type} 0", serve.call_args.args[0].task)
     self.assertEqual({"timeout_secs": 9.0}, serve.call_args.kwargs)
@@ -311,35 +344,73 @@ _TRAINING = configuration.TrainingConfig(
 )
 
 
+class PhasesTest(TrainingRunTestCase):
+  """Which phases are trained, from which checkpoint."""
+
+  def _phases(self, **fields):
+    """Trains two phases; returns their last steps and the exit status."""
+    status = self._train(
+        input_feature_pattern=self.features,
+        input_file_pattern=self.pairs,
+        train_inception_after_steps=10,
+        **fields,
+    )
+    return [loop.phase[1] for loop in self.loops], status
+
+  def test_second_starts_from_the_last_checkpoint_of_the_first(self):
+    self.assertEqual(([10, 20], 0), self._phases())
+    self.assertEqual(
+        [None, "model.ckpt-10"],
+        [loop.arguments["checkpoint"] for loop in self.loops],
+    )
+
+  def test_checkpoint_is_verified_once(self):
+    with (
+        mock.patch.object(
+            checkpoints, "find_readable", return_value="model.ckpt-12"
+        ) as find,
+        mock.patch.object(checkpoints, "global_step", return_value=12),
+    ):
+      self.assertEqual(([20], 0), self._phases())
+    find.assert_called_once_with(self.train_dir)
+    self.assertEqual("model.ckpt-12", self.loops[0].arguments["checkpoint"])
+
+  def test_evaluation_stops_the_first(self):
+    self.loop_class.stops_at = 7
+    self.assertEqual(([10], 0), self._phases())
+
+  def test_signal_in_the_last_step_of_the_first(self):
+    self.loop_class.stop_signal = signal.SIGTERM
+    self.assertEqual(([10], 143), self._phases())
+
+
 class TrainingPhasesTest(tf.test.TestCase):
+  """Both phases, of a tiny model."""
 
   def setUp(self):
     super().setUp()
     shallow_inception.set_up(self)
     self.dir = self.create_tempdir().full_path
-    self.data = caption_data.CaptionData(
-        files=[tiny.write_pairs(self.dir, "train-00000-of-00001", 5)],
-        config=tiny.CONFIG,
-    )
+    self.pairs = tiny.write_pairs(self.dir, "train-00000-of-00001", 5)
 
   def _run(self, train_dir, first, last):
-    made = []
-
-    def make_loop(train_inception):
-      made.append(train_inception)
-      return training_loop.TrainingLoop(
-          model_config=tiny.CONFIG,
-          training_config=_TRAINING,
-          train_dir=train_dir,
-          options=trainers.StepOptions(train_inception=train_inception),
-      )
-
-    phases = [
-        training_run.Phase(first, False, self.data),
-        training_run.Phase(last, True, self.data),
-    ]
-    training_run.run_phases(phases, make_loop, train_dir=train_dir)
-    return made
+    """Trains; returns whether each phase trained the encoder."""
+    if not os.path.exists(train_dir):
+      os.mkdir(train_dir)
+      saved_config.save(train_dir, tiny.CONFIG, _TRAINING)
+    run = _run(
+        train_dir=train_dir,
+        input_file_pattern=self.pairs,
+        train_inception_after_steps=first,
+        number_of_steps=last,
+        inception_checkpoint_file="",
+    )
+    with mock.patch.object(
+        training_loop, "TrainingLoop", wraps=training_loop.TrainingLoop
+    ) as make_loop:
+      self.assertEqual(0, training_run.train(run))
+    options = [call.kwargs["options"] for call in make_loop.mock_calls]
+    return [o.train_inception for o in options]
 
   def _values(self, train_dir, step):
     path = os.path.join(train_dir, f"model.ckpt-{step}")
@@ -358,65 +429,13 @@ class TrainingPhasesTest(tf.test.TestCase):
     self.assertEqual(4, last["global_step"])
 
     parts = os.path.join(self.dir, "parts")
-    one = training_run.Phase(1, False, self.data)
-    loop = training_loop.TrainingLoop(
-        model_config=tiny.CONFIG,
-        training_config=_TRAINING,
-        train_dir=parts,
-    )
-    training_run.run_phases([one], lambda _: loop, train_dir=parts)
+    self.assertEqual([False], self._run(parts, 2, 1))
     self.assertEqual([False, True], self._run(parts, 2, 3))
     self.assertEqual([True], self._run(parts, 2, 4))
     actual = self._values(parts, 4)
     self.assertEqual(last.keys(), actual.keys())
     for name, value in last.items():
       self.assertAllClose(value, actual[name], 1e-5, 1e-6, msg=name)
-
-
-class FakeLoop:
-  """Counts steps and stops early if it is told to."""
-
-  def __init__(self, log, step, *, stop_at=None, number=None):
-    self.trainer = self
-    self.global_step = step
-    self._log, self._stop_at, self._number = log, stop_at, number
-
-  def run(self, data, *, number_of_steps, log_every_n_steps):
-    self._log.append((data, number_of_steps, log_every_n_steps))
-    self.global_step = self._stop_at or number_of_steps
-    request = stop_signals.StopRequest()
-    request.signal = self._number
-    return request
-
-
-class StopTest(tf.test.TestCase):
-
-  def _run(self, **stop):
-    log = []
-    request = training_run.run_phases(
-        [
-            training_run.Phase(10, False, "features"),
-            training_run.Phase(20, True, "images"),
-        ],
-        lambda train_inception: FakeLoop(log, 10 * train_inception, **stop),
-        train_dir=self.create_tempdir().full_path,
-        log_every_n_steps=3,
-    )
-    return log, request
-
-  def test_both(self):
-    log, request = self._run()
-    self.assertEqual([("features", 10, 3), ("images", 20, 3)], log)
-    self.assertEqual(0, request.exit_status)
-
-  def test_evaluation_stops_the_first(self):
-    log, _ = self._run(stop_at=7)
-    self.assertEqual([("features", 10, 3)], log)
-
-  def test_signal_in_the_last_step_of_the_first(self):
-    log, request = self._run(number=signal.SIGTERM)
-    self.assertLen(log, 1)
-    self.assertEqual(143, request.exit_status)
 
 
 class LoadConfigurationTest(parameterized.TestCase, tf.test.TestCase):

@@ -62,7 +62,7 @@ class Steps:
     """
     raise NotImplementedError
 
-  def settle(self) -> None:
+  def wait_for_pending_steps(self) -> None:
     """Waits until no step is under way, so that variables can be read."""
 
   def _dataset(self) -> Any:
@@ -153,8 +153,8 @@ class AsynchronousSteps(Steps):
       raise result
     return batch, result
 
-  def settle(self) -> None:
-    """See `Steps.settle`."""
+  def wait_for_pending_steps(self) -> None:
+    """See `Steps.wait_for_pending_steps`."""
     while len(self._results) < len(self._batches_under_way):
       self._wait()
 

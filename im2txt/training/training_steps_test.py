@@ -203,17 +203,17 @@ class AsynchronousStepsTest(TrainingStepsTestCase):
     steps.run(8)
     self.assertEqual(4, self.coordinator.scheduled)
 
-  def test_settles(self):
+  def test_waits_for_pending_steps(self):
     trainer = FakeTrainer()
     steps = self.make(trainer)
     steps.run(9)
-    steps.settle()
+    steps.wait_for_pending_steps()
     # The two under way are done, so no worker is needed for them any more.
     self.coordinator.go.clear()
     self.distribution.timeout_secs = 0.1
     steps.run(2)
     steps.run(1)
-    steps.settle()  # With none under way.
+    steps.wait_for_pending_steps()  # With none under way.
 
   def test_lost_worker(self):
     self.distribution.timeout_secs = 0.1
