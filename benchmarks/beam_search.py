@@ -16,10 +16,10 @@ from typing import Any
 from absl import flags
 import numpy as np
 
+from benchmarks import captioning_inputs
 from benchmarks import measure
-from benchmarks import stand_ins
 
-flags.adopt_module_key_flags(stand_ins)
+flags.adopt_module_key_flags(captioning_inputs)
 
 _BEAM_SIZE = flags.DEFINE_integer(
     "beam_size", 3, "Beam size of the search.", lower_bound=1
@@ -46,7 +46,7 @@ class _Steps:
     return softmax.numpy(), states.numpy(), None
 
 
-def make_plain(inputs: stand_ins.Inputs, beam_size: int) -> measure.Run:
+def make_plain(inputs: captioning_inputs.Inputs, beam_size: int) -> measure.Run:
   """Returns a round of searches on the host, one image at a time."""
   import tensorflow as tf
 
@@ -74,7 +74,7 @@ def make_plain(inputs: stand_ins.Inputs, beam_size: int) -> measure.Run:
 
 
 def make_in_graph(
-    inputs: stand_ins.Inputs, beam_size: int, batch_size: int
+    inputs: captioning_inputs.Inputs, beam_size: int, batch_size: int
 ) -> measure.Run:
   """Returns a round of searches in the graph, one batch at a time."""
   import tensorflow as tf
@@ -102,7 +102,9 @@ def make_in_graph(
   return run
 
 
-def _captioner_and_states(inputs: stand_ins.Inputs) -> tuple[Any, np.ndarray]:
+def _captioner_and_states(
+    inputs: captioning_inputs.Inputs,
+) -> tuple[Any, np.ndarray]:
   import tensorflow as tf
 
   from im2txt import captioning
@@ -115,7 +117,7 @@ def _captioner_and_states(inputs: stand_ins.Inputs) -> tuple[Any, np.ndarray]:
   return captioner, np.concatenate([encode(i[tf.newaxis]) for i in images])
 
 
-def main(inputs: stand_ins.Inputs) -> None:
+def main(inputs: captioning_inputs.Inputs) -> None:
   """Prints the table."""
   beam_size, batch_size = _BEAM_SIZE.value, len(inputs.files)
   variants = [
@@ -131,9 +133,9 @@ def main(inputs: stand_ins.Inputs) -> None:
           functools.partial(make_in_graph, inputs, beam_size, batch_size),
       ),
   ]
-  results = measure.compare(variants, rounds=stand_ins.ROUNDS.value)
+  results = measure.compare(variants, rounds=captioning_inputs.ROUNDS.value)
   measure.print_table(results, unit="image")
 
 
 if __name__ == "__main__":
-  stand_ins.run(main)
+  captioning_inputs.run(main)

@@ -16,10 +16,10 @@ from typing import Any
 
 from absl import flags
 
+from benchmarks import captioning_inputs
 from benchmarks import measure
-from benchmarks import stand_ins
 
-flags.adopt_module_key_flags(stand_ins)
+flags.adopt_module_key_flags(captioning_inputs)
 
 BATCH_SIZE = flags.DEFINE_integer(
     "batch_size", 32, "Number of images per batch.", lower_bound=1
@@ -27,7 +27,7 @@ BATCH_SIZE = flags.DEFINE_integer(
 _PRECISIONS = ("float32", "bfloat16")
 
 
-def make_plain(inputs: stand_ins.Inputs) -> measure.Run:
+def make_plain(inputs: captioning_inputs.Inputs) -> measure.Run:
   """Returns a round that captions one image at a time, step by step."""
   from im2txt import inference_wrapper
   from im2txt.batch_captioning import input_files
@@ -52,7 +52,7 @@ def make_plain(inputs: stand_ins.Inputs) -> measure.Run:
 
 
 def make_encoder(
-    inputs: stand_ins.Inputs, precision: str, batch_size: int
+    inputs: captioning_inputs.Inputs, precision: str, batch_size: int
 ) -> measure.Run:
   """Returns a round of the encoder alone, on decoded images."""
   import tensorflow as tf
@@ -84,7 +84,7 @@ def make_encoder(
 
 
 def make_captions(
-    inputs: stand_ins.Inputs, precision: str
+    inputs: captioning_inputs.Inputs, precision: str
 ) -> Callable[..., int]:
   """Returns a function that captions the files as run_inference does."""
   from im2txt import captioning
@@ -104,7 +104,7 @@ def make_captions(
 
 
 def make_captions_in_batches(
-    inputs: stand_ins.Inputs, precision: str, batch_size: int
+    inputs: captioning_inputs.Inputs, precision: str, batch_size: int
 ) -> measure.Run:
   """Returns a round that captions the files in batches."""
   return functools.partial(
@@ -113,7 +113,7 @@ def make_captions_in_batches(
 
 
 def variants(
-    inputs: stand_ins.Inputs, batch_size: int
+    inputs: captioning_inputs.Inputs, batch_size: int
 ) -> Sequence[measure.Variant]:
   """Returns the variants to compare."""
   made = [measure.Variant("plain", functools.partial(make_plain, inputs))]
@@ -131,10 +131,10 @@ def variants(
   return made
 
 
-def main(inputs: stand_ins.Inputs) -> None:
+def main(inputs: captioning_inputs.Inputs) -> None:
   """Prints the table."""
   results = measure.compare(
-      variants(inputs, BATCH_SIZE.value), rounds=stand_ins.ROUNDS.value
+      variants(inputs, BATCH_SIZE.value), rounds=captioning_inputs.ROUNDS.value
   )
   measure.print_table(results, unit="image")
 
@@ -142,4 +142,4 @@ def main(inputs: stand_ins.Inputs) -> None:
 if __name__ == "__main__":
   # Two batches, so that one is decoded while the other is captioned.
   flags.FLAGS.set_default("num_images", 64)
-  stand_ins.run(main)
+  captioning_inputs.run(main)

@@ -13,7 +13,7 @@ from benchmarks import encoder
 from benchmarks import exported_models
 from benchmarks import scaling_captioning
 from benchmarks import start_up
-from benchmarks import tiny_stand_ins
+from benchmarks import tiny_captioning_inputs
 
 
 class CaptioningBenchmarksTest(tf.test.TestCase):
@@ -21,7 +21,7 @@ class CaptioningBenchmarksTest(tf.test.TestCase):
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    cls.inputs = tiny_stand_ins.make(tf.compat.v1.test.get_temp_dir())
+    cls.inputs = tiny_captioning_inputs.make(tf.compat.v1.test.get_temp_dir())
 
   def test_beam_search(self):
     self.assertEqual(2, beam_search.make_plain(self.inputs, 3)())

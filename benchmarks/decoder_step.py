@@ -143,7 +143,7 @@ def make_batches(config, count: int) -> list:
   import numpy as np
   import tensorflow as tf
 
-  from benchmarks import made_up_records
+  from benchmarks import synthetic_records
   from im2txt.ops import inputs
 
   rng = np.random.default_rng(3)
@@ -151,7 +151,7 @@ def make_batches(config, count: int) -> list:
   for _ in range(count):
     captions = tf.ragged.constant(
         [
-            made_up_records.caption(rng, config.vocab_size)
+            synthetic_records.caption(rng, config.vocab_size)
             for _ in range(config.batch_size)
         ],
         tf.int64,

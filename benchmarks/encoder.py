@@ -18,23 +18,23 @@ from typing import Any
 from absl import flags
 import numpy as np
 
+from benchmarks import captioning_inputs
 from benchmarks import measure
-from benchmarks import stand_ins
 
-flags.adopt_module_key_flags(stand_ins)
+flags.adopt_module_key_flags(captioning_inputs)
 
 # Maximum distance of another runtime's features, relative to their norm.
 _TOLERANCE = 1e-3
 
 
-def make_ours(inputs: stand_ins.Inputs, precision: str) -> measure.Run:
+def make_ours(inputs: captioning_inputs.Inputs, precision: str) -> measure.Run:
   """Returns a round of the folded encoder."""
   model = _model(inputs, precision)
   images = _images(inputs, model)
   return _running(lambda: model.encoder(images), len(images))
 
 
-def make_with_variables(inputs: stand_ins.Inputs) -> measure.Run:
+def make_with_variables(inputs: captioning_inputs.Inputs) -> measure.Run:
   """Returns a round of the encoder as in training."""
   from im2txt import networks
   from im2txt.checkpointing import checkpoint_paths
@@ -48,7 +48,7 @@ def make_with_variables(inputs: stand_ins.Inputs) -> measure.Run:
   return _running(lambda: encoder(images), len(images))
 
 
-def make_onnxruntime(inputs: stand_ins.Inputs) -> measure.Run:
+def make_onnxruntime(inputs: captioning_inputs.Inputs) -> measure.Run:
   """Returns a round of ONNX Runtime, with its defaults."""
   import onnxruntime
 
@@ -62,7 +62,7 @@ def make_onnxruntime(inputs: stand_ins.Inputs) -> measure.Run:
   )
 
 
-def make_openvino(inputs: stand_ins.Inputs) -> measure.Run:
+def make_openvino(inputs: captioning_inputs.Inputs) -> measure.Run:
   """Returns a round of OpenVINO, in float32."""
   import openvino
 
@@ -77,7 +77,7 @@ def make_openvino(inputs: stand_ins.Inputs) -> measure.Run:
   return _checked(lambda batch: compiled(batch)[0], model, images)
 
 
-def _model(inputs: stand_ins.Inputs, precision: str = "float32") -> Any:
+def _model(inputs: captioning_inputs.Inputs, precision: str = "float32") -> Any:
   from im2txt import captioning
 
   return captioning.Captioner.load(
@@ -85,7 +85,7 @@ def _model(inputs: stand_ins.Inputs, precision: str = "float32") -> Any:
   ).model
 
 
-def _images(inputs: stand_ins.Inputs, model: Any) -> Any:
+def _images(inputs: captioning_inputs.Inputs, model: Any) -> Any:
   import tensorflow as tf
 
   from im2txt.batch_captioning import input_files
@@ -119,7 +119,7 @@ def _running(encode: Any, num_images: int) -> measure.Run:
   return run
 
 
-def variants(inputs: stand_ins.Inputs) -> Sequence[measure.Variant]:
+def variants(inputs: captioning_inputs.Inputs) -> Sequence[measure.Variant]:
   """Returns the variants to compare, of those that are installed."""
   made: dict[str, Callable[..., measure.Run]] = {
       "with variables": make_with_variables,
@@ -137,11 +137,13 @@ def variants(inputs: stand_ins.Inputs) -> Sequence[measure.Variant]:
   ]
 
 
-def main(inputs: stand_ins.Inputs) -> None:
+def main(inputs: captioning_inputs.Inputs) -> None:
   """Prints the table."""
-  results = measure.compare(variants(inputs), rounds=stand_ins.ROUNDS.value)
+  results = measure.compare(
+      variants(inputs), rounds=captioning_inputs.ROUNDS.value
+  )
   measure.print_table(results, unit="image")
 
 
 if __name__ == "__main__":
-  stand_ins.run(main)
+  captioning_inputs.run(main)

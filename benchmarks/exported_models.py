@@ -22,10 +22,10 @@ import zipfile
 from absl import flags
 import numpy as np
 
+from benchmarks import captioning_inputs
 from benchmarks import measure
-from benchmarks import stand_ins
 
-flags.adopt_module_key_flags(stand_ins)
+flags.adopt_module_key_flags(captioning_inputs)
 
 _BATCH_SIZE = 32
 
@@ -33,7 +33,7 @@ _BATCH_SIZE = 32
 _Caption = Callable[[], list[list[str]]]
 
 
-def make_checkpoint(inputs: stand_ins.Inputs) -> _Caption:
+def make_checkpoint(inputs: captioning_inputs.Inputs) -> _Caption:
   """Returns a function that captions as `run_inference` does."""
   from im2txt import captioning
   from im2txt.batch_captioning import input_files
@@ -104,7 +104,7 @@ def make_counted(make: Callable[[], _Caption]) -> measure.Run:
   return lambda: len(caption())
 
 
-def export(inputs: stand_ins.Inputs, folder: str) -> Mapping[str, str]:
+def export(inputs: captioning_inputs.Inputs, folder: str) -> Mapping[str, str]:
   """Exports the model in all formats to a folder; returns paths by format."""
   from im2txt.checkpointing import checkpoint_paths
   from im2txt.checkpointing import saved_config
@@ -128,7 +128,7 @@ def export(inputs: stand_ins.Inputs, folder: str) -> Mapping[str, str]:
 
 
 def makers(
-    inputs: stand_ins.Inputs, exported: Mapping[str, str]
+    inputs: captioning_inputs.Inputs, exported: Mapping[str, str]
 ) -> Mapping[str, Callable[[], _Caption]]:
   """Returns the variants to compare, by name; the checkpoint is first."""
   made = {"checkpoint": functools.partial(make_checkpoint, inputs)}
@@ -165,7 +165,7 @@ def _size(path: str) -> int:
   )
 
 
-def main(inputs: stand_ins.Inputs) -> None:
+def main(inputs: captioning_inputs.Inputs) -> None:
   """Prints both tables."""
   with tempfile.TemporaryDirectory() as folder:
     exported = export(inputs, folder)
@@ -175,7 +175,7 @@ def main(inputs: stand_ins.Inputs) -> None:
             measure.Variant(name, functools.partial(make_counted, make))
             for name, make in made.items()
         ],
-        rounds=stand_ins.ROUNDS.value,
+        rounds=captioning_inputs.ROUNDS.value,
     )
     measure.print_table(results, unit="image")
     print("\n| export | MB | best caption the same | all captions |")
@@ -184,4 +184,4 @@ def main(inputs: stand_ins.Inputs) -> None:
 
 
 if __name__ == "__main__":
-  stand_ins.run(main)
+  captioning_inputs.run(main)

@@ -1,4 +1,4 @@
-"""Tests of measure: made-up variants."""
+"""Tests of measure, with fake variants."""
 
 import contextlib
 import io

@@ -14,10 +14,10 @@ import functools
 from absl import flags
 
 from benchmarks import captioning
+from benchmarks import captioning_inputs
 from benchmarks import measure
-from benchmarks import stand_ins
 
-flags.adopt_module_key_flags(stand_ins)
+flags.adopt_module_key_flags(captioning_inputs)
 
 _BATCH_SIZES = flags.DEFINE_list(
     "batch_sizes",
@@ -40,7 +40,7 @@ _BEAM_SIZE, _BATCH_SIZE = 3, 32
 
 
 def measure_settings(
-    inputs: stand_ins.Inputs, settings: dict[str, dict[str, int]]
+    inputs: captioning_inputs.Inputs, settings: dict[str, dict[str, int]]
 ) -> list[measure.Result]:
   """Captions the images with each of the settings, in turns.
 
@@ -53,7 +53,7 @@ def measure_settings(
   """
   run = captioning.make_captions(inputs, _PRECISION.value)
   rounds: dict[str, list[measure.Round]] = {name: [] for name in settings}
-  for number in range(1 + stand_ins.ROUNDS.value):
+  for number in range(1 + captioning_inputs.ROUNDS.value):
     for name, options in settings.items():
       one_round = measure.time_round(functools.partial(run, **options))
       if number:  # The first one is a warm-up.
@@ -98,7 +98,7 @@ def draw(
   figure.savefig(path, dpi=120)
 
 
-def main(inputs: stand_ins.Inputs) -> None:
+def main(inputs: captioning_inputs.Inputs) -> None:
   """Prints the table, and plots it if requested."""
   batch_sizes = [int(size) for size in _BATCH_SIZES.value]
   beam_sizes = [int(size) for size in _BEAM_SIZES.value]
@@ -131,4 +131,4 @@ def main(inputs: stand_ins.Inputs) -> None:
 
 if __name__ == "__main__":
   flags.FLAGS.set_default("num_images", 64)
-  stand_ins.run(main)
+  captioning_inputs.run(main)

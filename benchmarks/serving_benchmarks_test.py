@@ -10,7 +10,7 @@ import tensorflow as tf
 from benchmarks import serving_clients
 from benchmarks import serving_load
 from benchmarks import serving_throughput
-from benchmarks import tiny_stand_ins
+from benchmarks import tiny_captioning_inputs
 from im2txt.testing import programs
 
 
@@ -19,7 +19,7 @@ class ServingBenchmarksTest(tf.test.TestCase):
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    cls.inputs = tiny_stand_ins.make(tf.compat.v1.test.get_temp_dir())
+    cls.inputs = tiny_captioning_inputs.make(tf.compat.v1.test.get_temp_dir())
 
   def setUp(self):
     super().setUp()

@@ -24,12 +24,12 @@ from typing import NamedTuple
 from absl import flags
 import tqdm
 
+from benchmarks import captioning_inputs
 from benchmarks import measure
 from benchmarks import serving_clients
-from benchmarks import stand_ins
 
 flags.adopt_module_key_flags(serving_clients)
-flags.adopt_module_key_flags(stand_ins)
+flags.adopt_module_key_flags(captioning_inputs)
 
 _NUM_REQUESTS = flags.DEFINE_integer(
     "num_requests", 1000, "Total number of requests.", lower_bound=10
@@ -161,7 +161,7 @@ class Load:
       print(f"| {name} | {statuses} | {columns} |")
 
 
-def main(inputs: stand_ins.Inputs) -> None:
+def main(inputs: captioning_inputs.Inputs) -> None:
   """Runs the load and prints the tables.
 
   Raises:
@@ -226,4 +226,4 @@ def _await_rest(server: serving_clients.Server) -> None:
 
 if __name__ == "__main__":
   flags.FLAGS.set_default("num_clients", 64)
-  stand_ins.run(main)
+  captioning_inputs.run(main)

@@ -20,13 +20,13 @@ from absl import flags
 import tqdm
 
 from benchmarks import captioning
+from benchmarks import captioning_inputs
 from benchmarks import measure
 from benchmarks import serving_clients
-from benchmarks import stand_ins
 
 flags.adopt_module_key_flags(captioning)
 flags.adopt_module_key_flags(serving_clients)
-flags.adopt_module_key_flags(stand_ins)
+flags.adopt_module_key_flags(captioning_inputs)
 
 
 def ask_for_all(
@@ -65,7 +65,7 @@ def ask_for_all(
   return answers
 
 
-def main(inputs: stand_ins.Inputs) -> None:
+def main(inputs: captioning_inputs.Inputs) -> None:
   """Prints the table."""
   caption_alone = captioning.make_captions_in_batches(
       inputs, "float32", captioning.BATCH_SIZE.value
@@ -93,7 +93,9 @@ def main(inputs: stand_ins.Inputs) -> None:
     for run in runs.values():  # Warms up.
       run()
     latencies.clear()
-    for _ in tqdm.trange(stand_ins.ROUNDS.value, unit="round", disable=None):
+    for _ in tqdm.trange(
+        captioning_inputs.ROUNDS.value, unit="round", disable=None
+    ):
       for name, run in runs.items():
         start = time.perf_counter()
         rates[name].append(run() / (time.perf_counter() - start))
@@ -123,4 +125,4 @@ if __name__ == "__main__":
   # Eight batches per round, so that the last one, seldom full, counts less.
   flags.FLAGS.set_default("num_images", 256)
   flags.FLAGS.set_default("rounds", 3)
-  stand_ins.run(main)
+  captioning_inputs.run(main)

@@ -16,15 +16,15 @@ import sys
 
 from absl import flags
 
+from benchmarks import captioning_inputs
 from benchmarks import measure
-from benchmarks import stand_ins
 
-flags.adopt_module_key_flags(stand_ins)
+flags.adopt_module_key_flags(captioning_inputs)
 
 _CAPTION_PLAINLY = """\
 from benchmarks import captioning
-from benchmarks import stand_ins
-captioning.make_plain(stand_ins.Inputs({!r}, {!r}, {!r}))()
+from benchmarks import captioning_inputs
+captioning.make_plain(captioning_inputs.Inputs({!r}, {!r}, {!r}))()
 """
 
 
@@ -40,7 +40,7 @@ def make_run(*arguments: str) -> measure.Run:
   return run
 
 
-def main(inputs: stand_ins.Inputs) -> None:
+def main(inputs: captioning_inputs.Inputs) -> None:
   """Prints the table."""
   program = [
       "-m",
@@ -66,10 +66,10 @@ def main(inputs: stand_ins.Inputs) -> None:
       measure.Variant(name, functools.partial(make_run, *arguments))
       for name, arguments in commands.items()
   ]
-  results = measure.compare(variants, rounds=stand_ins.ROUNDS.value)
+  results = measure.compare(variants, rounds=captioning_inputs.ROUNDS.value)
   measure.print_table(results, unit="run")
 
 
 if __name__ == "__main__":
   flags.FLAGS.set_default("num_images", 1)
-  stand_ins.run(main)
+  captioning_inputs.run(main)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from benchmarks import made_up_records
+from benchmarks import synthetic_records
 
 _INPUT_FILE_PATTERN = flags.DEFINE_string(
     "input_file_pattern", "", "Records of images; synthetic if empty."
@@ -42,9 +42,9 @@ def files(folder: str, *, are_features: bool) -> Sequence[str]:
   from im2txt.ops import inputs
 
   if are_features:
-    pattern, make = _INPUT_FEATURE_PATTERN, made_up_records.write_features
+    pattern, make = _INPUT_FEATURE_PATTERN, synthetic_records.write_features
   else:
-    pattern, make = _INPUT_FILE_PATTERN, made_up_records.write_images
+    pattern, make = _INPUT_FILE_PATTERN, synthetic_records.write_images
   if pattern.value:
     return inputs.input_files(pattern.value)
   config, _ = configuration.apply_overrides(

@@ -134,7 +134,7 @@ class ServeTest(parameterized.TestCase, tf.test.TestCase):
       serve.main(["serve"])
 
   def _loaded(self, **changed):
-    """What is loaded with such flags, and the limits of what is served."""
+    """Returns the arguments of the captioner and the limits, given flags."""
     with (
         flagsaver.flagsaver(**{**self.flags, **changed}),
         mock.patch.object(captioning.Captioner, "load") as load,

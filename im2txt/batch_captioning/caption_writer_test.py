@@ -162,7 +162,7 @@ class WriteTest(parameterized.TestCase):
   def test_a_file_is_replaced_whole_or_not_at_all(self):
     path = self.folder / "out[1].txt"
     path.write_text("before")
-    # What a process left that was killed while it wrote the file.
+    # The temporary file of a process that was killed while writing.
     (self.folder / ".out[1].txt.123.tmp").write_text("half")
 
     def found():

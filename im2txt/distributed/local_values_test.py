@@ -13,7 +13,7 @@ def setUpModule():
 
 
 def _variables():
-  """One variable that all replicas share, and one that each has of its own."""
+  """Returns a variable shared by the replicas, and a per-replica one."""
   shared = tf.Variable([1.0, 2.0])
   own = tf.Variable(
       [0.0, 0.0],

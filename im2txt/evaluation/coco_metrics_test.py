@@ -18,7 +18,7 @@ from im2txt.testing import fake_java
 _REFERENCES = {1: ["red ball"], 2: ["blue box"]}
 _CANDIDATES = {1: "red ball", 2: "red box"}
 
-# A fake of METEOR, with made-up answers.
+# A fake METEOR, with fixed answers.
 _METEOR = """
 while read -r line; do
   case "${line}" in

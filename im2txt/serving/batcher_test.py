@@ -38,12 +38,12 @@ class BatcherTest(parameterized.TestCase):
   def _make(self, **options):
     made = batcher.Batcher(self.run_, **{"max_delay_secs": 0.0, **options})
     self.addCleanup(made.close)
-    # Before that, so that it can come to an end.
+    # Runs before `close`, which would wait forever otherwise.
     self.addCleanup(self.run_.go.set)
     return made
 
   def _make_busy(self, **options):
-    """A batcher whose thread is at work on the item 0."""
+    """Returns a batcher whose thread is processing the item 0."""
     self.run_.go.clear()
     made = self._make(**options)
     first = made.submit([0])[0]

@@ -1,4 +1,4 @@
-"""Fuzzes the server: whatever comes, an answer goes, and never a 500."""
+"""Fuzz tests: the server answers every request, and never with status 500."""
 
 import asyncio
 import functools
@@ -20,8 +20,8 @@ from im2txt.testing import tiny
 from im2txt.testing import tiny_captioning
 
 _KINDS = ("jpeg", "png", "webp", "gif", "bmp")
-# Where a width begins that is followed by the height, and their form; what is
-# searched for lies before them.
+# By format: a byte string, the offset of width and height from its start, and
+# their struct format.
 _SIZES = {
     "jpeg": (b"\xff\xc0", 5, ">HH"),
     "png": (b"IHDR", 4, ">II"),
@@ -30,8 +30,7 @@ _SIZES = {
     "bmp": (b"BM", 18, "<II"),
 }
 
-# The same examples each time; those that look for one more are left out, which
-# would take minutes.
+# The same examples each time, without the phases that would take minutes.
 _settings = hypothesis.settings(
     derandomize=True, deadline=None, max_examples=60, database=None
 )

@@ -28,7 +28,7 @@ async def _hello(scope, receive, send):
   await send({"type": "http.response.body", "body": b"hello"})
 
 
-# A program whose one batch never ends; says how far it has come.
+# A program whose only batch never ends; it prints its progress.
 _SLOW_SERVER = """
 import asyncio, threading
 from im2txt.serving import server
@@ -66,7 +66,7 @@ server.run(
 class ServerTest(parameterized.TestCase):
 
   def _run(self, path):
-    """Runs a server that is told to stop while it answers; its answer."""
+    """Runs a server that is stopped during a request; returns the response."""
     found = []
 
     def ask(url):
