@@ -1,15 +1,15 @@
-"""CIDEr of many captions at once, as a reward to train with.
+"""CIDEr of many captions at once, as a reward for training.
 
-The figure is that of the COCO tools (`pycocoevalcap`, whose CIDEr is the
-CIDEr-D of arXiv 1411.5726, section 5): n-grams of one to four words, weighed by
-how few images have them in their references, clipped, with a penalty for the
-length. But document frequencies are those of the training captions, once and
-for all; words are ids; and all is arrays, since every step scores hundreds of
+The metric is that of the COCO tools (`pycocoevalcap`, whose CIDEr is the
+CIDEr-D of arXiv 1411.5726, section 5): n-grams of one to four words, weighted
+by inverse document frequency, clipped, with a penalty for the difference in
+length. Document frequencies are computed once, from the training captions.
+Words are ids, and everything is an array, since each step scores hundreds of
 captions:
 
-    an n-gram's code   its words as the digits of one int64
-    grams              the distinct codes of all references, sorted
-    entries            of each reference, which grams it has, and how often
+    code of an n-gram   its words as the digits of one int64
+    grams               the distinct codes of all references, sorted
+    entries             the grams of each reference, with their counts
 """
 
 from collections.abc import Mapping
@@ -19,22 +19,22 @@ from typing import NamedTuple
 import numpy as np
 
 _MAX_ORDER = 4
-_SIGMA = 6.0  # Of the penalty for another length than the reference's.
+_SIGMA = 6.0  # Standard deviation of the length penalty, in words.
 _SCALE = 10.0
 
-# Digits of a code. Others are word ids plus _FIRST_WORD.
+# Special digits of a code. The others are word ids plus _FIRST_WORD.
 _PADDING = 0
 _UNKNOWN_WORD = 1
 _FIRST_WORD = 2
 
 
 class _Counts(NamedTuple):
-  """Which n-grams are in which captions; arrays of one length.
+  """Counts of n-grams in captions, as arrays of equal length.
 
   Attributes:
-    rows: The number of the caption, ascending.
-    codes: The n-gram's code, ascending within a caption.
-    counts: How often it is there.
+    rows: Number of the caption, ascending.
+    codes: Code of the n-gram, ascending within a caption.
+    counts: Count of the n-gram in the caption.
   """
 
   rows: np.ndarray
@@ -43,7 +43,7 @@ class _Counts(NamedTuple):
 
 
 class CiderReward:
-  """Scores captions against the references of their images."""
+  """A function that scores captions against the references of their images."""
 
   def __init__(
       self,
@@ -55,14 +55,13 @@ class CiderReward:
     """Counts the n-grams of all references.
 
     Args:
-      references: By image id, the word ids of one or more captions, as they are
-        to be compared: if they have the end word, then so should candidates.
-      vocab_size: Word ids are less than that.
-      unknown_id: The word that stands for all unknown ones. To say it is never
-        right: in a candidate it equals no word.
+      references: Word ids of one or more captions, by image id. If they end
+        with the end word, candidates must too.
+      vocab_size: Upper bound of word ids, exclusive.
+      unknown_id: Id of the unknown word, which matches no word of a reference.
 
     Raises:
-      ValueError: If the codes of the vocabulary's n-grams don't fit in 64 bits.
+      ValueError: If the vocabulary is so large that codes exceed 64 bits.
     """
     self._base = vocab_size + _FIRST_WORD
     if self._base**_MAX_ORDER >= 2**63:
@@ -74,25 +73,25 @@ class CiderReward:
     ids = np.fromiter(references, np.int64, len(references))
     self._image_order = np.argsort(ids)
     self._image_ids = ids[self._image_order]
-    captions = [c for said in references.values() for c in said]
-    self._num_captions = np.array([len(said) for said in references.values()])
+    captions = [c for of_image in references.values() for c in of_image]
+    self._num_captions = np.array([len(c) for c in references.values()])
     self._first_caption = np.cumsum(self._num_captions) - self._num_captions
     self._lengths = np.array([len(caption) for caption in captions])
-    found = self._count(
+    counts = self._count(
         np.concatenate([[*caption, -_FIRST_WORD] for caption in captions]),
         np.repeat(np.arange(len(captions)), self._lengths + 1),
     )
-    self._grams, grams = np.unique(found.codes, return_inverse=True)
+    self._grams, grams = np.unique(counts.codes, return_inverse=True)
     self._entry_grams = grams.astype(np.int32)
-    self._entry_counts = found.counts.astype(np.int32)
-    self._num_entries = np.bincount(found.rows, minlength=len(captions))
+    self._entry_counts = counts.counts.astype(np.int32)
+    self._num_entries = np.bincount(counts.rows, minlength=len(captions))
     self._first_entry = np.cumsum(self._num_entries) - self._num_entries
-    images = np.repeat(np.arange(len(ids)), self._num_captions)[found.rows]
+    images = np.repeat(np.arange(len(ids)), self._num_captions)[counts.rows]
     of_images = np.unique(images * len(self._grams) + grams) % len(self._grams)
     self._idf = np.log(len(ids)) - np.log(np.bincount(of_images))
     self._unseen_idf = np.log(len(ids))
     self._norms = self._norms_of(
-        found, self._entry_counts * self._idf[grams], len(captions)
+        counts, self._entry_counts * self._idf[grams], len(captions)
     )
 
   def __call__(
@@ -103,7 +102,8 @@ class CiderReward:
     Args:
       image_ids: An integer array of shape [num_captions].
       captions: An integer array of shape [num_captions, width] of word ids.
-      lengths: An integer array of shape [num_captions], the numbers of words.
+      lengths: Number of words of each caption; an integer array of shape
+        [num_captions].
 
     Returns:
       A float64 array of shape [num_captions].
@@ -114,15 +114,15 @@ class CiderReward:
     words[:, :width] = captions
     words[words == self._unknown_id] = _UNKNOWN_WORD - _FIRST_WORD
     words[np.arange(width + 1) >= lengths[:, np.newaxis]] = -_FIRST_WORD
-    found = self._count(
+    counts = self._count(
         words.ravel(), np.repeat(np.arange(num_captions), width + 1)
     )
-    grams = np.searchsorted(self._grams, found.codes)
+    grams = np.searchsorted(self._grams, counts.codes)
     grams[grams == len(self._grams)] = 0
-    is_seen = self._grams[grams] == found.codes
+    is_seen = self._grams[grams] == counts.codes
     idf = np.where(is_seen, self._idf[grams], self._unseen_idf)
-    weights = found.counts * idf
-    norms = self._norms_of(found, weights, num_captions)
+    weights = counts.counts * idf
+    norms = self._norms_of(counts, weights, num_captions)
 
     # Each caption with each reference of its image.
     images = self._image_order[np.searchsorted(self._image_ids, image_ids)]
@@ -132,7 +132,7 @@ class CiderReward:
     products = self._products(
         rows,
         references,
-        keys=(found.rows * len(self._grams) + grams)[is_seen],
+        keys=(counts.rows * len(self._grams) + grams)[is_seen],
         weights=weights[is_seen],
     )
     both_norms = norms[rows] * self._norms[references]
@@ -155,17 +155,17 @@ class CiderReward:
       keys: np.ndarray,
       weights: np.ndarray,
   ) -> np.ndarray:
-    """Returns the clipped scalar products of candidates with references.
+    """Returns the clipped dot products of candidates with references.
 
     Args:
-      rows: Of each pair, the candidate's number.
-      references: Of each pair, the reference's number.
-      keys: The candidates' grams, each as row * number of grams + gram;
+      rows: Number of the candidate of each pair.
+      references: Number of the reference of each pair.
+      keys: Grams of the candidates, each as row * number of grams + gram;
         ascending.
-      weights: The weight of each of them.
+      weights: Weight of each key.
 
     Returns:
-      A float64 array of shape [num_pairs, 4], one product an order.
+      A float64 array of shape [num_pairs, 4], one product per order.
     """
     num_entries = self._num_entries[references]
     pairs = np.repeat(np.arange(len(references)), num_entries)
@@ -185,11 +185,11 @@ class CiderReward:
     )
 
   def _norms_of(
-      self, found: _Counts, weights: np.ndarray, num_rows: int
+      self, counts: _Counts, weights: np.ndarray, num_rows: int
   ) -> np.ndarray:
-    """Of each caption and order; a float64 array of shape [num_rows, 4]."""
+    """Returns norms by caption and order; a float64 array [num_rows, 4]."""
     return np.sqrt(
-        self._sum_by_order(found.rows, found.codes, weights**2, num_rows)
+        self._sum_by_order(counts.rows, counts.codes, weights**2, num_rows)
     )
 
   def _sum_by_order(
@@ -199,7 +199,7 @@ class CiderReward:
       values: np.ndarray,
       num_rows: int,
   ) -> np.ndarray:
-    """Sums of values by row and order; an array of shape [num_rows, 4]."""
+    """Returns sums of values by row and order; an array [num_rows, 4]."""
     powers = self._base ** np.arange(1, _MAX_ORDER)
     orders = np.searchsorted(powers, codes, side="right")
     sums = np.bincount(
@@ -208,11 +208,12 @@ class CiderReward:
     return sums.reshape([num_rows, _MAX_ORDER])
 
   def _count(self, word_ids: np.ndarray, rows: np.ndarray) -> _Counts:
-    """Counts the n-grams of captions that follow each other.
+    """Counts the n-grams of concatenated captions.
 
     Args:
       word_ids: An int64 array of shape [num_words]; -2 after each caption.
-      rows: An int64 array of shape [num_words], the number of the caption.
+      rows: Number of the caption of each word; an int64 array of shape
+        [num_words].
 
     Returns:
       The counts.
@@ -232,7 +233,7 @@ class CiderReward:
         np.concatenate(rows_of_codes) * len(grams) + numbers,
         return_counts=True,
     )
-    # There is no gram at all if all captions are empty.
+    # If all captions are empty, there are no grams.
     found_rows, numbers = np.divmod(pairs, max(1, len(grams)))
     return _Counts(found_rows, grams[numbers], counts)
 

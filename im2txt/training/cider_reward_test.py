@@ -11,7 +11,7 @@ _VOCAB_SIZE = 12
 
 
 def _made_up(rng, num_captions, vocab_size=_VOCAB_SIZE):
-  """Captions of up to eight words; some are empty."""
+  """Returns captions of up to eight words, some of them empty."""
   return [
       rng.integers(0, vocab_size, rng.integers(0, 9)).tolist()
       for _ in range(num_captions)
@@ -31,7 +31,7 @@ def _text(caption):
 
 
 def _by_coco_tools(references, candidates):
-  """The score of each image's candidate."""
+  """Returns the score of the candidate of each image."""
   _, scores = cider.Cider().compute_score(
       {i: list(map(_text, said)) for i, said in references.items()},
       {i: [_text(caption)] for i, caption in candidates.items()},

@@ -1,19 +1,20 @@
 """Self-critical sequence training (Rennie et al., arXiv 1612.00563).
 
-A trained model is trained further to maximize CIDEr itself. For each image
+A trained model is trained further to maximize CIDEr directly. For each image
 
-    features -> samples drawn from the model -> CIDEr r of each
-             -> greedy caption               -> CIDEr b, the baseline
+    features -> samples from the model -> CIDEr r of each
+             -> greedy caption         -> CIDEr b, the baseline
 
-and a sample's words get likelier by r - b, or less likely if that is negative:
-the loss is the mean over all sampled words of (r - b) * -log p(word). With more
-than one sample an image, the mean reward of its other samples is the baseline
+The loss is the mean over all sampled words of (r - b) * -log p(word), so a
+sample that is better than the baseline becomes more likely. With more than one
+sample per image, the baseline is the mean reward of the image's other samples
 (Luo, arXiv 2003.09971), and no greedy caption is needed.
 
-The reward counts the end word as a word, of samples and of references, as the
-paper's authors do: else captions learn to end in "on a". The unknown word is
-never right. There is no dropout in the decoder, neither while drawing nor in
-the loss, so that the gradient is that of the very distribution drawn from.
+The reward counts the end word as a word, in samples and references, as the
+authors of the paper do. Without it, captions learn to end in "on a". The
+unknown word matches no word of a reference. The decoder has no dropout, neither
+in sampling nor in the loss, so that the gradient is that of the distribution
+that samples come from.
 """
 
 from collections.abc import Iterable
@@ -38,23 +39,20 @@ from im2txt.ops import sampling
 from im2txt.training import cider_reward
 from im2txt.training import xla
 
-# Words at which samples are cut off; the search for captions stops there too.
+# Maximum number of words of a sample, as in the search for captions.
 _MAX_LENGTH = 20
 
-# Ranks of words in a right vocabulary and in captions of photographs correlate
-# by 0.5 and more; those in another order by 0, give or take 1 / sqrt(words).
+# The ranks of words in the vocabulary and in captions of photographs have a
+# correlation of 0.5 or more; in a wrong vocabulary, of 0 +- 1 / sqrt(words).
 _MIN_WORDS_TO_COMPARE = 50
 _MIN_CORRELATION = 0.2
 
-_USE_THE_OTHER = (
-    "Give as --vocab_file the word_counts.txt that was written with the"
-    " records."
-)
+_HINT = "--vocab_file must be the word_counts.txt written with the records."
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ImageData(caption_data.CaptionData):
-  """Files as `CaptionData` has them, of which training takes images alone.
+  """The data of a run that trains on distinct images.
 
   Attributes:
     split: The distinct images, with their captions.
@@ -65,7 +63,7 @@ class ImageData(caption_data.CaptionData):
   def training_batches(
       self, *, seed: int, start_step: int, feature_size: int
   ) -> tf.data.Dataset:
-    """As `CaptionData`'s, but each image once an epoch: `ImageBatch`es."""
+    """Returns `ImageBatch`es with each image once per epoch."""
     order = image_inputs.Order(
         files=self.files,
         is_first=self.split.is_first,
@@ -92,7 +90,7 @@ class ImageData(caption_data.CaptionData):
       seed: int = 0,
       start_step: int | None = None,
   ) -> Exception:
-    """As `CaptionData`'s, which knows neither these batches nor their order."""
+    """See `CaptionData.explain`, which can't use these batches and order."""
     del batch, seed, start_step
     return super().explain(error)
 
@@ -107,11 +105,11 @@ def read_images(
     vocab: The vocabulary that they were written with.
 
   Returns:
-    The same records.
+    The same records with their distinct images.
 
   Raises:
     ValueError: If the vocabulary has more words than the model or is not that
-      of the captions, a record can't be used, or there is none.
+      of the captions, or if a record is not valid or there is none.
   """
   vocab.check_fits(data.config.vocab_size)
   logging.info("Reading the captions of %d files.", len(data.files))
@@ -140,36 +138,37 @@ def _check_caption(
   """Raises a ValueError if word ids are not those of a vocabulary.
 
   Args:
-    caption: The word ids, with start and end word.
-    words: The words between these; empty if the record does not have them.
-    image_id: Whose caption it is, for the message.
+    caption: The word ids, including start and end word.
+    words: The words between these; empty if the record has no words.
+    image_id: Id of the image, for the message.
     vocab: The vocabulary.
   """
   num_words = len(vocab.reverse_vocab)
   is_whole = [*caption[:1], *caption[-1:]] == [vocab.start_id, vocab.end_id]
   if not is_whole or max(caption) >= num_words:
     raise ValueError(
-        f"{_not_of_the_captions(vocab)}: one of image {image_id} has the word"
-        f" ids {list(caption)}, but it has {num_words} words, captions begin"
-        f" with {vocab.start_id} and end with {vocab.end_id}. {_USE_THE_OTHER}"
+        f"{_does_not_match(vocab)}: a caption of image {image_id} has the word"
+        f" ids {list(caption)}, but the vocabulary has {num_words} words,"
+        f" starts captions with {vocab.start_id} and ends them with"
+        f" {vocab.end_id}. {_HINT}"
     )
   if words and list(map(vocab.word_to_id, words.split(" "))) != caption[1:-1]:
     raise ValueError(
-        f"{_not_of_the_captions(vocab)}: the records have {words!r} of image"
-        f" {image_id}, which by their word ids is"
-        f" {' '.join(map(vocab.id_to_word, caption[1:-1]))!r}."
-        f" {_USE_THE_OTHER}"
+        f"{_does_not_match(vocab)}: a caption of image {image_id} is {words!r}"
+        " in the records, but its word ids mean"
+        f" {' '.join(map(vocab.id_to_word, caption[1:-1]))!r} in the"
+        f" vocabulary. {_HINT}"
     )
 
 
 def _check_frequencies(
     captions: Iterable[Sequence[int]], vocab: vocabulary.Vocabulary
 ) -> None:
-  """Raises a ValueError if frequent ids are not a vocabulary's first words.
+  """Raises a ValueError if word frequencies do not match a vocabulary.
 
-  Cached features hold ids alone. Whatever captions a vocabulary was made of,
-  the more frequent of its words are the more frequent ones of any captions of
-  photographs; not so if the lines of its file are in another order.
+  Cached features contain word ids only. Words that are frequent in one set of
+  captions are frequent in others, so the ranks of words must correlate unless
+  the lines of the vocabulary are in another order.
   """
   occurrences = np.bincount(list(itertools.chain.from_iterable(captions)))
   ids = np.flatnonzero(occurrences[: len(vocab.counts)])
@@ -182,21 +181,21 @@ def _check_frequencies(
   correlation = np.asarray(np.corrcoef(np.stack(ranks)))[0, 1]
   if correlation < _MIN_CORRELATION:
     raise ValueError(
-        f"{_not_of_the_captions(vocab)}: the words that it has as frequent are"
-        f" not those that are frequent there. {_USE_THE_OTHER}"
+        f"{_does_not_match(vocab)}: its frequent words are not the frequent"
+        f" words of the captions. {_HINT}"
     )
 
 
-def _not_of_the_captions(vocab: vocabulary.Vocabulary) -> str:
-  return f"The vocabulary {vocab.vocab_file} is not that of the captions"
+def _does_not_match(vocab: vocabulary.Vocabulary) -> str:
+  return f"The vocabulary {vocab.vocab_file} does not match the captions"
 
 
 class SelfCritical:
-  """The objective; see `trainers.Objective`.
+  """The objective of self-critical training; see `trainers.Objective`.
 
   Attributes:
     name: See `trainers.Objective`.
-    learning_rate: As configured.
+    learning_rate: The configured learning rate.
   """
 
   name = "self_critical"
@@ -211,7 +210,7 @@ class SelfCritical:
 
     Args:
       data: The images to train on.
-      vocab: Tells the ids of the special words.
+      vocab: The vocabulary.
       config: The training configuration.
     """
     self.learning_rate = config.self_critical_learning_rate
@@ -296,7 +295,7 @@ class SelfCritical:
     return xla.compiled(draw, jit_compile)(tf.stop_gradient(features))
 
   def _rewards(self, image_ids, captions) -> tf.Tensor:
-    """Of each caption; a float32 Tensor of shape [num_captions]."""
+    """Returns the reward per caption; a float32 Tensor [num_captions]."""
     rewards = tf.numpy_function(
         lambda *arguments: self._reward(*arguments).astype(np.float32),
         [image_ids, captions.word_ids, captions.lengths],
@@ -306,7 +305,7 @@ class SelfCritical:
     return tf.ensure_shape(rewards, image_ids.shape)
 
   def _means_of_others(self, rewards: tf.Tensor) -> tf.Tensor:
-    """Of each sample, the mean reward of the same image's others."""
+    """Returns, per sample, the mean reward of the image's other samples."""
     by_image = tf.reshape(rewards, [-1, self._num_samples])
     totals = tf.reduce_sum(by_image, axis=1, keepdims=True)
     return tf.reshape((totals - by_image) / (self._num_samples - 1), [-1])

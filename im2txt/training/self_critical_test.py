@@ -82,9 +82,9 @@ class ReadImagesTest(SelfCriticalTestCase):
     data = self._features(word_ids=word_ids)
     with self.assertRaisesRegex(
         ValueError,
-        rf"{self.vocab.vocab_file} is not that of the captions: one of image 0"
-        rf" has the word ids \{word_ids}, but it has 11 words, captions begin"
-        " with 1 and end with 2. Give as --vocab_file",
+        rf"{self.vocab.vocab_file} does not match the captions: .* of image 0"
+        rf" has the word ids \{word_ids}, but the vocabulary has 11 words,"
+        " starts captions with 1 and ends them with 2. --vocab_file must be",
     ):
       self_critical.read_images(data, self.vocab)
 
@@ -94,7 +94,7 @@ class ReadImagesTest(SelfCriticalTestCase):
         tiny.write_vocabulary(self.dir, words=[*tiny.WORDS[:3], *others, first])
     )
     with self.assertRaisesRegex(
-        ValueError, "not that of the captions: the records have .* of image 0"
+        ValueError, "does not match the captions: a caption of image 0 is .*"
     ):
       self_critical.read_images(self._pairs(), other)
 
@@ -109,7 +109,7 @@ class ReadImagesTest(SelfCriticalTestCase):
     vocab = vocabulary.Vocabulary(path)
     # Word i occurs 99 - i times.
     captions = [[0, *range(2, 99 - n), 1] for n in range(97)]
-    raises = self.assertRaisesRegex(ValueError, "not those that are frequent")
+    raises = self.assertRaisesRegex(ValueError, "are not the frequent words")
     with raises if is_other else contextlib.nullcontext():
       self_critical._check_frequencies(captions, vocab)
 
@@ -132,7 +132,7 @@ class FakeEncoderTestCase(SelfCriticalTestCase):
 class LossesTest(FakeEncoderTestCase):
 
   def _losses(self, num_samples, rewards=None):
-    """Of two images; their samples' rewards are given, or computed."""
+    """Returns losses of two images with given or computed rewards."""
     config = dataclasses.replace(_TRAINING, self_critical_samples=num_samples)
     objective = self._objective(self.data, config)
     model = show_and_tell_model.ShowAndTellModel(tiny.CONFIG, "train")

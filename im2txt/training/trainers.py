@@ -25,17 +25,17 @@ from im2txt.ops import scheduled_sampling
 from im2txt.runtime import precision
 from im2txt.training import xla
 
-# Under which tag steps tell it, if there is scheduled sampling.
+# Tag of the measure that steps report with scheduled sampling.
 SAMPLING_PROBABILITY = "scheduled_sampling/probability"
 
 
 class Objective(Protocol):
-  """What to train for, other than the likelihood of the captions.
+  """A training objective other than the likelihood of the captions.
 
   Attributes:
-    name: Under which checkpoints have the optimizer's variables: they start
-      anew with another objective, whose gradients are of another size.
-    learning_rate: A constant.
+    name: Prefix of the optimizer's variables in checkpoints. Each objective has
+      its own variables, since gradients differ in size.
+    learning_rate: The learning rate, a constant.
   """
 
   name: str
@@ -67,17 +67,17 @@ class Objective(Protocol):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StepOptions:
-  """What may be another in each run of one configuration.
+  """Options of the training step that are not part of the configuration.
 
   Attributes:
     train_inception: Whether to train the encoder as well as the decoder.
-    objective: What to train for; the captions' likelihood if None.
+    objective: The training objective; the likelihood of the captions if None.
     compute_dtype: Data type of convolutions and matrix products; with float16
       the loss is scaled, see `precision.LossScale`.
     jit_compile: Whether XLA compiles the step; not with several replicas. See
       `xla`.
-    must_compile: Whether it is an error if XLA can't compile the step here;
-      otherwise training does without, with a warning.
+    must_compile: Whether it is an error if XLA can't compile the step;
+      otherwise a warning is logged and the step runs without XLA.
   """
 
   train_inception: bool = False
@@ -94,15 +94,15 @@ class StepMetrics(NamedTuple):
   """The metrics of one training step; float32 scalars.
 
   Attributes:
-    batch_loss: The mean cross-entropy of a word of the batch, in nats, without
-      label smoothing.
-    total_loss: What was minimized.
-    learning_rate: Of this step.
-    gradient_norm: The global norm of the gradients before clipping; 0 if the
-      step was left out because they overflowed in float16.
-    clipped_gradient_norm: The one after it.
-    measures: Others, by TensorBoard tag; those of the objective (see
-      `show_and_tell_model.Losses`) and of scheduled sampling.
+    batch_loss: Mean cross-entropy per word of the batch, in nats, without label
+      smoothing.
+    total_loss: The loss that was minimized.
+    learning_rate: Learning rate of this step.
+    gradient_norm: Global norm of the gradients before clipping; 0 if the step
+      was skipped because they overflowed in float16.
+    clipped_gradient_norm: Global norm of the gradients after clipping.
+    measures: Further metrics by TensorBoard tag, from the objective (see
+      `show_and_tell_model.Losses`) and scheduled sampling.
   """
 
   batch_loss: tf.Tensor
@@ -126,9 +126,9 @@ class Trainer(tf.Module):
   Attributes:
     model: The `ShowAndTellModel` in mode "train".
     optimizer: The `optimizers.Optimizer`.
-    averages: The `optimizers.WeightAverages`, of nothing unless the
-      configuration asks for them.
-    strategy: The strategy in whose scope the variables are.
+    averages: The `optimizers.WeightAverages`, which are empty unless the
+      configuration sets `ema_decay`.
+    strategy: The distribution strategy of the variables.
   """
 
   def __init__(
@@ -139,13 +139,13 @@ class Trainer(tf.Module):
       *,
       strategy: tf.distribute.Strategy | None = None,
   ):
-    """Makes all variables, with initial values.
+    """Creates all variables, with initial values.
 
     Args:
       model_config: The model's configuration.
       training_config: The training configuration.
-      options: What else there is to choose.
-      strategy: How to distribute steps; on one device if None.
+      options: Further options of the step.
+      strategy: The distribution strategy; one device if None.
 
     Raises:
       ValueError: If XLA is to compile the step of several replicas.
@@ -187,18 +187,21 @@ class Trainer(tf.Module):
 
   @property
   def global_step(self) -> int:
-    """The number of steps trained, earlier runs' included."""
+    """The number of steps trained, including those of earlier runs."""
     return int(self.model.global_step.numpy())
 
   def checkpoint_variables(self) -> dict[str, tf.Variable]:
-    """Returns all that a resumed run needs, by checkpoint name."""
+    """Returns the variables that a resumed run needs, by checkpoint name."""
     return {
         **self.model.checkpoint_variables(),
         **self.optional_variables(),
     }
 
   def optional_variables(self) -> dict[str, tf.Variable]:
-    """Returns the ones that other configurations' checkpoints don't have."""
+    """Returns the variables that may be missing from a checkpoint.
+
+    Checkpoints of another optimizer, objective or precision do not have them.
+    """
     scale = self._loss_scale.variables_by_name if self._loss_scale else {}
     return {
         **self.slots,
@@ -216,10 +219,9 @@ class Trainer(tf.Module):
     """Builds the step, which trains on a batch and counts the global step.
 
     Args:
-      batch_spec: The `element_spec` of the batches' iterator, a distributed one
-        of the strategy; of `inputs.Batch`, or what the objective takes. A step
-        traced for one length of captions only would be traced anew, seconds
-        each time, for every other.
+      batch_spec: The `element_spec` of the strategy's distributed iterator over
+        batches: `inputs.Batch`, or the objective's type. It must not fix the
+        length of captions, or each new length costs seconds for a new trace.
 
     Returns:
       A function of a batch that returns the step's `StepMetrics`.
@@ -244,8 +246,8 @@ class Trainer(tf.Module):
   def learning_rate(self, step: tf.Tensor) -> tf.Tensor:
     """Returns the learning rate of a step.
 
-    The decoder's alone decays in stairs; training everything, it is constant
-    (arXiv 1609.06647, section 4.3, and the released configuration).
+    In phase 1 it decays in steps; in phase 2 it is constant (arXiv 1609.06647,
+    section 4.3, and the released configuration).
 
     Args:
       step: The global step before the step; an int32 scalar.
@@ -266,14 +268,14 @@ class Trainer(tf.Module):
     )
 
   def sampling_probability(self, step: tf.Tensor) -> tf.Tensor | None:
-    """Returns how likely scheduled sampling replaces a word.
+    """Returns the probability that scheduled sampling replaces a word.
 
     Args:
       step: The global step before the step; an int32 scalar.
 
     Returns:
-      A float32 scalar, or None if there is no scheduled sampling, as for any
-      objective of its own.
+      A float32 scalar, or None without scheduled sampling, as always with an
+      objective other than the likelihood.
     """
     config = self._config
     if config.scheduled_sampling == "off" or self._objective:
@@ -302,7 +304,7 @@ class Trainer(tf.Module):
 
   def _distributed_step(self, batch: Any) -> StepMetrics:
     metrics = self.strategy.run(self._replica_step, args=(batch,))
-    # All replicas computed the same ones.
+    # They are equal on all replicas.
     return tf.nest.map_structure(
         lambda metric: distribution.local(self.strategy, metric), metrics
     )
@@ -314,10 +316,10 @@ class Trainer(tf.Module):
     scale = self._loss_scale.factor if self._loss_scale else None
     metrics, is_finite = self._compute(batch, step, scale)
     if self._loss_scale:
-      # Of a step that was left out, unless no smaller factor may help: then the
-      # run has diverged.
-      left_out = self._loss_scale.update(is_finite) & ~is_finite
-      norm = tf.where(left_out, 0.0, metrics.gradient_norm)
+      # A skipped step reports the norm 0. If no smaller scale is left to try,
+      # the norm stays infinite: the run has diverged.
+      is_skipped = self._loss_scale.update(is_finite) & ~is_finite
+      norm = tf.where(is_skipped, 0.0, metrics.gradient_norm)
       metrics = metrics._replace(gradient_norm=norm)
     with tf.control_dependencies([metrics.total_loss]):
       tf.raw_ops.AssignAddVariableOp(
@@ -333,7 +335,7 @@ class Trainer(tf.Module):
     Args:
       batch: The batch of this replica.
       step: The global step before the step; an int32 scalar.
-      scale: The factor of the loss, a float32 scalar; None for no scaling.
+      scale: Scale of the loss, a float32 scalar; None for no scaling.
 
     Returns:
       The metrics, and whether all gradients were finite; if not, the weights
@@ -443,8 +445,8 @@ class Trainer(tf.Module):
     tf.cond(is_finite, apply, lambda: is_finite)
 
   def _seed(self, step: tf.Tensor, replica) -> tf.Tensor:
-    """Of dropout and sampling of a step on a replica; an integer [2]."""
-    # An int64 if it is too large for the step's type.
+    """Returns the seed of a step on a replica; an integer [2]."""
+    # Seeds that are too large for int32 are int64.
     seed = tf.constant(self._config.seed)
     return tf.random.experimental.stateless_fold_in(
         tf.stack([seed, tf.cast(step, seed.dtype)]),

@@ -42,7 +42,7 @@ def _batch(num_examples=4):
 
 
 def _steps(trainer, batch, count=1):
-  """The metrics of so many steps on the same batch."""
+  """Returns the metrics of steps on the same batch."""
   spec = tf.nest.map_structure(tf.TensorSpec.from_tensor, batch)
   step = trainer.step_function(spec)
   return [step(batch) for _ in range(count)]
@@ -110,7 +110,7 @@ class TrainerTest(parameterized.TestCase, tf.test.TestCase):
       ("adam", "adam", 0.01, [2.484143, 2.473172, 2.462984, 2.446213]),
   )
   def test_losses_are_those_of_ever(self, optimizer, rate, expected):
-    # With dropout, and nothing on that the original lacks.
+    # With dropout, and nothing on that the original does not have.
     trainer = _trainer(
         tiny.CONFIG, optimizer=optimizer, initial_learning_rate=rate
     )
@@ -133,7 +133,7 @@ class TrainerTest(parameterized.TestCase, tf.test.TestCase):
 
 
 class RecipeTest(parameterized.TestCase, tf.test.TestCase):
-  """What goes beyond the original's training."""
+  """Tests of training options that the original does not have."""
 
   def setUp(self):
     super().setUp()

@@ -1,4 +1,4 @@
-"""Tests of runs of training: files, stops, resumption, mistakes."""
+"""Tests of training runs: files, stops, resumption, invalid input."""
 
 import dataclasses
 import os

@@ -1,4 +1,4 @@
-"""Tests of what a run is put together from; nothing is trained here."""
+"""Tests of how the flags of `train` become a run and its phases."""
 
 import json
 import os
@@ -262,7 +262,7 @@ class TrainingRunTest(TrainingRunTestCase):
 
 
 class ClusterTest(TrainingRunTestCase):
-  """With processes, of which the others are not there."""
+  """Tests of one process of a cluster, without the others."""
 
   def _train_as(self, task_type, kind):
     """Trains as a task of a cluster; returns the exit status."""
@@ -289,7 +289,7 @@ class ClusterTest(TrainingRunTestCase):
     self._train_as("worker", "multi_worker")
     return self.connect.call_args.kwargs["settings"]
 
-  def test_what_all_must_have_in_common(self):
+  def test_settings_that_must_be_equal(self):
     other_features = tiny.write_features(self.dir, "features-1", 4)
     settings = self._settings()
     self.assertEqual(4, settings["batch_size"])
@@ -345,7 +345,7 @@ _TRAINING = configuration.TrainingConfig(
 
 
 class PhasesTest(TrainingRunTestCase):
-  """Which phases are trained, from which checkpoint."""
+  """Tests of the order of phases and their checkpoints."""
 
   def _phases(self, **fields):
     """Trains two phases; returns their last steps and the exit status."""
@@ -385,7 +385,7 @@ class PhasesTest(TrainingRunTestCase):
 
 
 class TrainingPhasesTest(tf.test.TestCase):
-  """Both phases, of a tiny model."""
+  """Tests that train a tiny model in both phases."""
 
   def setUp(self):
     super().setUp()

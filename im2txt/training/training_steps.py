@@ -1,4 +1,4 @@
-"""Steps of a run one after the other, on this process' devices or on workers'.
+"""Runs the steps of a run in order, on local devices or on remote workers.
 
 SynchronousSteps    batch -> all replicas -> metrics
 AsynchronousSteps   batch -> the next free worker -> metrics, later
@@ -31,13 +31,13 @@ class Steps:
       distribution: distribution_lib.Distribution,
       seed: int,
   ):
-    """Begins to read.
+    """Starts to read the data.
 
     Args:
       trainer: The trainer.
-      data: What to train on.
+      data: The training data.
       distribution: The devices and processes.
-      seed: Of the order of the data.
+      seed: Seed for the order of the data.
     """
     self._trainer = trainer
     self._data = data
@@ -51,19 +51,19 @@ class Steps:
     """Runs a step.
 
     Args:
-      remaining: How many steps there shall be, this one included.
+      remaining: Number of steps until the end of the run, including this one.
 
     Returns:
-      The batch of the step, this process' part of it, and the metrics.
+      This process' part of the batch, and the metrics of the step.
 
     Raises:
       tf.errors.OpError: If another process is lost.
-      ValueError: If the input can't be used; the message says which file.
+      ValueError: If the input is not valid; the message names the file.
     """
     raise NotImplementedError
 
   def wait_for_pending_steps(self) -> None:
-    """Waits until no step is under way, so that variables can be read."""
+    """Waits until no step is pending, so that variables can be read."""
 
   def _dataset(self) -> Any:
     raise NotImplementedError
@@ -114,9 +114,9 @@ class SynchronousSteps(Steps):
 
 
 class AsynchronousSteps(Steps):
-  """Steps that a worker each computes on what the parameter servers hold.
+  """Steps that run on remote workers, with variables on parameter servers.
 
-  This process reads the batches, so that their order is that of any run.
+  This process reads the batches, so that their order is the same as in any run.
   """
 
   def __init__(self, *args: Any, **kwargs: Any):
@@ -125,27 +125,25 @@ class AsynchronousSteps(Steps):
     self._coordinator = tf.distribute.coordinator.ClusterCoordinator(
         self._distribution.strategy
     )
-    self._batches_under_way: collections.deque[inputs.Batch] = (
-        collections.deque()
-    )
+    self._pending_batches: collections.deque[inputs.Batch] = collections.deque()
     self._results: collections.deque[Any] = collections.deque()
     self._scheduled: queue.Queue[Any] = queue.Queue()
     self._fetched: queue.Queue[Any] = queue.Queue()
-    # In a thread: TensorFlow would wait forever for a lost worker.
+    # In a thread, because TensorFlow waits forever for a lost worker.
     threading.Thread(target=self._fetch, daemon=True).start()
 
   def run(self, remaining: int) -> tuple[inputs.Batch, trainers.StepMetrics]:
     """See `Steps.run`."""
     width = min(remaining, self._distribution.num_workers)
-    while len(self._batches_under_way) < width:
+    while len(self._pending_batches) < width:
       batch = self._next_batch()
-      self._batches_under_way.append(batch)
+      self._pending_batches.append(batch)
       self._scheduled.put(
           self._coordinator.schedule(self._run_step, args=(batch,))
       )
     if not self._results:
       self._wait()
-    batch = self._batches_under_way.popleft()
+    batch = self._pending_batches.popleft()
     result = self._results.popleft()
     if isinstance(result, tf.errors.InvalidArgumentError):
       raise self._data.explain(result, batch=batch) from result
@@ -155,14 +153,14 @@ class AsynchronousSteps(Steps):
 
   def wait_for_pending_steps(self) -> None:
     """See `Steps.wait_for_pending_steps`."""
-    while len(self._results) < len(self._batches_under_way):
+    while len(self._results) < len(self._pending_batches):
       self._wait()
 
   def _dataset(self) -> Any:
     return self._own_batches()
 
   def _wait(self) -> None:
-    """Waits for the oldest step under way."""
+    """Waits for the oldest pending step."""
     timeout_secs = self._distribution.timeout_secs
     try:
       self._results.append(self._fetched.get(timeout=timeout_secs))
@@ -175,7 +173,7 @@ class AsynchronousSteps(Steps):
     while True:
       try:
         self._fetched.put(self._scheduled.get().fetch())
-      except Exception as error:  # Whatever it is, `run` is to raise it.
+      except Exception as error:  # `run` raises it again.
         self._fetched.put(error)
 
 
@@ -196,6 +194,6 @@ def make_steps(
     distribution: distribution_lib.Distribution,
     seed: int,
 ) -> Steps:
-  """Returns the steps of a run, as its distribution has them; see `Steps`."""
+  """Returns the steps of a run for its distribution; see `Steps`."""
   kind = SynchronousSteps if distribution.is_synchronous else AsynchronousSteps
   return kind(trainer, data, distribution=distribution, seed=seed)

@@ -1,4 +1,4 @@
-"""Tests of steps in turn, with a trainer and workers that are made up."""
+"""Tests of the steps of a run, with a fake trainer and fake workers."""
 
 import dataclasses
 import threading
@@ -17,12 +17,12 @@ _ERROR = tf.errors.InvalidArgumentError(None, None, "at fault")
 
 
 class FakeTrainer:
-  """Tells the sum of the features of the batches that it is given.
+  """A trainer whose steps return the sum of the features of a batch.
 
   Attributes:
-    global_step: What a run goes on from.
-    model: As much of a model as is asked for.
-    error: What a step raises; None for nothing.
+    global_step: The global step to resume from.
+    model: A stand-in with the attributes that steps read.
+    error: The error that a step raises, if any.
   """
 
   def __init__(self, global_step: int = 0) -> None:
@@ -44,11 +44,11 @@ class FakeTrainer:
 
 
 class FakeCoordinator:
-  """Runs what is scheduled when its result is fetched; see `go`.
+  """A coordinator that runs a step when its result is fetched.
 
   Attributes:
-    go: As long as it is not set, workers are busy.
-    scheduled: How many steps were scheduled.
+    go: An event; workers are busy until it is set.
+    scheduled: Number of scheduled steps.
   """
 
   def __init__(self):
@@ -57,7 +57,7 @@ class FakeCoordinator:
     self.scheduled = 0
 
   def __call__(self, strategy):
-    """Stands in for the class of coordinators."""
+    """Returns itself, in place of a new coordinator."""
     del strategy
     return self
 
@@ -101,7 +101,7 @@ class TrainingStepsTestCase(tf.test.TestCase):
     return dataset.as_numpy_iterator()
 
   def assert_steps(self, steps, start_step, remaining):
-    """Checks that so many steps have the batches of a run, in its order."""
+    """Checks that steps use the batches of a run in order."""
     expected = self.batches(start_step)
     for left in range(remaining, 0, -1):
       batch, metrics = steps.run(left)
@@ -158,7 +158,7 @@ class SynchronousStepsTest(TrainingStepsTestCase):
 
 
 class DeviceTest(SynchronousStepsTest):
-  """The same steps with batches that are copied to a device ahead of them."""
+  """Tests of the same steps with batches copied to a device in advance."""
 
   def setUp(self):
     super().setUp()

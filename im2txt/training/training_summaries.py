@@ -1,4 +1,4 @@
-"""What a training run writes for TensorBoard, under the original's tags."""
+"""Summaries of a training run for TensorBoard, under the original's tags."""
 
 from collections.abc import Iterator
 import contextlib
@@ -16,10 +16,10 @@ from im2txt.ops import inputs
 from im2txt.runtime import atomic_files
 from im2txt.training import trainers
 
-# Of the kinds of layers whose share of zeros is of interest.
+# Prefix of the layers whose fraction of zeros is written.
 _CONVOLUTION = "Conv2d_"
 
-# Images of a batch whose activations are counted: millions of values each.
+# Number of images whose activations are written: millions of values each.
 _NUM_ACTIVATION_IMAGES = 4
 
 
@@ -30,14 +30,14 @@ class SummaryWriter:
     """Opens an events file.
 
     Args:
-      folder: Where to write it.
-      model: The model that is trained or evaluated.
+      folder: Folder of the file.
+      model: The model to train or evaluate.
     """
     self._folder = folder
     with atomic_files.errors_name(folder):
       self._writer = tf.summary.create_file_writer(folder)
     self._model = model
-    # On this process' first replica, so that no other has to take part.
+    # On this process' first replica, so that no other process takes part.
     strategy = tf.distribute.get_strategy()
 
     def end_points(images: tf.Tensor):
@@ -45,20 +45,20 @@ class SummaryWriter:
           model.encoder.features_and_end_points, args=(images,)
       )
       return {
-          name: distribution.local(strategy, result)
+          name: tf.cast(distribution.local(strategy, result), tf.float32)
           for name, result in results.items()
       }
 
     self._end_points = tf.function(end_points, autograph=False)
 
   def close(self) -> None:
-    """Writes what is still in memory."""
+    """Flushes and closes the file."""
     with atomic_files.errors_name(self._folder):
       self._writer.close()
 
   @contextlib.contextmanager
   def _writing(self, step: int) -> Iterator[None]:
-    """In the block, summaries of a step are written; errors name the folder."""
+    """Opens a context to write summaries of a step; errors name the folder."""
     with atomic_files.errors_name(self._folder):
       with self._writer.as_default(step):
         yield
@@ -100,14 +100,14 @@ class SummaryWriter:
     }
     if steps_per_second:
       scalars["global_step/sec"] = steps_per_second
-      # How fast that is does not depend on the batch size, as steps do.
+      # Unlike steps, examples compare between batch sizes.
       scalars["examples/sec"] = steps_per_second * self._model.config.batch_size
     self.write_scalars(scalars, step=step)
 
   def write_batch(
       self, batch: inputs.Batch | image_inputs.ImageBatch, *, step: int
   ) -> None:
-    """Writes what a batch holds and what the encoder makes of it."""
+    """Writes caption lengths, an image and activations for a batch."""
     with self._writing(step):
       if isinstance(batch, inputs.Batch):
         _write_lengths(tf.reduce_sum(batch.input_mask, axis=1))
@@ -124,14 +124,14 @@ class SummaryWriter:
   def write_first_image(
       self, data: caption_data.CaptionData, *, step: int
   ) -> None:
-    """Writes the first image of the files, as it is and resized.
+    """Writes the first image of the files, original and resized.
 
     Args:
-      data: The files; of features nothing is written.
+      data: The files; for cached features nothing is written.
       step: The global step.
 
     Raises:
-      ValueError: If the image can't be used; the message says which it is.
+      ValueError: If the image is not valid; the message names its record.
     """
     if data.are_features:
       return
@@ -146,7 +146,7 @@ class SummaryWriter:
       )
       return image_processing.decode_image(encoded_image, config.image_format)
 
-    # The first of the files may be empty, or all of them.
+    # Some files, or all of them, may be empty.
     first = tf.data.TFRecordDataset(list(data.files)).take(1).map(decode)
     image = next(data.explained(first), None)
     if image is None:
@@ -159,7 +159,7 @@ class SummaryWriter:
         _write_image("resized_image", tf.image.resize(pixels, size))
 
   def _write_activations(self, images: tf.Tensor) -> None:
-    """Of the encoder as it is in inference; 18 histograms and 5 scalars."""
+    """Writes 18 histograms and 5 scalars of the encoder in inference mode."""
     for name, activations in self._end_points(images).items():
       tag = f"InceptionV3/InceptionV3/{name}"
       _write_histogram(f"{tag}/activation", activations)
@@ -176,7 +176,7 @@ def _write_lengths(lengths: tf.Tensor) -> None:
 
 
 def _write_histogram(tag: str, values: tf.Tensor) -> None:
-  # By NumPy: `tf.summary.histogram` takes 240 bytes of memory a value.
+  # With NumPy, since `tf.summary.histogram` takes 240 bytes per value.
   summary = histogram_summary.histogram_pb(tag, values.numpy())
   tf.summary.experimental.write_raw_pb(summary.SerializeToString())
 

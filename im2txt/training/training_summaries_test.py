@@ -3,6 +3,7 @@
 import os
 import types
 
+from absl.testing import parameterized
 import tensorflow as tf
 
 from im2txt import show_and_tell_model
@@ -23,11 +24,14 @@ def _events(folder):
   return values
 
 
-class SummaryWriterTest(tf.test.TestCase):
+class SummaryWriterTest(parameterized.TestCase, tf.test.TestCase):
 
-  def test_tags_of_the_original(self):
+  @parameterized.parameters(tf.float32, tf.bfloat16)
+  def test_tags_of_the_original(self, compute_dtype):
     folder = self.create_tempdir().full_path
-    model = show_and_tell_model.ShowAndTellModel(tiny.CONFIG, "eval")
+    model = show_and_tell_model.ShowAndTellModel(
+        tiny.CONFIG, "eval", compute_dtype=compute_dtype
+    )
     data = caption_data.CaptionData(
         files=[tiny.write_pairs(folder, "records", 4)], config=tiny.CONFIG
     )
