@@ -22,8 +22,9 @@ import sys
 import threading
 from typing import Any
 
-# Forking is cheapest. It is safe, because the programs start no threads before:
-# TensorFlow, if imported, starts its threads with its first operation.
+# Forking is cheapest, since the workers share what is imported. It is safe: at
+# that time the programs have executed no operation of TensorFlow, which starts
+# its threads, and the workers execute none.
 _START_METHOD = "fork" if sys.platform == "linux" else "spawn"
 
 
