@@ -95,7 +95,7 @@ class CompiledStep:
     """
     length = 0
     if isinstance(batch, inputs.Batch):
-      length = int(_padded_length(tf.shape(batch.input_seqs)[1]))
+      length = _padded_length(batch.input_seqs.shape[1])
     if self._lengths is None or length in self._lengths:
       return self._step(batch)
     logging.info(
