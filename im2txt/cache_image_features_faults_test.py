@@ -80,7 +80,7 @@ class CacheImageFeaturesFaultsTest(parameterized.TestCase):
 
     Returns:
       How many files the next run has to keep: none if the set is whole, since
-      it is then made anew.
+      it is then made again.
     """
     written = self._contents()
     metadata = json.loads(written.pop("features.json", "{}"))

@@ -12,7 +12,7 @@ Threads decode the next batch of images while the model captions this one:
 
 Pixels of a batch go to the device at once. On a GPU, XLA compiles the search,
 whose many small operations take longer to start than to run; batches are padded
-to a few sizes there, since it compiles each size anew.
+to a few sizes there, since it compiles each size separately.
 
 `Captioner.load` also takes a frozen graph (`"model.pb"`), a SavedModel's folder
 or, for an ensemble, a list of checkpoints. A frozen graph maps an encoded image

@@ -319,8 +319,8 @@ class CaptioningTest(parameterized.TestCase, tf.test.TestCase):
     both = captioning.Captioner.load([folder, path], self.vocab)
     self.assertLen(both.model.members, 2)
     self.assertEqual(
-        [[c.words for c in said] for said in both.caption(images)],
-        [[c.words for c in said] for said in alone],
+        [[c.words for c in each] for each in both.caption(images)],
+        [[c.words for c in each] for each in alone],
     )
 
   def test_vocabulary_must_fit_the_model(self):

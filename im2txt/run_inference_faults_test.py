@@ -43,8 +43,8 @@ class RunInferenceFaultsTest(parameterized.TestCase):
         f"--checkpoint_path={cls.dir}/frozen.pb",
         f"--vocab_file={cls.dir}/word_counts.txt",
         f"--input_files={cls.dir}/images/*.jpg",
-        # A run that goes on makes other batches of larger ones, in which the
-        # last digits of a probability may be others.
+        # A resumed run has other batches if they are larger than 1, and then
+        # the last digits of a probability may differ.
         "--batch_size=1",
     ]
     if output_file:

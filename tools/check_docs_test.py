@@ -19,7 +19,7 @@ _PAGE = """\
     bazel-bin/im2txt/train \\
       --train_dir=a
 
-goes on with
+then run
 
       --train_inception=true
 

@@ -53,7 +53,7 @@ class BestCheckpointTest(parameterized.TestCase, tf.test.TestCase):
   )
   def test_best_of_several(self, metric, values, best_step):
     for i, value in enumerate(values, start=1):
-      # As of a program that is started anew each time.
+      # As in a program that is started again each time.
       keeper = best_checkpoint.BestCheckpoint(self.folder, metric)
       self._evaluate(keeper, 10 * i, value)
     self.assertEqual(best_step, self._kept_step())

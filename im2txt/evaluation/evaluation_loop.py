@@ -158,7 +158,8 @@ class EvaluationLoop:
       ranker: Ranker of images and captions; None to skip this.
       best: Storage of the best checkpoint; None to keep none.
       stop_after: The number of evaluations without improvement after which
-        training is told to stop and `run` returns; 0 means never. Needs `best`.
+        training is asked to stop and `run` returns; 0 means never. Needs
+        `best`.
     """
     self.model = model
     self._data = data
@@ -261,10 +262,10 @@ class EvaluationLoop:
     return self._evaluate(name, step, label=label)
 
   def stop_training(self) -> bool:
-    """Tells training to stop if it has not improved for long enough.
+    """Asks training to stop if it has not improved for long enough.
 
     Returns:
-      Whether training was told to stop. Evaluations of earlier runs of the
+      Whether training was asked to stop. Evaluations of earlier runs of the
       program count too.
     """
     if not self._best or not self._stop_after:

@@ -94,21 +94,21 @@ class EnsembleTest(parameterized.TestCase, tf.test.TestCase):
   @parameterized.parameters(((0, 1),), ((0, 2),), ((2, 0),))
   def test_captions_are_those_of_the_reference_search(self, numbers):
     model = self._ensemble(*numbers)
-    found = captioning.Captioner(model, self.vocab).caption(self.images)
+    results = captioning.Captioner(model, self.vocab).caption(self.images)
     reference = caption_generator.CaptionGenerator(
         _MeanOfMembers(model.members), self.vocab
     )
-    for image, said in zip(self.images, found, strict=True):
+    for image, actual in zip(self.images, results, strict=True):
       expected = reference.beam_search(None, image)
       self.assertEqual(
-          [[*c.words, *(["</S>"] if c.is_complete else [])] for c in said],
+          [[*c.words, *(["</S>"] if c.is_complete else [])] for c in actual],
           [
               [self.vocab.id_to_word(w) for w in c.sentence[1:]]
               for c in expected
           ],
       )
       self.assertAllClose(
-          [c.log_probability for c in said],
+          [c.log_probability for c in actual],
           [c.logprob for c in expected],
           atol=1e-3,
       )

@@ -98,10 +98,10 @@ class InferenceModelTest(parameterized.TestCase, tf.test.TestCase):
           "is missing 1 .*Conv2d_1a_3x3/weights",
       ),
   )
-  def test_a_checkpoint_that_lacks_something(self, lacking, message):
+  def test_missing_variables(self, name, message):
     all_variables = self.expected.checkpoint_variables()
-    lacked = [lacking] if lacking else checkpoint_names.DECODER_NAMES
-    variables = {n: v for n, v in all_variables.items() if n not in lacked}
+    missing = [name] if name else checkpoint_names.DECODER_NAMES
+    variables = {n: v for n, v in all_variables.items() if n not in missing}
     path = self.create_tempdir().full_path + "/encoder.ckpt"
     tf.compat.v1.train.Saver(variables).save(None, path)
     with self.assertRaisesRegex(ValueError, message):

@@ -67,11 +67,13 @@ class InferenceWrapperBaseTest(tf.test.TestCase):
     self.assertAllEqual([0, 0], wrapper.model.biases)
     with self.assertLogs("absl", "INFO") as logs:
       restore_fn("any session")
-    # A step, which the checkpoint lacks, is of no use here.
+    # The global step, which is missing from the checkpoint, is not needed.
     self.assertAllEqual([1, 2], wrapper.model.biases)
-    said = [record.getMessage() for record in logs.records]
-    self.assertEqual(f"Loading model from checkpoint: {path}", said[0])
-    self.assertEqual("Successfully loaded checkpoint: model.ckpt-6", said[-1])
+    messages = [record.getMessage() for record in logs.records]
+    self.assertEqual(f"Loading model from checkpoint: {path}", messages[0])
+    self.assertEqual(
+        "Successfully loaded checkpoint: model.ckpt-6", messages[-1]
+    )
 
   def test_averages_if_the_configuration_says_so(self):
     path = self._save(5, ExponentialMovingAverage=[3.0, 4.0])

@@ -253,7 +253,7 @@ class BeamSearchResult(NamedTuple):
   With the beam size k and the maximum length T. Rows of an image from
   `num_captions` on contain no caption: their length is 0, their log-probability
   and score are -infinity. Log-probabilities and scores are float64, or float32
-  if the search was told so.
+  if that is the `dtype` of the search.
 
   Attributes:
     word_ids: An int32 Tensor of shape [batch_size, k, T]; the start word, the

@@ -214,7 +214,16 @@ class BeamSearchTest(tf.test.TestCase, parameterized.TestCase):
         result.log_probs, [[np.log(0.32), np.log(0.16)]], atol=1e-6
     )
 
-  def test_steps_only_hypotheses_that_can_still_win(self):
+  @parameterized.parameters(
+      # Both images; then "a" of the second, which proposes "a </S>" (1/8) and
+      # "a a" (1/16), while "</S>" (1/2) and "a </S>" are two finished captions.
+      (False, [2, 1]),
+      # All slots of both images, in as many steps.
+      (True, [4, 4]),
+  )
+  def test_steps_only_hypotheses_that_can_still_win(
+      self, static_shapes, expected
+  ):
     ends_at_once = [[0.0, 0.0, 1.0, 0.0]] * 4
     continues = [[0.25, 0.0, 0.5, 0.25]] * 4
     model = _memoryless(ends_at_once, continues)
@@ -230,28 +239,9 @@ class BeamSearchTest(tf.test.TestCase, parameterized.TestCase):
         start_id=_START,
         end_id=_END,
         beam_size=2,
+        static_shapes=static_shapes,
     )
-    # Both images; then "a" of the second, which proposes "a </S>" (1/8) and
-    # "a a" (1/16), while "</S>" (1/2) and "a </S>" are two finished captions.
-    self.assertEqual(rows, [2, 1])
-
-  def test_steps_all_slots_for_static_shapes(self):
-    model = _memoryless(*[[[0.25, 0.0, 0.5, 0.25]] * 4] * 2)
-    rows = []
-
-    def step(input_ids, state):
-      rows.append(input_ids.shape[0])
-      return model.step(input_ids, state)
-
-    beam_search.beam_search(
-        step,
-        tf.constant(model.initial_state, tf.float32),
-        start_id=_START,
-        end_id=_END,
-        beam_size=2,
-        static_shapes=True,
-    )
-    self.assertEqual({4}, set(rows))
+    self.assertEqual(rows, expected)
 
   def test_takes_a_structure_of_states(self):
     model = _random_model(8, 7, 6)

@@ -164,8 +164,8 @@ class CaptionDecoderTest(parameterized.TestCase, tf.test.TestCase):
         dropout_seed=seed,
         sampling_probability=tf.constant(1.0),
     )
-    said = tf.argmax(sampled, axis=1).numpy()
-    fed = np.array([[1, said[0], said[1]], [1, said[3], 0]])
+    words = tf.argmax(sampled, axis=1).numpy()
+    fed = np.array([[1, words[0], words[1]], [1, words[3], 0]])
     self.assertNotAllEqual(self.input_seqs, fed)
     self.assertAllClose(
         self.decoder.word_logits(

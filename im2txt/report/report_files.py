@@ -4,7 +4,7 @@ The folder is written under a temporary name beside the final one and renamed at
 the end, so a report is either complete or missing. An earlier report is
 replaced; a folder with any other content is left alone.
 
-Images are always encoded anew, even small ones, so that the report has neither
+All images are encoded again, even small ones, so that the report has neither
 the camera's metadata (such as the location) nor anything else that the original
 files contain besides the picture.
 """

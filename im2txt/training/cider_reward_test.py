@@ -33,7 +33,7 @@ def _text(caption):
 def _by_coco_tools(references, candidates):
   """Returns the score of the candidate of each image."""
   _, scores = cider.Cider().compute_score(
-      {i: list(map(_text, said)) for i, said in references.items()},
+      {i: list(map(_text, captions)) for i, captions in references.items()},
       {i: [_text(caption)] for i, caption in candidates.items()},
   )
   return scores
@@ -52,8 +52,8 @@ class CiderRewardTest(parameterized.TestCase):
         for i in rng.permutation(40) * 1000
     }
     candidates = {
-        i: said[0][:-1] if i % 3000 else _made_up(rng, 1, vocab_size)[0]
-        for i, said in references.items()
+        i: captions[0][:-1] if i % 3000 else _made_up(rng, 1, vocab_size)[0]
+        for i, captions in references.items()
     }
     reward = cider_reward.CiderReward(references, vocab_size=vocab_size)
     scores = reward(np.array(list(candidates)), *_padded(candidates.values()))

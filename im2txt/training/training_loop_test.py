@@ -213,7 +213,7 @@ class TrainingLoopTest(parameterized.TestCase, tf.test.TestCase):
     averaging = dataclasses.replace(_TRAINING, ema_decay=0.9)
     with self.assertLogs("absl", "INFO") as logs:
       loop = self._loop(training=averaging)
-    self.assertNotIn("start anew", "\n".join(logs.output))
+    self.assertNotIn("are initialized", "\n".join(logs.output))
     name = "logits/biases"
     average = loop.trainer.checkpoint_variables()[
         f"{name}/ExponentialMovingAverage"
@@ -221,7 +221,7 @@ class TrainingLoopTest(parameterized.TestCase, tf.test.TestCase):
     self.assertAllEqual(before[name], average)
     loop.run(self._data(), number_of_steps=4)
     after = self._values(self.train_dir)
-    # And go on from what they were.
+    # A resumed run continues with them.
     resumed = self._loop(training=averaging).trainer.checkpoint_variables()
     stored = after[f"{name}/ExponentialMovingAverage"]
     self.assertAllEqual(stored, resumed[f"{name}/ExponentialMovingAverage"])

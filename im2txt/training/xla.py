@@ -1,8 +1,8 @@
 """Training steps that XLA compiles.
 
 XLA joins the thousands of small operations of a step, which a GPU spends more
-time on starting than on computing. It compiles a function anew for each shape
-of its arguments, so
+time on starting than on computing. It compiles a function again for each new
+shape of its arguments, so
 
   * the encoder, the decoder with the losses, and the update of the weights are
     compiled on their own: an Inception v3, which takes XLA a minute or more, is
