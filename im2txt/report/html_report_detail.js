@@ -53,9 +53,13 @@ class Detail {
     this.keepFocus();
   }
 
-  /** Moves the focus off a disabled button, which would ignore the keys. */
+  /**
+   * Moves the focus off a disabled button, which would ignore the keys. Some
+   * browsers have moved it out of the dialog by now.
+   */
   keepFocus() {
-    if (!document.activeElement.disabled) return;
+    const focused = document.activeElement;
+    if (this.dialog.contains(focused) && !focused.disabled) return;
     const buttons = ["previous", "next", "close"].map(this.part);
     buttons.find((button) => !button.disabled).focus();
   }
