@@ -356,9 +356,11 @@ class Trainer(tf.Module):
       # Inside the tape, so that no gradient on the way back is too small.
       minimized = total_loss if scale is None else total_loss * scale
     gradients = tape.gradient(minimized, list(self._trained.values()))
+    learning_rate = self.learning_rate(step)
     norm, is_finite = xla.compiled(self._update, self._jit_compile)(
         [_sum_over_replicas(replica, gradient) for gradient in gradients],
         step,
+        learning_rate,
         scale,
     )
     measures = {
@@ -370,7 +372,7 @@ class Trainer(tf.Module):
     metrics = StepMetrics(
         batch_loss=_sum_over_replicas(replica, batch_loss),
         total_loss=_sum_over_replicas(replica, total_loss),
-        learning_rate=self.learning_rate(step),
+        learning_rate=learning_rate,
         gradient_norm=norm,
         clipped_gradient_norm=tf.minimum(norm, self._config.clip_gradients),
         measures=measures,
@@ -408,13 +410,18 @@ class Trainer(tf.Module):
     )
 
   def _update(
-      self, gradients: Sequence[Any], step: tf.Tensor, scale: tf.Tensor | None
+      self,
+      gradients: Sequence[Any],
+      step: tf.Tensor,
+      learning_rate: tf.Tensor,
+      scale: tf.Tensor | None,
   ) -> tuple[tf.Tensor, tf.Tensor]:
     """Updates the weights and their averages.
 
     Args:
       gradients: The gradient of each trained variable, times `scale`.
       step: See `_compute`.
+      learning_rate: Learning rate of the step; a float32 scalar.
       scale: See `_compute`.
 
     Returns:
@@ -428,7 +435,7 @@ class Trainer(tf.Module):
     if scale is not None:
       factor /= scale
     is_finite = tf.math.is_finite(norm)
-    self._apply(gradients, is_finite, self.learning_rate(step), factor)
+    self._apply(gradients, is_finite, learning_rate, factor)
     self.averages.update(step)
     return norm, is_finite
 
