@@ -199,6 +199,10 @@ class TrainingConfig:
 
   max_checkpoints_to_keep: int = 5
 
+  # Steps between checkpoints. 0, as released: an interval in seconds is used.
+  # With steps, stopping early does not depend on the speed of the machine.
+  save_checkpoint_steps: int = 0
+
   # Intervals between checkpoints and between summaries, in seconds.
   save_checkpoint_secs: float = 600.0
   save_summaries_secs: float = 600.0
@@ -236,6 +240,7 @@ class TrainingConfig:
         "inception_learning_rate_factor",
         "self_critical_learning_rate",
         "decoder_weight_decay",
+        "save_checkpoint_steps",
         "save_checkpoint_secs",
         "save_summaries_secs",
         "scheduled_sampling_slope",

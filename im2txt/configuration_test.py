@@ -116,6 +116,7 @@ class TrainingConfigTest(parameterized.TestCase):
       {"initial_learning_rate": 0.0},
       {"momentum": 0.0},
       {"save_checkpoint_secs": 0.0},
+      {"save_checkpoint_steps": 500},
   )
   def test_valid_values(self, **values):
     config = configuration.TrainingConfig(**values)
@@ -140,6 +141,7 @@ class TrainingConfigTest(parameterized.TestCase):
           "must not be negative. Got: nan.",
       ),
       ("self_critical_learning_rate", -1.0, "must not be negative. Got: -1.0."),
+      ("save_checkpoint_steps", -1, "must not be negative. Got: -1."),
       ("save_checkpoint_secs", -1.0, "must not be negative. Got: -1.0."),
       ("save_summaries_secs", -1.0, "must not be negative. Got: -1.0."),
       ("label_smoothing", 1.0, "must be in [0, 1). Got: 1.0."),

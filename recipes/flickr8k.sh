@@ -108,12 +108,12 @@ likelihood() {
   local model=$output/seed$1
   train_and_evaluate --checkpoint_dir="$model/likelihood" \
     --eval_dir="$model/likelihood_eval" --min_global_step=1 \
-    --eval_interval_secs=20 --timeout_secs=600 --keep_best=perplexity \
+    --eval_interval_secs=10 --timeout_secs=600 --keep_best=perplexity \
     --stop_after=4 -- \
     --train_dir="$model/likelihood" --number_of_steps=20000 \
     --config_overrides="seed=$1,batch_size=64,bucket_batches=16,\
 optimizer=adam,initial_learning_rate=0.001,num_epochs_per_decay=4,\
-save_checkpoint_secs=60"
+save_checkpoint_steps=1000"
 }
 
 sampling() {
@@ -145,7 +145,7 @@ self_critical() {
     --train_dir="$model/self_critical" --objective=self_critical \
     --vocab_file="$data/word_counts.txt" \
     --number_of_steps=$((step + self_critical_steps)) \
-    --config_overrides=batch_size=32,save_checkpoint_secs=180
+    --config_overrides=batch_size=32,save_checkpoint_steps=400
 }
 
 fine_tune() {

@@ -265,6 +265,7 @@ class TrainingLoop:
       text = configuration.to_markdown(data.config, self._config)
       writer.write_text("config", text, step=step)
     pace = Pace(step)
+    save_steps = self._config.save_checkpoint_steps
     checkpoint_timer = Timer(self._config.save_checkpoint_secs)
     summary_timer = Timer(self._config.save_summaries_secs, due_at_once=True)
     stop_timer = Timer(_STOP_CHECK_SECS, due_at_once=True)
@@ -280,9 +281,9 @@ class TrainingLoop:
       is_stop_requested, is_save_due = self._distribution.any_process(
           request,
           is_chief and stop_timer.is_due() and self._is_stop_requested(),
-          is_chief and checkpoint_timer.is_due(),
+          is_chief and not save_steps and checkpoint_timer.is_due(),
       )
-      if is_save_due:
+      if is_save_due or (save_steps and step % save_steps == 0):
         steps.wait_for_pending_steps()
         self._save()
       if is_stop_requested or request.signal:

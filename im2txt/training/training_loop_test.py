@@ -168,6 +168,16 @@ class TrainingLoopTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual(2, values["global_step"])
     self.assertAllInRange(values["lstm/basic_lstm_cell/bias"], -1.0, 1.0)
 
+  def test_checkpoints_every_two_steps_at_any_speed(self):
+    training = dataclasses.replace(
+        _TRAINING, save_checkpoint_steps=2, save_checkpoint_secs=0.0
+    )
+    self._loop(training=training).run(self._data(), number_of_steps=5)
+    names = [name for name in os.listdir(self.train_dir) if "index" in name]
+    self.assertCountEqual(
+        [f"model.ckpt-{step}.index" for step in (0, 2, 4, 5)], names
+    )
+
   def test_checkpoints_and_summaries_on_the_way(self):
     training = dataclasses.replace(
         _TRAINING,
