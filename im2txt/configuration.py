@@ -65,6 +65,11 @@ class ModelConfig:
   # Inception v3 was trained.
   batch_norm_decay: float = 0.9997
 
+  # Whether batch normalisation uses its moving averages also while the encoder
+  # is trained, and leaves them as they are. As released, it uses the mean and
+  # variance of the batch, which costs more than a short fine-tuning gains.
+  freeze_batch_norm: bool = False
+
   # Dropout after the encoder's pooling, and the weight decay of its kernels.
   # Both apply only while the encoder is trained.
   inception_dropout_keep_prob: float = 0.8

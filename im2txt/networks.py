@@ -54,6 +54,7 @@ def make_encoder(
       width=config.image_width,
       depth_multiplier=config.inception_depth_multiplier,
       batch_norm_decay=config.batch_norm_decay,
+      freeze_batch_norm=config.freeze_batch_norm,
       dropout_keep_prob=config.inception_dropout_keep_prob,
       trainable=trainable,
       seed=seed,

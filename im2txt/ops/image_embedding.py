@@ -51,6 +51,7 @@ class ImageEncoder(tf.Module):
       width: int = 299,
       depth_multiplier: float = 1.0,
       batch_norm_decay: float = 0.9997,
+      freeze_batch_norm: bool = False,
       dropout_keep_prob: float = 0.8,
       trainable: bool = False,
       seed: int = 0,
@@ -63,6 +64,8 @@ class ImageEncoder(tf.Module):
       width: Width of the images in pixels.
       depth_multiplier: Factor for the number of channels of every layer.
       batch_norm_decay: Decay of the moving averages of mean and variance.
+      freeze_batch_norm: Whether training mode also normalizes with the moving
+        averages, and does not update them.
       dropout_keep_prob: Probability of keeping a pooled feature in training.
       trainable: Whether the weights and offsets can be trained.
       seed: Seed for the initial weights.
@@ -78,6 +81,7 @@ class ImageEncoder(tf.Module):
     self._image_shape = (height, width, 3)
     self._depth_multiplier = depth_multiplier
     self._batch_norm_decay = batch_norm_decay
+    self._freeze_batch_norm = freeze_batch_norm
     self._dropout_keep_prob = dropout_keep_prob
     self._trainable = trainable
     self._seed = seed
@@ -114,15 +118,16 @@ class ImageEncoder(tf.Module):
       images: A float32 Tensor of shape [batch_size, height, width, 3] in
         [-1, 1].
       dropout_seed: An integer Tensor of shape [2]. If given, the network is in
-        training mode: it normalizes with the mean and variance of the batch,
-        updates the moving averages, and applies dropout to the features.
+        training mode: it applies dropout to the features and, unless batch
+        normalization is frozen, normalizes with the mean and variance of the
+        batch and updates the moving averages.
 
     Returns:
       A float32 Tensor of shape [batch_size, feature_size], and the activations
       of 18 layers by their names in TF-Slim.
     """
     batch_statistics: list[tuple[tf.Variable, tf.Tensor]] | None = None
-    if dropout_seed is not None:
+    if dropout_seed is not None and not self._freeze_batch_norm:
       batch_statistics = []
     net, end_points = apply_network(
         tf.cast(images, self._compute_dtype),
@@ -135,6 +140,7 @@ class ImageEncoder(tf.Module):
     features = tf.reduce_mean(tf.cast(net, tf.float32), axis=[1, 2])
     if batch_statistics:
       update_moving_averages(batch_statistics, decay=self._batch_norm_decay)
+    if dropout_seed is not None:
       features = tf.nn.experimental.stateless_dropout(
           features, 1 - self._dropout_keep_prob, seed=dropout_seed
       )

@@ -6,20 +6,20 @@ import tensorflow as tf
 
 from im2txt.ops import image_embedding
 
+_SIZES = {"height": 75, "width": 75, "depth_multiplier": 0.05}
+
 
 def _function(function):
   return tf.function(function, autograph=False)
 
 
-class ImageEncoderTest(tf.test.TestCase):
+class ImageEncoderTest(parameterized.TestCase, tf.test.TestCase):
 
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
     cls.encoder = image_embedding.ImageEncoder(
-        height=75,
-        width=75,
-        depth_multiplier=0.05,
+        **_SIZES,
         batch_norm_decay=0.9,
         trainable=True,
         seed=3,
@@ -116,6 +116,34 @@ class ImageEncoderTest(tf.test.TestCase):
     self.assertAllClose(features[kept], others[kept])
     either = (features != 0) | (others != 0)
     self.assertBetween(np.mean(features[either] == 0), 0.05, 0.35)
+
+  @parameterized.parameters(tf.float32, tf.bfloat16)
+  def test_frozen_batch_norm(self, dtype):
+    encoder = image_embedding.ImageEncoder(
+        **_SIZES,
+        freeze_batch_norm=True,
+        dropout_keep_prob=1.0,
+        trainable=True,
+        compute_dtype=dtype,
+    )
+    name = "InceptionV3/Conv2d_1a_3x3/BatchNorm/"
+    mean = encoder.variables_by_name[name + "moving_mean"]
+    beta = encoder.variables_by_name[name + "beta"]
+    mean.assign_add(0.1 * tf.ones_like(mean))
+    earlier = mean.numpy()
+
+    @_function
+    def train(images):
+      features, _ = encoder.features_and_end_points(
+          images, dropout_seed=tf.constant([1, 2])
+      )
+      return features, tf.gradients(tf.reduce_sum(features), beta)[0]
+
+    features, gradient = train(self.images)
+    self.assertAllEqual(earlier, mean)
+    # An image's features do not depend on the rest of the batch.
+    self.assertAllClose(features[:1], encoder(self.images[:1]), rtol=0.02)
+    self.assertNotAllClose(tf.zeros_like(gradient), gradient)
 
   def test_regularized_weights(self):
     weights = self.encoder.regularized_weights()
