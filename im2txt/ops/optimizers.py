@@ -162,6 +162,9 @@ class Optimizer(tf.Module):
         )
       self._update(name, variable, gradient, rate, gradient_factor)
 
+  def restart_bias_correction(self) -> None:
+    """Prepares the optimizer for slots of which some are new."""
+
   def _update(self, name, variable, gradient, learning_rate, factor) -> None:
     raise NotImplementedError
 
@@ -250,6 +253,16 @@ class Adam(Optimizer):
       tf.raw_ops.AssignVariableOp(
           resource=power.handle, value=power.read_value() * beta
       )
+
+  def restart_bias_correction(self) -> None:
+    """See `Optimizer.restart_bias_correction`.
+
+    Without this, the first steps of variables with new moments are up to 6.6
+    times as large as the learning rate. With it, the steps of the others are
+    smaller for some hundred steps, by at most the same factor.
+    """
+    self.slots["beta1_power"].assign(_BETA1)
+    self.slots["beta2_power"].assign(_BETA2)
 
   def _update(self, name, variable, gradient, learning_rate, factor) -> None:
     tf.raw_ops.ResourceApplyAdam(

@@ -121,6 +121,21 @@ class OptimizersTest(parameterized.TestCase, tf.test.TestCase):
     self.assertAllClose(0.9**3, optimizer.slots["beta1_power"])
     self.assertAllClose(0.999**3, optimizer.slots["beta2_power"])
 
+  def test_adam_with_new_moments_of_one_variable(self):
+    optimizer = optimizers.make_optimizer("adam", self.variables)
+    gradients = [tf.ones([3, 1]), tf.constant([1.0])]
+    for _ in range(200):
+      optimizer.apply(gradients, tf.constant(0.1))
+    for kind in ("Adam", "Adam_1"):
+      optimizer.slots[f"bias/{kind}"].assign([0.0])
+    optimizer.restart_bias_correction()
+    before = {name: v.numpy() for name, v in self.variables.items()}
+    optimizer.apply(gradients, tf.constant(0.1))
+    self.assertAllClose(before["bias"] - 0.1, self.variables["bias"])
+    # Moments of 200 steps are 1 and 0.18 before, sqrt(0.001) / 0.1 is 0.316.
+    step = 0.1 * 0.316 / np.sqrt(1 - 0.999**201)
+    self.assertAllClose(before["map"] - step, self.variables["map"], atol=1e-4)
+
   def test_unknown_name(self):
     with self.assertRaisesRegex(ValueError, "Got: 'lion'"):
       optimizers.make_optimizer("lion", self.variables)

@@ -355,6 +355,7 @@ class TrainingLoop:
     self.trainer.averages.restart(missing)
     new = set(missing).intersection(self.trainer.slots)
     if new:
+      self.trainer.optimizer.restart_bias_correction()
       logging.info("%d variables of the optimizer are initialized.", len(new))
 
   def _save(self) -> None:

@@ -308,9 +308,16 @@ class TrainingLoopTest(parameterized.TestCase, tf.test.TestCase):
       self._loop().run(data, number_of_steps=9)
 
 
-class TrainingOnImagesTest(tf.test.TestCase):
+class TrainingOnImagesTest(parameterized.TestCase, tf.test.TestCase):
 
-  def test_both_phases(self):
+  @parameterized.parameters(
+      # SGD has no slots: the variables are those of the released checkpoints.
+      ("SGD", {}, 383),
+      # Two slots for each of the 194 trained variables, and the powers, which
+      # start anew in phase 2.
+      ("adam", {"beta1_power": 0.9**3}, 383 + 2 * 194 + 2),
+  )
+  def test_both_phases(self, optimizer, slots, num_variables):
     folder = self.create_tempdir().full_path
     data = caption_data.CaptionData(
         files=[tiny.write_pairs(folder, "train-00000-of-00001", 5)],
@@ -321,7 +328,9 @@ class TrainingOnImagesTest(tf.test.TestCase):
     for train_inception in (False, True):
       loop = training_loop.TrainingLoop(
           model_config=tiny.CONFIG,
-          training_config=configuration.TrainingConfig(),
+          training_config=configuration.TrainingConfig(
+              optimizer=optimizer, initial_learning_rate=0.001
+          ),
           train_dir=train_dir,
           checkpoint=checkpoint,
           options=trainers.StepOptions(train_inception=train_inception),
@@ -331,8 +340,9 @@ class TrainingOnImagesTest(tf.test.TestCase):
       checkpoint = loop.checkpoint
     reader = tf.train.load_checkpoint(checkpoint_paths.find(train_dir))
     self.assertEqual(4, reader.get_tensor("global_step"))
-    # SGD has no slots: the variables are those of the released checkpoints.
-    self.assertLen(reader.get_variable_to_shape_map(), 383)
+    self.assertLen(reader.get_variable_to_shape_map(), num_variables)
+    for name, value in slots.items():
+      self.assertAllClose(value, reader.get_tensor(name))
 
 
 class TrainingPaceTest(absltest.TestCase):
