@@ -61,11 +61,11 @@ class ModelConfig:
   # Factor for the number of channels of each encoder layer; 1 is Inception v3.
   inception_depth_multiplier: float = 1.0
 
-  # Decay of batch normalisation's moving averages; the value with which
+  # Decay of batch normalization's moving averages; the value with which
   # Inception v3 was trained.
   batch_norm_decay: float = 0.9997
 
-  # Whether batch normalisation uses its moving averages also while the encoder
+  # Whether batch normalization uses its moving averages also while the encoder
   # is trained, and leaves them as they are. As released, it uses the mean and
   # variance of the batch, which costs more than a short fine-tuning gains.
   freeze_batch_norm: bool = False

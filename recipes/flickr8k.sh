@@ -96,7 +96,7 @@ data() {
 
 features() {
   local split
-  for split in train val; do
+  for split in train val test; do
     im2txt cache_image_features --input_file_pattern="$data/$split-*" \
       --inception_checkpoint_file="$inception" --output_dir="$features" \
       --output_prefix="$split" \

@@ -93,7 +93,7 @@ class MirroredTest(tf.test.TestCase):
 
 class AveragingTest(tf.test.TestCase):
 
-  def test_batch_normalisation_of_two_devices(self):
+  def test_batch_normalization_of_two_devices(self):
     shallow_inception.set_up(self)
     folder = self.create_tempdir().full_path
     data = caption_data.CaptionData(

@@ -1,7 +1,7 @@
 """Precisions to compute in: float32, bfloat16, and float16 in training.
 
 In training, convolutions and matrix products take and return the narrower type;
-the decoder's activations, the statistics of batch normalisation and the loss
+the decoder's activations, the statistics of batch normalization and the loss
 stay in float32. Variables are float32 as well, so checkpoints do not depend on
 the precision.
 
