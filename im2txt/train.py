@@ -129,8 +129,8 @@ _MIXED_PRECISION = flags.DEFINE_enum(
     "float32",
     ["float32", "bfloat16", "float16"],
     "Type in which convolutions and matrix products are computed. bfloat16"
-    " takes a little more than half the time and memory on CPUs with"
-    " avx512_bf16 or AMX, and is for GPUs from Ampere on. float16, with loss"
+    " takes a little more than half the time and memory on CPUs with AMX or"
+    " AMD's avx512_bf16, and is for GPUs from Ampere on. float16, with loss"
     " scaling, is for GPUs. Variables, statistics and losses are always"
     " float32.",
 )

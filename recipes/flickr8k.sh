@@ -31,6 +31,8 @@
 #   SEEDS            the seeds of the models, "1 2 3" by default
 #   SELF_CRITICAL_STEPS  steps of self-critical training, 2400 by default
 #   FINE_TUNE_STEPS  steps of phase 2, 600 by default
+#   MIXED_PRECISION  float32, or bfloat16 (default), which is faster on a CPU
+#                    with AMX or an AMD CPU with avx512_bf16
 #   PROGRAMS         the folder of the programs, bazel-bin/im2txt by default
 set -euo pipefail
 
@@ -43,6 +45,7 @@ readonly programs=${PROGRAMS:-bazel-bin/im2txt}
 readonly stages=${STAGES:-data features likelihood sampling self_critical
   fine_tune scores saved_model}
 readonly seeds=${SEEDS:-1 2 3}
+readonly precision=${MIXED_PRECISION:-bfloat16}
 readonly self_critical_steps=${SELF_CRITICAL_STEPS:-2400}
 readonly fine_tune_steps=${FINE_TUNE_STEPS:-600}
 readonly data=$output/data features=$output/features
@@ -65,7 +68,7 @@ train_and_evaluate() {
     "${evaluate_flags[@]}" 2>>"$output/evaluate.log" &
   local evaluation=$!
   im2txt train --input_feature_pattern="$features/train-*" \
-    --inception_checkpoint_file="$inception" --mixed_precision=bfloat16 "$@"
+    --inception_checkpoint_file="$inception" --mixed_precision="$precision" "$@"
   wait "$evaluation"
 }
 
@@ -109,8 +112,8 @@ likelihood() {
   train_and_evaluate --checkpoint_dir="$model/likelihood" \
     --eval_dir="$model/likelihood_eval" --min_global_step=1 \
     --eval_interval_secs=10 --timeout_secs=600 --keep_best=perplexity \
-    --stop_after=4 -- \
-    --train_dir="$model/likelihood" --number_of_steps=20000 \
+    --stop_after=3 -- \
+    --train_dir="$model/likelihood" --number_of_steps=10000 \
     --config_overrides="seed=$1,batch_size=64,bucket_batches=16,\
 optimizer=adam,initial_learning_rate=0.001,num_epochs_per_decay=4,\
 save_checkpoint_steps=1000"
@@ -121,7 +124,7 @@ sampling() {
   best=$model/likelihood/best
   begin_from "$best" "$model/sampling"
   im2txt train --input_feature_pattern="$features/train-*" \
-    --train_dir="$model/sampling" --mixed_precision=bfloat16 \
+    --train_dir="$model/sampling" --mixed_precision="$precision" \
     --number_of_steps="$(($(best_step "$best") + 1500))" \
     --scheduled_sampling=linear \
     --config_overrides=scheduled_sampling_offset=0.75,\
@@ -155,9 +158,10 @@ fine_tune() {
   begin_from "$best" "$model/fine_tune"
   im2txt train --input_file_pattern="$data/train-*" \
     --train_dir="$model/fine_tune" --train_inception=true \
-    --mixed_precision=bfloat16 \
+    --mixed_precision="$precision" \
     --number_of_steps=$((step + fine_tune_steps)) \
-    --config_overrides=batch_size=32,train_inception_learning_rate=0.00001
+    --config_overrides=batch_size=32,train_inception_learning_rate=0.00001,\
+freeze_batch_norm=true,inception_weight_decay=0.0,inception_dropout_keep_prob=1.0
   im2txt evaluate --input_file_pattern="$data/val-*" \
     --checkpoint_dir="$model/fine_tune" --eval_dir="$model/fine_tune_eval" \
     --min_global_step=1 --keep_best=perplexity --once
@@ -174,7 +178,7 @@ caption() {
 }
 
 scores() {
-  local stage seed
+  local stage seed phase1
   mkdir -p "$output/captions"
   grep -o '"file_name": "[^"]*"' "$data/captions_test.json" | cut -d '"' -f 4 |
     sed "s|^|$image_dir/|" >"$output/test.txt"
@@ -184,15 +188,19 @@ scores() {
     done
     caption "ensemble_$stage" "$output"/seed*/"$stage"/best
   done
+  phase1=("$output"/seed*/{likelihood,sampling,self_critical}/best)
+  im2txt evaluate --input_feature_pattern="$features/test-*" --once \
+    --checkpoints="$(IFS=,; echo "${phase1[*]}")" \
+    --eval_dir="$output/test_eval" --min_global_step=1
   if [[ -d $output/seed1/fine_tune/best ]]; then
     caption seed1_fine_tune "$output/seed1/fine_tune/best"
+    im2txt evaluate --input_file_pattern="$data/test-*" --once \
+      --checkpoints="$output/seed1/fine_tune/best" \
+      --eval_dir="$output/fine_tune_test_eval" --min_global_step=1
   fi
   im2txt score_captions "$data/captions_test.json" "$output"/captions/*.json \
     --output_json="$output/scores.json" |
     tee "$output/scores.txt"
-  im2txt evaluate --input_file_pattern="$data/test-*" --once \
-    --checkpoints="$(echo "$output"/seed*/*/best | tr ' ' ',')" \
-    --eval_dir="$output/test_eval" --min_global_step=1
 }
 
 saved_model() {

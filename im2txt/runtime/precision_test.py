@@ -17,24 +17,34 @@ from im2txt.training import trainers
 
 class PrecisionTest(parameterized.TestCase):
 
-  def _cpuinfo(self, flags):
-    return self.create_tempfile(content=f"flags : {flags}\n").full_path
+  def _cpuinfo(self, flags, vendor="GenuineIntel"):
+    return self.create_tempfile(
+        content=f"vendor_id : {vendor}\nflags : {flags}\n"
+    ).full_path
 
   def test_unknown_precision(self):
     with self.assertRaisesRegex(ValueError, "float32 and bfloat16. Got: 'f'"):
       precision.check("f")
 
-  def test_warns_if_the_processor_does_not_support_it(self):
+  @parameterized.parameters(
+      ("AuthenticAMD", "fpu avx512f"),
+      ("GenuineIntel", "fpu avx512f"),
+      ("GenuineIntel", "fpu avx512_bf16"),
+  )
+  def test_warns_if_bfloat16_is_not_fast(self, vendor, flags):
     with self.assertLogs("absl", "WARNING") as logs:
-      precision.check("bfloat16", cpuinfo=self._cpuinfo("fpu avx512f"))
-    self.assertIn("no instructions for bfloat16", logs.output[0])
+      precision.check("bfloat16", cpuinfo=self._cpuinfo(flags, vendor))
+    self.assertIn("no fast instructions for bfloat16", logs.output[0])
 
   @parameterized.parameters(
-      ("bfloat16", "fpu avx512_bf16"), ("float32", "fpu avx512f")
+      ("bfloat16", "AuthenticAMD", "fpu avx512_bf16"),
+      ("bfloat16", "GenuineIntel", "fpu avx512_bf16 amx_bf16"),
+      ("bfloat16", "ARM", "fp asimd bf16"),
+      ("float32", "GenuineIntel", "fpu avx512f"),
   )
-  def test_silent_otherwise(self, name, flags):
+  def test_silent_otherwise(self, name, vendor, flags):
     with self.assertNoLogs("absl", "WARNING"):
-      precision.check(name, cpuinfo=self._cpuinfo(flags))
+      precision.check(name, cpuinfo=self._cpuinfo(flags, vendor))
 
   def test_silent_where_nothing_is_known(self):
     with self.assertNoLogs("absl", "WARNING"):
