@@ -120,6 +120,8 @@ class Captioner:
         input_signature=[tf.TensorSpec([], tf.string)],
         autograph=False,
     )
+    # Threads that wait for the first trace are warned of as many traces.
+    self._prepare.get_concrete_function()
 
   @classmethod
   def load(

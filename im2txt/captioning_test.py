@@ -1,10 +1,12 @@
 """Tests of captioning."""
 
+from concurrent import futures
 import io
 import math
 import os
 import pathlib
 import shutil
+import time
 from unittest import mock
 
 from absl.testing import parameterized
@@ -223,6 +225,20 @@ class CaptioningTest(parameterized.TestCase, tf.test.TestCase):
     self.assertIsInstance(found[0], captioning.ImageError)
     self.assertEqual(str(found[0]), "It can't be read: No such file.")
     self.assertEqual(found[1:], self.captioner.caption([contents["one"]]))
+
+  def test_threads_wait_for_one_trace_without_a_warning(self):
+    def preprocess(encoded_image):
+      time.sleep(0.5)  # Only while it is traced.
+      return tf.io.decode_jpeg(encoded_image, 3)[:4, :4]
+
+    with mock.patch.object(self.model, "preprocess_image", preprocess):
+      captioner = captioning.Captioner(self.model, self.vocab)
+    with (
+        self.assertNoLogs("tensorflow", "WARNING"),
+        futures.ThreadPoolExecutor(8) as pool,
+    ):
+      images = [tiny_captioning.jpeg(1)] * 8
+      self.assertLen(list(pool.map(captioner._prepare, images)), 8)
 
   @parameterized.parameters(
       (b"\xff\xd8", "int"),  # The list forgotten.

@@ -18,8 +18,8 @@
 #   sampling       scheduled sampling, at a low constant learning rate
 #   self_critical  self-critical training of CIDEr
 #   fine_tune      phase 2, all weights, from the likelihood model of seed 1
-#   scores         captions of the test split, of each model and of the
-#                  ensembles of all seeds, and their scores
+#   scores         perplexity, and scores of captions, of each model and of the
+#                  ensembles of all seeds
 #   saved_model    a SavedModel of the self-critical model of seed 1
 #
 # Checkpoints are chosen on the val split only; all scores are of the test
@@ -48,6 +48,8 @@ readonly seeds=${SEEDS:-1 2 3}
 readonly precision=${MIXED_PRECISION:-bfloat16}
 readonly self_critical_steps=${SELF_CRITICAL_STEPS:-2400}
 readonly fine_tune_steps=${FINE_TUNE_STEPS:-600}
+# Chosen on val. Without it, captions are a word too short.
+readonly search=(--length_normalization_factor=0.7)
 readonly data=$output/data features=$output/features
 
 # Runs one of im2txt's programs.
@@ -55,7 +57,7 @@ im2txt() {
   "$programs/$1" "${@:2}"
 }
 
-# Runs evaluate beside train, until both have ended.
+# Runs evaluate beside train, and once more on the last checkpoint.
 # Usage: train_and_evaluate EVALUATE_FLAG... -- TRAIN_FLAG...
 train_and_evaluate() {
   local evaluate_flags=()
@@ -64,12 +66,15 @@ train_and_evaluate() {
     shift
   done
   shift
-  im2txt evaluate --input_feature_pattern="$features/val-*" \
-    "${evaluate_flags[@]}" 2>>"$output/evaluate.log" &
+  evaluate_flags+=(--input_feature_pattern="$features/val-*")
+  # Not by im2txt, so that the signals below reach the program.
+  "$programs/evaluate" "${evaluate_flags[@]}" 2>>"$output/evaluate.log" &
   local evaluation=$!
   im2txt train --input_feature_pattern="$features/train-*" \
     --inception_checkpoint_file="$inception" --mixed_precision="$precision" "$@"
-  wait "$evaluation"
+  kill "$evaluation" 2>/dev/null || true
+  wait "$evaluation" || true
+  im2txt evaluate "${evaluate_flags[@]}" --once 2>>"$output/evaluate.log"
 }
 
 # Copies the best checkpoint of a run to the folder of a new run.
@@ -111,7 +116,7 @@ likelihood() {
   local model=$output/seed$1
   train_and_evaluate --checkpoint_dir="$model/likelihood" \
     --eval_dir="$model/likelihood_eval" --min_global_step=1 \
-    --eval_interval_secs=10 --timeout_secs=600 --keep_best=perplexity \
+    --eval_interval_secs=10 --keep_best=perplexity \
     --stop_after=3 -- \
     --train_dir="$model/likelihood" --number_of_steps=10000 \
     --config_overrides="seed=$1,batch_size=64,bucket_batches=16,\
@@ -125,7 +130,7 @@ sampling() {
   begin_from "$best" "$model/sampling"
   im2txt train --input_feature_pattern="$features/train-*" \
     --train_dir="$model/sampling" --mixed_precision="$precision" \
-    --number_of_steps="$(($(best_step "$best") + 1500))" \
+    --number_of_steps="$(($(best_step "$best") + 800))" \
     --scheduled_sampling=linear \
     --config_overrides=scheduled_sampling_offset=0.75,\
 scheduled_sampling_slope=0,scheduled_sampling_minimum=0.75,\
@@ -143,8 +148,7 @@ self_critical() {
   train_and_evaluate --checkpoint_dir="$model/self_critical" \
     --eval_dir="$model/self_critical_eval" --min_global_step=$((step + 1)) \
     --eval_interval_secs=20 --caption_metrics --metrics=CIDEr \
-    --vocab_file="$data/word_counts.txt" --keep_best=CIDEr \
-    --timeout_secs=600 -- \
+    --vocab_file="$data/word_counts.txt" --keep_best=CIDEr -- \
     --train_dir="$model/self_critical" --objective=self_critical \
     --vocab_file="$data/word_counts.txt" \
     --number_of_steps=$((step + self_critical_steps)) \
@@ -167,37 +171,36 @@ freeze_batch_norm=true,inception_weight_decay=0.0,inception_dropout_keep_prob=1.
     --min_global_step=1 --keep_best=perplexity --once
 }
 
-# Captions the test split. Usage: caption NAME CHECKPOINT...
+# Prints the scores of models on the test split.
+# Usage: evaluate_on_test EVAL_DIR INPUT_FLAG CHECKPOINT...
+evaluate_on_test() {
+  im2txt evaluate --once --eval_dir="$1" "$2" --min_global_step=1 \
+    --checkpoints="$(IFS=,; echo "${*:3}")" --caption_metrics \
+    --vocab_file="$data/word_counts.txt" "${search[@]}"
+}
+
+# Captions the test split with all seeds together. Usage: caption STAGE
 caption() {
-  local name=$1
-  shift
-  im2txt run_inference --checkpoint_path="$(IFS=,; echo "$*")" \
+  local models=("$output"/seed*/"$1"/best)
+  im2txt run_inference --checkpoint_path="$(IFS=,; echo "${models[*]}")" \
     --vocab_file="$data/word_counts.txt" --input_files="@$output/test.txt" \
     --output_format=coco_results --captions_file="$data/captions_test.json" \
-    --output_file="$output/captions/$name.json" --resume
+    --output_file="$output/captions/$1.json" --resume "${search[@]}"
 }
 
 scores() {
-  local stage seed phase1
+  local stage
   mkdir -p "$output/captions"
+  evaluate_on_test "$output/test_eval" \
+    --input_feature_pattern="$features/test-*" \
+    "$output"/seed*/{likelihood,sampling,self_critical}/best
+  if [[ -d $output/seed1/fine_tune/best ]]; then
+    evaluate_on_test "$output/test_eval_fine_tune" \
+      --input_file_pattern="$data/test-*" "$output/seed1/fine_tune/best"
+  fi
   grep -o '"file_name": "[^"]*"' "$data/captions_test.json" | cut -d '"' -f 4 |
     sed "s|^|$image_dir/|" >"$output/test.txt"
-  for stage in likelihood sampling self_critical; do
-    for seed in $seeds; do
-      caption "seed${seed}_$stage" "$output/seed$seed/$stage/best"
-    done
-    caption "ensemble_$stage" "$output"/seed*/"$stage"/best
-  done
-  phase1=("$output"/seed*/{likelihood,sampling,self_critical}/best)
-  im2txt evaluate --input_feature_pattern="$features/test-*" --once \
-    --checkpoints="$(IFS=,; echo "${phase1[*]}")" \
-    --eval_dir="$output/test_eval" --min_global_step=1
-  if [[ -d $output/seed1/fine_tune/best ]]; then
-    caption seed1_fine_tune "$output/seed1/fine_tune/best"
-    im2txt evaluate --input_file_pattern="$data/test-*" --once \
-      --checkpoints="$output/seed1/fine_tune/best" \
-      --eval_dir="$output/fine_tune_test_eval" --min_global_step=1
-  fi
+  for stage in likelihood sampling self_critical; do caption "$stage"; done
   im2txt score_captions "$data/captions_test.json" "$output"/captions/*.json \
     --output_json="$output/scores.json" |
     tee "$output/scores.txt"
