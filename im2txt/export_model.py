@@ -95,7 +95,8 @@ _PRECISION = flags.DEFINE_enum(
     "float32",
     ["float32", "bfloat16"],
     "The numeric type of the encoder in a saved_model. bfloat16 is faster on"
-    " processors with avx512_bf16 or AMX, and changes a few captions.",
+    " processors with AMX and on AMD's with avx512_bf16, and changes a few"
+    " captions.",
 )
 _TFLITE_QUANTIZATION = flags.DEFINE_enum(
     "tflite_quantization",

@@ -125,7 +125,7 @@ _PRECISION = flags.DEFINE_enum(
     "float32",
     ["float32", "bfloat16"],
     "Data type in which the encoder computes. bfloat16 is about 1.5 times as"
-    " fast on processors that support it (avx512_bf16 or AMX); a few captions"
+    " fast on processors with AMX and on AMD's with avx512_bf16; a few captions"
     " differ.",
 )
 _CONFIG_OVERRIDES = flags.DEFINE_string(

@@ -29,7 +29,7 @@
 # Environment:
 #   STAGES           the stages to run; all by default
 #   SEEDS            the seeds of the models, "1 2 3" by default
-#   SELF_CRITICAL_STEPS  steps of self-critical training, 2400 by default
+#   SELF_CRITICAL_STEPS  steps of self-critical training, 1200 by default
 #   FINE_TUNE_STEPS  steps of phase 2, 600 by default
 #   MIXED_PRECISION  float32, or bfloat16 (default), which is faster on a CPU
 #                    with AMX or an AMD CPU with avx512_bf16
@@ -46,7 +46,7 @@ readonly stages=${STAGES:-data features likelihood sampling self_critical
   fine_tune scores saved_model}
 readonly seeds=${SEEDS:-1 2 3}
 readonly precision=${MIXED_PRECISION:-bfloat16}
-readonly self_critical_steps=${SELF_CRITICAL_STEPS:-2400}
+readonly self_critical_steps=${SELF_CRITICAL_STEPS:-1200}
 readonly fine_tune_steps=${FINE_TUNE_STEPS:-600}
 # Chosen on val. Without it, captions are a word too short.
 readonly search=(--length_normalization_factor=0.7)

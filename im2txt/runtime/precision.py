@@ -141,7 +141,7 @@ def _is_bfloat16_fast(cpuinfo: str) -> bool:
       words = file.read().split()
   except OSError:
     return True
-  is_amd = "AuthenticAMD" in words
-  return not (
-      _BFLOAT16_FLAGS_OF_AMD if is_amd else _BFLOAT16_FLAGS
-  ).isdisjoint(words)
+  flags = _BFLOAT16_FLAGS
+  if "AuthenticAMD" in words:
+    flags = _BFLOAT16_FLAGS_OF_AMD
+  return not flags.isdisjoint(words)
