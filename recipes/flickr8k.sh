@@ -29,7 +29,7 @@
 # Environment:
 #   STAGES           the stages to run; all by default
 #   SEEDS            the seeds of the models, "1 2 3" by default
-#   SELF_CRITICAL_STEPS  steps of self-critical training, 1200 by default
+#   SELF_CRITICAL_STEPS  steps of self-critical training, 800 by default
 #   FINE_TUNE_STEPS  steps of phase 2, 600 by default
 #   MIXED_PRECISION  float32, or bfloat16 (default), which is faster on a CPU
 #                    with AMX or an AMD CPU with avx512_bf16
@@ -46,10 +46,8 @@ readonly stages=${STAGES:-data features likelihood sampling self_critical
   fine_tune scores saved_model}
 readonly seeds=${SEEDS:-1 2 3}
 readonly precision=${MIXED_PRECISION:-bfloat16}
-readonly self_critical_steps=${SELF_CRITICAL_STEPS:-1200}
+readonly self_critical_steps=${SELF_CRITICAL_STEPS:-800}
 readonly fine_tune_steps=${FINE_TUNE_STEPS:-600}
-# Chosen on val. Without it, captions are a word too short.
-readonly search=(--length_normalization_factor=0.7)
 readonly data=$output/data features=$output/features
 
 # Runs one of im2txt's programs.
@@ -156,7 +154,7 @@ self_critical() {
 }
 
 fine_tune() {
-  local model=$output/seed1 best step
+  local model=$output/seed1 best step split
   best=$model/likelihood/best
   step=$(best_step "$best")
   begin_from "$best" "$model/fine_tune"
@@ -166,41 +164,51 @@ fine_tune() {
     --number_of_steps=$((step + fine_tune_steps)) \
     --config_overrides=batch_size=32,train_inception_learning_rate=0.00001,\
 freeze_batch_norm=true,inception_weight_decay=0.0,inception_dropout_keep_prob=1.0
-  im2txt evaluate --input_file_pattern="$data/val-*" \
+  # Features, because each image is encoded once and not once per caption.
+  for split in val test; do
+    im2txt cache_image_features --input_file_pattern="$data/$split-*" \
+      --inception_checkpoint_file="$model/fine_tune" \
+      --output_dir="$model/fine_tune_features" --output_prefix="$split"
+  done
+  im2txt evaluate --input_feature_pattern="$model/fine_tune_features/val-*" \
     --checkpoint_dir="$model/fine_tune" --eval_dir="$model/fine_tune_eval" \
     --min_global_step=1 --keep_best=perplexity --once
 }
 
-# Prints the scores of models on the test split.
-# Usage: evaluate_on_test EVAL_DIR INPUT_FLAG CHECKPOINT...
-evaluate_on_test() {
-  im2txt evaluate --once --eval_dir="$1" "$2" --min_global_step=1 \
-    --checkpoints="$(IFS=,; echo "${*:3}")" --caption_metrics \
-    --vocab_file="$data/word_counts.txt" "${search[@]}"
+# Captions the test split. Usage: caption NAME CHECKPOINT...
+caption() {
+  # The length normalization was chosen on val: without it, captions are short.
+  im2txt run_inference --checkpoint_path="$(IFS=,; echo "${*:2}")" \
+    --vocab_file="$data/word_counts.txt" --input_files="@$output/test.txt" \
+    --length_normalization_factor=0.7 --output_format=coco_results \
+    --captions_file="$data/captions_test.json" \
+    --output_file="$output/captions/$1.json" --resume
 }
 
-# Captions the test split with all seeds together. Usage: caption STAGE
-caption() {
-  local models=("$output"/seed*/"$1"/best)
-  im2txt run_inference --checkpoint_path="$(IFS=,; echo "${models[*]}")" \
-    --vocab_file="$data/word_counts.txt" --input_files="@$output/test.txt" \
-    --output_format=coco_results --captions_file="$data/captions_test.json" \
-    --output_file="$output/captions/$1.json" --resume "${search[@]}"
+# Prints the perplexity of models on features of the test split.
+# Usage: perplexity FEATURES CHECKPOINT...
+perplexity() {
+  im2txt evaluate --input_feature_pattern="$1/test-*" --once \
+    --checkpoints="$(IFS=,; echo "${*:2}")" \
+    --eval_dir="$output/test_eval" --min_global_step=1
 }
 
 scores() {
-  local stage
+  local stage seed fine_tune=$output/seed1/fine_tune
   mkdir -p "$output/captions"
-  evaluate_on_test "$output/test_eval" \
-    --input_feature_pattern="$features/test-*" \
-    "$output"/seed*/{likelihood,sampling,self_critical}/best
-  if [[ -d $output/seed1/fine_tune/best ]]; then
-    evaluate_on_test "$output/test_eval_fine_tune" \
-      --input_file_pattern="$data/test-*" "$output/seed1/fine_tune/best"
-  fi
   grep -o '"file_name": "[^"]*"' "$data/captions_test.json" | cut -d '"' -f 4 |
     sed "s|^|$image_dir/|" >"$output/test.txt"
-  for stage in likelihood sampling self_critical; do caption "$stage"; done
+  perplexity "$features" "$output"/seed*/{likelihood,sampling,self_critical}/best
+  for stage in likelihood sampling self_critical; do
+    for seed in $seeds; do
+      caption "seed${seed}_$stage" "$output/seed$seed/$stage/best"
+    done
+    caption "ensemble_$stage" "$output"/seed*/"$stage"/best
+  done
+  if [[ -d $fine_tune/best ]]; then
+    perplexity "${fine_tune}_features" "$fine_tune/best"
+    caption seed1_fine_tune "$fine_tune/best"
+  fi
   im2txt score_captions "$data/captions_test.json" "$output"/captions/*.json \
     --output_json="$output/scores.json" |
     tee "$output/scores.txt"
