@@ -14,7 +14,8 @@
 #   data           TFRecords and the vocabulary
 #   features       cached image features, with which training takes a tenth of
 #                  the time
-#   likelihood     cross-entropy, until the perplexity on val stops falling
+#   likelihood     cross-entropy, up to 10,000 steps, or until the perplexity on
+#                  val stops falling
 #   sampling       scheduled sampling, at a low constant learning rate
 #   self_critical  self-critical training of CIDEr
 #   fine_tune      phase 2, all weights, from the likelihood model of seed 1
@@ -29,8 +30,8 @@
 # Environment:
 #   STAGES           the stages to run; all by default
 #   SEEDS            the seeds of the models, "1 2 3" by default
-#   SELF_CRITICAL_STEPS  steps of self-critical training, 800 by default
-#   FINE_TUNE_STEPS  steps of phase 2, 600 by default
+#   SELF_CRITICAL_STEPS  steps of self-critical training, 1200 by default
+#   FINE_TUNE_STEPS  steps of phase 2, 300 by default
 #   MIXED_PRECISION  float32, or bfloat16 (default), which is faster on a CPU
 #                    with AMX or an AMD CPU with avx512_bf16
 #   PROGRAMS         the folder of the programs, bazel-bin/im2txt by default
@@ -46,8 +47,8 @@ readonly stages=${STAGES:-data features likelihood sampling self_critical
   fine_tune scores saved_model}
 readonly seeds=${SEEDS:-1 2 3}
 readonly precision=${MIXED_PRECISION:-bfloat16}
-readonly self_critical_steps=${SELF_CRITICAL_STEPS:-800}
-readonly fine_tune_steps=${FINE_TUNE_STEPS:-600}
+readonly self_critical_steps=${SELF_CRITICAL_STEPS:-1200}
+readonly fine_tune_steps=${FINE_TUNE_STEPS:-300}
 readonly data=$output/data features=$output/features
 
 # Runs one of im2txt's programs.
@@ -162,7 +163,7 @@ fine_tune() {
     --train_dir="$model/fine_tune" --train_inception=true \
     --mixed_precision="$precision" \
     --number_of_steps=$((step + fine_tune_steps)) \
-    --config_overrides=batch_size=32,train_inception_learning_rate=0.00001,\
+    --config_overrides=batch_size=16,train_inception_learning_rate=0.00001,\
 freeze_batch_norm=true,inception_weight_decay=0.0,inception_dropout_keep_prob=1.0
   # Features, because each image is encoded once and not once per caption.
   for split in val test; do
